@@ -1,0 +1,1 @@
+"""Files to frozen, validated settings; every mistake reported at once."""

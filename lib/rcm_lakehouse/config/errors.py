@@ -1,0 +1,68 @@
+"""The error taxonomy: one class for each next step a reader can take.
+
+Every message says where, what was found, what was expected, what state is left and what to do. No message
+carries a value of a patient, a secret or a row.
+"""
+
+from typing import ClassVar
+
+
+class RcmError(Exception):
+    """Root of all errors this project raises on purpose."""
+
+    kind: ClassVar[str] = "data"
+    can_retry: ClassVar[bool] = False
+    exit_code: ClassVar[int] = 1
+
+
+class ConfigError(RcmError):
+    """The configuration is wrong; nothing was read or written. Mend the named files."""
+
+    kind = "config"
+    exit_code = 2
+
+
+class LockHeldError(RcmError):
+    """Another run holds the lakehouse; nothing was read or written. Wait for it or end it."""
+
+    kind = "conflict"
+    exit_code = 3
+
+
+class DataStopError(RcmError):
+    """A data promise would be broken (threshold, conservation, tie-out, shrunken snapshot); the step was not committed."""
+
+    kind = "data"
+    exit_code = 4
+
+
+class SourceDataError(RcmError):
+    """What a source delivered cannot be taken (truncated file, unknown table or column); nothing of it was committed."""
+
+    kind = "data"
+
+
+class SourceUnavailableError(RcmError):
+    """A source did not answer; its watermark is unchanged. A retry can help."""
+
+    kind = "transient"
+    can_retry = True
+
+
+class SourceAuthError(RcmError):
+    """A source refused the credentials; a retry cannot help. Mend the secret or the grants."""
+
+    kind = "auth"
+
+
+class CommitConflictError(RcmError):
+    """Another writer committed first; the whole load must be computed again."""
+
+    kind = "conflict"
+    can_retry = True
+
+
+class TableStateError(RcmError):
+    """A table is not what the state says (dropped, replaced, newer format); nothing was written to it."""
+
+    kind = "data"

@@ -1,0 +1,32 @@
+"""Everything a run needs to know, read and checked at once."""
+
+from pathlib import Path
+
+from rcm_lakehouse.config.connections import ApiConnection, FilesConnection, JdbcConnection
+from rcm_lakehouse.config.contracts import Contract, SourceMapping
+from rcm_lakehouse.config.models import GoldModel
+from rcm_lakehouse.config.settings import Frozen, LakehouseSettings
+from rcm_lakehouse.config.worklist import LoadRow
+
+
+class Project(Frozen):
+    """A validated configuration; `config_hash` names it in the audit."""
+
+    home: Path
+    settings: LakehouseSettings
+    loads: tuple[LoadRow, ...]
+    connections: dict[str, JdbcConnection | FilesConnection | ApiConnection]
+    contracts: dict[str, Contract]
+    models: dict[str, GoldModel]
+    config_hash: str
+
+    @property
+    def active_loads(self) -> tuple[LoadRow, ...]:
+        """Rows with is_active 1, in file order."""
+        return tuple(row for row in self.loads if row.is_active)
+
+    def mapping_of(self, contract: Contract, row: LoadRow) -> SourceMapping | None:
+        """The mapping by which `row` feeds `contract`; a hospital's own mapping goes before the general one; None: it does not."""
+        fitting = [m for m in contract.sources if row.source_table in m.tables]
+        own = [m for m in fitting if row.datasource in m.data_sources]
+        return next(iter(own or [m for m in fitting if not m.data_sources]), None)

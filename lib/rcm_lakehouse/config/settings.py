@@ -1,0 +1,56 @@
+"""`conf/lakehouse.yml`: where tables live and how a run behaves; one block per environment."""
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Frozen(BaseModel):
+    """Base of every configuration noun: immutable, unknown keys refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class LayerSchemas(Frozen):
+    """The schema (database) name of each layer."""
+
+    bronze: str = "bronze"
+    silver: str = "silver"
+    quarantine: str = "quarantine"
+    gold: str = "gold"
+    audit: str = "audit"
+
+
+class QualitySettings(Frozen):
+    """When a batch is too bad to go on."""
+
+    max_bad_share: float = Field(0.2, ge=0, le=1, description="quarantined / judged rows of one entity's batch; above it the entity stops")
+    min_batch_rows: int = Field(200, ge=0, description="batches with fewer judged rows are never stopped by share")
+    max_delete_share: float = Field(0.2, ge=0, le=1, description="absent / known current keys of one snapshot; above it deletes are held")
+
+
+class RetrySettings(Frozen):
+    """How often a whole load is tried again after a transient or conflict error."""
+
+    attempts: int = Field(5, ge=1, le=20, description="tries in all")
+    first_wait_seconds: float = Field(0.5, ge=0)
+    max_wait_seconds: float = Field(30.0, ge=0)
+
+
+class GoldSettings(Frozen):
+    """Parameters of the KPI definitions."""
+
+    ageing_basis: str = Field("service", pattern="^(service|visit)$", description="date that ages A/R")
+    revenue_window_days: int = Field(90, ge=1, description="trailing calendar days, as-of day included, that average daily charges use")
+    fiscal_year_start_month: int = Field(1, ge=1, le=12)
+
+
+class LakehouseSettings(Frozen):
+    """One environment of `conf/lakehouse.yml`."""
+
+    environment: str
+    root: str = Field("lakehouse", description="folder or URI under which everything is written; relative to the project")
+    catalog: str | None = Field(None, description="Unity Catalog name; NULL locally")
+    schemas: LayerSchemas = LayerSchemas()
+    threads: int = Field(2, ge=1, le=64)
+    quality: QualitySettings = QualitySettings()
+    retry: RetrySettings = RetrySettings()
+    gold: GoldSettings = GoldSettings()

@@ -1,0 +1,1 @@
+"""Two hospitals of made-up people: databases, files and API stubs."""

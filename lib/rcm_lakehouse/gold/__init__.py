@@ -1,0 +1,1 @@
+"""Model files to dependency order and parameters (pure)."""

@@ -1,0 +1,1 @@
+"""Session, tables, commits, merges and the lock."""

@@ -1,0 +1,1 @@
+"""The plan, the steps and the runner."""

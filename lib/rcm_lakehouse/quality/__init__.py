@@ -1,0 +1,1 @@
+"""Rules as data: judge a frame, split it into good and bad rows (pure)."""

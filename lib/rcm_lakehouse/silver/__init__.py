@@ -1,0 +1,1 @@
+"""Contracts to typed rows, and events to versions (pure)."""

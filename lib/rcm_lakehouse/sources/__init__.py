@@ -1,0 +1,1 @@
+"""The outside world: JDBC databases, files and HTTP APIs."""
