@@ -1,0 +1,203 @@
+"""Delta tables of the lakehouse by layer and name: create, check, read, append, replace."""
+
+import json
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from delta.exceptions import DeltaConcurrentModificationException
+from delta.tables import DeltaTable
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.types import StructType
+
+from rcm_lakehouse.config.errors import CommitConflictError, TableStateError
+from rcm_lakehouse.config.settings import LakehouseSettings
+
+FORMAT_VERSION = 1
+FORMAT_PROPERTY = "rcm.formatVersion"
+ID_PROPERTY = "rcm.tableId"
+LAST_VERSION = "spark.databricks.delta.lastCommitVersionInSession"
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table's place: its layer, its name within the layer's schema and its folder below the root."""
+
+    layer: str
+    name: str
+    path: str
+
+    @property
+    def label(self) -> str:
+        """How the table is named to people and in lineage columns: `silver.patient`."""
+        return f"{self.layer}.{self.name}"
+
+
+def layer_table(layer: str, name: str) -> Table:
+    """A table whose folder is `<layer>/<name>` (every layer but bronze)."""
+    return Table(layer, name, f"{layer}/{name}")
+
+
+@dataclass(frozen=True)
+class Commit:
+    """A finished Delta commit: the version it made."""
+
+    version: int
+
+
+class Lake:
+    """The lakehouse as one session sees it. A thread works with its own copy (`for_thread`)."""
+
+    def __init__(self, spark: SparkSession, settings: LakehouseSettings, home: Path) -> None:
+        self.spark = spark
+        self.settings = settings
+        self.home = home
+        root = settings.root
+        self.is_local = "://" not in root
+        self.root = root.rstrip("/") if not self.is_local else str((home / root).resolve())
+
+    def for_thread(self) -> "Lake":
+        """A copy with its own session (own SQL settings and temporary names); the same one where sessions cannot be cloned."""
+        new_session = getattr(self.spark, "newSession", None)
+        if new_session is None or self.spark.__class__.__module__.startswith("pyspark.sql.connect"):
+            return self
+        return Lake(new_session(), self.settings, self.home)
+
+    @property
+    def can_clone_sessions(self) -> bool:
+        """False on Spark Connect, where loads run one after another."""
+        return not self.spark.__class__.__module__.startswith("pyspark.sql.connect")
+
+    def sql_name(self, table: Table) -> str:
+        """The quoted name for SQL: `silver`.`patient`, with the catalog in front where there is one."""
+        schema = getattr(self.settings.schemas, table.layer)
+        parts = [self.settings.catalog, schema, table.name] if self.settings.catalog else [schema, table.name]
+        return ".".join(f"`{part}`" for part in parts)
+
+    def location(self, table: Table) -> str:
+        """Where the table's files lie."""
+        return f"{self.root}/{table.path}"
+
+    def scratch(self, run_id: str) -> str:
+        """Folder for the staged files of one run; deleted when the run ends."""
+        return f"{self.root}/_scratch/{run_id}"
+
+    def exists(self, table: Table) -> bool:
+        """True when the table has a Delta log; registers its name in this session's catalog."""
+        if self.settings.catalog:
+            return bool(self.spark.catalog.tableExists(self.sql_name(table)))
+        if self.is_local and not (Path(self.location(table)) / "_delta_log").is_dir():
+            return False
+        if not self.is_local and not DeltaTable.isDeltaTable(self.spark, self.location(table)):
+            return False
+        self._create_schema(table)
+        self.spark.sql(f"CREATE TABLE IF NOT EXISTS {self.sql_name(table)} USING delta LOCATION '{self.location(table)}'")
+        return True
+
+    def _create_schema(self, table: Table) -> None:
+        schema = self.sql_name(table).rpartition(".")[0]
+        self.spark.sql(f"CREATE SCHEMA IF NOT EXISTS {schema}")
+
+    def ensure(
+        self,
+        table: Table,
+        schema: StructType,
+        *,
+        partition_by: Sequence[str] = (),
+        properties: Mapping[str, str] | None = None,
+    ) -> bool:
+        """Create the table, empty, unless it exists; True when it was created now.
+
+        Raises TableStateError when the table's format is newer than this code or the folder holds something else.
+        """
+        if self.exists(table):
+            self._check_format(table)
+            return False
+        self._create_schema(table)
+        builder = DeltaTable.createIfNotExists(self.spark).tableName(self.sql_name(table)).addColumns(schema)
+        if not self.settings.catalog:
+            builder = builder.location(self.location(table))
+        if partition_by:
+            builder = builder.partitionedBy(*partition_by)
+        wanted = {
+            FORMAT_PROPERTY: str(FORMAT_VERSION),
+            ID_PROPERTY: uuid.uuid4().hex,
+            "delta.enableInCommitTimestamps": "true",
+            **(properties or {}),
+        }
+        for key, value in wanted.items():
+            builder = builder.property(key, value)
+        builder.execute()
+        return True
+
+    def properties(self, table: Table) -> dict[str, str]:
+        """The table's properties; no Spark job."""
+        rows = self.spark.sql(f"SHOW TBLPROPERTIES {self.sql_name(table)}").collect()
+        return {row["key"]: row["value"] for row in rows}
+
+    def table_id(self, table: Table) -> str | None:
+        """The id the table was made with; a table dropped and made again has another."""
+        return self.properties(table).get(ID_PROPERTY)
+
+    def _check_format(self, table: Table) -> None:
+        found = self.properties(table).get(FORMAT_PROPERTY)
+        if found is None or not found.isdigit() or int(found) > FORMAT_VERSION:
+            raise TableStateError(
+                f"{table.label} at {table.path}: format version {found or 'none'}, this code writes {FORMAT_VERSION}. "
+                "Nothing was written to it. Use the release that made the table, or move the folder away to load it anew."
+            )
+
+    def read(self, table: Table) -> DataFrame:
+        """All rows of the table's newest version (lazy)."""
+        return self.spark.read.table(self.sql_name(table))
+
+    def append(
+        self,
+        table: Table,
+        rows: DataFrame,
+        *,
+        metadata: Mapping[str, object],
+        merge_schema: bool = False,
+        txn: tuple[str, int] | None = None,
+    ) -> Commit:
+        """Add rows in one commit; `metadata` rides in it. `txn` (application id, version) makes a repeat a no-op.
+
+        Raises CommitConflictError when another writer changed the table's shape at the same time.
+        """
+        writer = rows.write.format("delta").mode("append").option("userMetadata", json.dumps(metadata, default=str))
+        if merge_schema:
+            writer = writer.option("mergeSchema", "true")
+        if txn:
+            writer = writer.option("txnAppId", txn[0]).option("txnVersion", txn[1])
+        try:
+            writer.saveAsTable(self.sql_name(table))
+        except DeltaConcurrentModificationException as error:
+            raise CommitConflictError(f"{table.label}: another writer committed first; nothing was appended.") from error
+        return Commit(self.last_version())
+
+    def replace(self, table: Table, rows: DataFrame, *, metadata: Mapping[str, object]) -> Commit:
+        """Replace all rows (and, where it changed, the schema) in one commit: readers see the old table or the new one."""
+        writer = (
+            rows.write.format("delta")
+            .mode("overwrite")
+            .option("overwriteSchema", "true")
+            .option("userMetadata", json.dumps(metadata, default=str))
+        )
+        try:
+            writer.saveAsTable(self.sql_name(table))
+        except DeltaConcurrentModificationException as error:
+            raise CommitConflictError(f"{table.label}: another writer committed first; it is unchanged.") from error
+        return Commit(self.last_version())
+
+    def last_version(self) -> int:
+        """The version of this session's newest commit; no Spark job."""
+        return int(self.spark.conf.get(LAST_VERSION) or -1)
+
+    def head_version(self, table: Table) -> int:
+        """The newest version in the table's log, whoever wrote it."""
+        return int(self.spark.sql(f"DESCRIBE HISTORY {self.sql_name(table)} LIMIT 1").select("version").first()["version"])  # type: ignore[index]
+
+    def read_files(self, path: str, schema: StructType) -> DataFrame:
+        """Staged parquet files with the schema they were written with."""
+        return self.spark.read.schema(schema).parquet(path)

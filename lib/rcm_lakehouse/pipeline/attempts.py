@@ -1,0 +1,99 @@
+"""One step from start to terminal audit rows: retries, and the only place where every error is caught."""
+
+import logging
+import re
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+
+from pyspark.errors import PySparkException
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
+
+from rcm_lakehouse.audit.schema import LoadLog
+from rcm_lakehouse.config.errors import DataStopError, RcmError
+from rcm_lakehouse.pipeline.context import RunContext
+from rcm_lakehouse.pipeline.graph import Step
+
+FAILED = ("FAILED", "SKIPPED_UPSTREAM", "CANCELLED", "HELD")
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a step ended; `facts` is what later steps need of it."""
+
+    status: str
+    logs: tuple[LoadLog, ...] = ()
+    facts: Mapping[str, object] = field(default_factory=dict)
+    is_data_stop: bool = False
+
+    @property
+    def failed(self) -> bool:
+        """True when what depends on it must not take it for done."""
+        return self.status in ("FAILED", "SKIPPED_UPSTREAM", "CANCELLED")
+
+
+Work = Callable[[Step, Mapping[str, Outcome]], Outcome]
+
+
+def attempted(ctx: RunContext, step: Step, done: Mapping[str, Outcome], work: Work) -> Outcome:
+    """Run a step, again when a retry can help, and write its rows; an error becomes a FAILED row, never an exception."""
+    started = datetime.now(timezone.utc)
+    clock = time.monotonic()
+    tries = {"count": 1}
+    retry = ctx.project.settings.retry
+
+    def note(state: RetryCallState) -> None:
+        tries["count"] = state.attempt_number + 1
+        _log.warning("%s: try %s failed and is repeated", step.name, state.attempt_number)
+
+    retrying = Retrying(
+        retry=retry_if_exception(lambda error: isinstance(error, RcmError) and error.can_retry),
+        stop=stop_after_attempt(retry.attempts),
+        wait=wait_random_exponential(multiplier=retry.first_wait_seconds, max=retry.max_wait_seconds),
+        before_sleep=note,
+        reraise=True,
+    )
+    try:
+        outcome = retrying(work, step, done)
+    except Exception as error:  # the runner's one broad except: the step failed, the others go on
+        outcome = _failed(ctx, step, error)
+    seconds = round(time.monotonic() - clock, 3)
+    for row in outcome.logs:
+        row.attempt = tries["count"]
+        row.started_at = row.started_at or started
+        row.finished_at = row.finished_at or datetime.now(timezone.utc)
+        row.seconds = row.seconds if row.seconds is not None else seconds
+        ctx.spool.add(row)
+    return outcome
+
+
+def _failed(ctx: RunContext, step: Step, error: Exception) -> Outcome:
+    source, _, table = step.label.partition(".")
+    row = ctx.log(
+        step.layer,
+        data_source=source if step.layer == "bronze" else None,
+        tablename=table if step.layer == "bronze" else step.label,
+        target=None if step.layer == "bronze" else f"{step.layer}.{step.label}",
+        status="FAILED",
+        error_class=error_class(error),
+        message=safe_message(error),
+        is_retryable=isinstance(error, RcmError) and error.can_retry,
+    )
+    _log.error("%s failed: %s", step.name, row.message)
+    return Outcome("FAILED", (row,), is_data_stop=isinstance(error, DataStopError))
+
+
+def error_class(error: BaseException) -> str:
+    """The class of an error and, for Spark's own, its condition; never its text."""
+    condition = error.getCondition() if isinstance(error, PySparkException) else None
+    return f"{type(error).__name__}:{condition}" if condition else type(error).__name__
+
+
+def safe_message(error: BaseException) -> str:
+    """The text of our own errors; of others only the class, because their text may quote a row."""
+    if isinstance(error, RcmError):
+        return re.sub(r"\s+", " ", str(error))
+    return f"unexpected {error_class(error)}; its text is left out because it may quote a row (set RCM_DEBUG=1 to see it on the terminal)"

@@ -1,0 +1,80 @@
+"""Where each bronze table stands, read back from its rows: two queries for all tables together."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import reduce
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from rcm_lakehouse.lake.tables import Lake, Table
+
+# Rows that are no proof of how far the live watermark came.
+UNCOUNTED_FLAGS = ("future_watermark", "backfill")
+
+
+@dataclass(frozen=True)
+class BronzeState:
+    """What the rows of one bronze table say.
+
+    `batch_seq` 0 means no row yet. `watermark_before` and `highest` are typed text: the state carried by the newest batch and
+    the highest value in it; a reset row carries the new state in `watermark_before` and makes `is_reset` true. The snapshot
+    pair (rows, sum of row hashes) describes the newest batch of a full load.
+    """
+
+    batch_seq: int = 0
+    watermark_before: str | None = None
+    highest: object = None
+    is_reset: bool = False
+    snapshot_rows: int = 0
+    snapshot_sum: int = 0
+
+
+def hash_sum() -> Column:
+    """Order-free sum of the row hashes, exact: two frames with equal rows have equal sums."""
+    return F.coalesce(F.sum(F.conv(F.substring("_row_hash", 1, 15), 16, 10).cast("decimal(38,0)")), F.lit(0).cast("decimal(38,0)"))
+
+
+def read_states(lake: Lake, tables: Mapping[Table, str | None]) -> dict[Table, BronzeState]:
+    """The state of existing bronze tables; the mapping's value is the watermark column, None for full loads and files."""
+    by_label = {table.label: table for table in tables}
+    heads = _heads(lake, list(tables))
+    parts = [_newest_batch(lake, table, heads[table.label], column) for table, column in tables.items() if heads[table.label] > 0]
+    states = {table: BronzeState() for table in tables}
+    if not parts:
+        return states
+    for row in reduce(DataFrame.unionByName, parts).collect():
+        states[by_label[row["label"]]] = BronzeState(
+            heads[row["label"]],
+            row["watermark_before"],
+            row["highest"],
+            bool(row["is_reset"]),
+            int(row["snapshot_rows"]),
+            int(row["snapshot_sum"]),
+        )
+    return states
+
+
+def _heads(lake: Lake, tables: list[Table]) -> dict[str, int]:
+    if not tables:
+        return {}
+    parts = [
+        lake.read(table).agg(F.coalesce(F.max("_batch_seq"), F.lit(0)).alias("head")).select(F.lit(table.label).alias("label"), "head")
+        for table in tables
+    ]
+    return {row["label"]: int(row["head"]) for row in reduce(DataFrame.unionByName, parts).collect()}
+
+
+def _newest_batch(lake: Lake, table: Table, head: int, column: str | None) -> DataFrame:
+    rows = lake.read(table).where(F.col("_batch_seq") == head)
+    is_data = F.col("_change_type") == "upsert"
+    uncounted = F.coalesce(F.arrays_overlap("_flags", F.array(*map(F.lit, UNCOUNTED_FLAGS))), F.lit(False))
+    highest = F.max(F.when(is_data & ~uncounted, F.col(f"`{column}`"))).cast("string") if column else F.lit(None).cast("string")
+    snapshot = [F.count(F.lit(1)), hash_sum()] if column is None else [F.lit(0).cast("bigint"), F.lit(0).cast("decimal(38,0)")]
+    return rows.agg(
+        F.max("_watermark_before").alias("watermark_before"),
+        highest.alias("highest"),
+        F.max(F.col("_change_type") == "watermark").alias("is_reset"),
+        snapshot[0].alias("snapshot_rows"),
+        snapshot[1].alias("snapshot_sum"),
+    ).select(F.lit(table.label).alias("label"), "*")

@@ -1,0 +1,72 @@
+"""What every step of a run knows."""
+
+import os
+import secrets
+from dataclasses import dataclass, field
+from datetime import date, datetime, timezone
+from pathlib import Path
+from threading import Event
+
+from rcm_lakehouse import __version__
+from rcm_lakehouse.audit.schema import LoadLog
+from rcm_lakehouse.audit.state import AuditState
+from rcm_lakehouse.audit.writer import AuditSpool
+from rcm_lakehouse.config.project import Project
+from rcm_lakehouse.lake.tables import Lake
+
+LAYERS = ("bronze", "silver", "gold")
+TEST_NOW = "RCM_TEST_NOW"
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What the caller asked for."""
+
+    as_of: date
+    only: tuple[str, ...] = ()
+    layers: tuple[str, ...] = LAYERS
+    threads: int = 2
+    dry_run: bool = False
+    approve_deletes: tuple[str, ...] = ()
+
+
+def utc_now() -> datetime:
+    """The time in UTC; the test-only variable RCM_TEST_NOW (ISO 8601) freezes it."""
+    frozen = os.environ.get(TEST_NOW)
+    return datetime.fromisoformat(frozen.replace("Z", "+00:00")) if frozen else datetime.now(timezone.utc)
+
+
+def new_run_id() -> str:
+    """A run id that sorts by time: 20261123T205236Z-1f09ab."""
+    return f"{datetime.now(timezone.utc):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+
+
+@dataclass
+class RunContext:
+    """One run: configuration, lake, options, audit and the wish to stop."""
+
+    project: Project
+    lake: Lake
+    options: RunOptions
+    run_id: str
+    started_at: datetime
+    spool: AuditSpool
+    state: AuditState
+    cancel: Event = field(default_factory=Event)
+
+    @property
+    def scratch(self) -> Path:
+        """Folder for staged files of this run."""
+        return Path(self.lake.scratch(self.run_id))
+
+    def log(self, layer: str, **values: object) -> LoadLog:
+        """A row for the audit with the run's own columns filled in."""
+        return LoadLog(
+            id=f"{self.run_id}-{secrets.token_hex(6)}",
+            run_id=self.run_id,
+            layer=layer,
+            loaddate=datetime.now(timezone.utc),
+            config_hash=self.project.config_hash,
+            code_version=__version__,
+            **values,  # type: ignore[arg-type]
+        )

@@ -1,0 +1,85 @@
+"""The command line of `jobs/run_pipeline.py`."""
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+
+from rich.console import Console
+
+from rcm_lakehouse.config.errors import RcmError
+from rcm_lakehouse.pipeline.context import LAYERS, RunOptions, utc_now
+from rcm_lakehouse.pipeline.runner import run_pipeline
+
+EXIT_CODES = """\
+exit codes:
+  0    all good
+  1    some load failed; the others are done
+  2    the configuration is wrong; nothing was read
+  3    another run holds the lock; nothing was read
+  4    a data stop: threshold, conservation, tie-out or shrunken snapshot
+  130  stopped by Ctrl-C, 143 by SIGTERM; what had committed stays
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options of the run."""
+    options = argparse.ArgumentParser(
+        prog="run_pipeline.py",
+        description="Load the sources of load_config.csv into bronze, merge them into silver with history, rebuild gold, show the KPIs.",
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    options.add_argument("--env", default=None, help="block of conf/lakehouse.yml; default: RCM_ENV, else local")
+    options.add_argument("--home", type=Path, default=None, help="folder with load_config.csv and conf/; default: RCM_HOME, else the folder above jobs/")
+    options.add_argument("--only", default="", help="loads (hos-a.patients), entities (patient) or models (dim_patient), separated by commas")
+    options.add_argument("--layers", default=",".join(LAYERS), help="layers to run, separated by commas: bronze,silver,gold")
+    options.add_argument("--as-of", default=None, help="day of the KPIs, YYYY-MM-DD; default: today in UTC")
+    options.add_argument("--dry-run", action="store_true", help="show what would be read, from which watermark, into what; change nothing")
+    options.add_argument("--threads", type=int, default=None, help="loads at a time; default: threads of conf/lakehouse.yml")
+    options.add_argument("--approve-deletes", default="", help="loads (hos-a.providers) whose held deletes are to be applied, separated by commas")
+    return options
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run with these arguments; the exit code is the verdict."""
+    given = parser().parse_args(arguments)
+    console = Console(stderr=True, soft_wrap=False, width=None if sys.stderr.isatty() else 160)
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    try:
+        return run_pipeline(_home(given.home), given.env or os.environ.get("RCM_ENV", "local"), _options(given), console)
+    except RcmError as error:
+        console.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
+        return error.exit_code
+
+
+def _home(given: Path | None) -> Path:
+    return (given or Path(os.environ.get("RCM_HOME", Path(sys.argv[0]).resolve().parent.parent))).resolve()
+
+
+def _options(given: argparse.Namespace) -> RunOptions:
+    layers = _names(given.layers)
+    unknown = [layer for layer in layers if layer not in LAYERS]
+    if unknown:
+        parser().error(f"--layers: {', '.join(unknown)} is not one of {', '.join(LAYERS)}")
+    if given.threads is not None and given.threads < 1:
+        parser().error("--threads: at least 1")
+    try:
+        as_of = date.fromisoformat(given.as_of) if given.as_of else utc_now().date()
+    except ValueError:
+        parser().error(f"--as-of: {given.as_of!r} is not a day in the form YYYY-MM-DD")
+    return RunOptions(
+        as_of=as_of,
+        only=_names(given.only),
+        layers=layers,
+        threads=given.threads or 0,
+        dry_run=given.dry_run,
+        approve_deletes=_names(given.approve_deletes),
+    )
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())

@@ -1,0 +1,107 @@
+"""Rebuild a gold model when its inputs, its text or its parameters changed; judge the totals before the commit."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from decimal import Decimal
+
+from pyspark.sql import DataFrame, Observation
+from pyspark.sql import functions as F
+
+from rcm_lakehouse.config.errors import DataStopError
+from rcm_lakehouse.config.models import GoldModel
+from rcm_lakehouse.gold.models import inputs_of
+from rcm_lakehouse.gold.parameters import parameters
+from rcm_lakehouse.gold.tie_out import silver_totals_sql, tie_out_expressions
+from rcm_lakehouse.lake.crash_points import crash_point
+from rcm_lakehouse.lake.tables import Lake, Table, layer_table
+from rcm_lakehouse.pipeline.attempts import Outcome
+from rcm_lakehouse.pipeline.context import RunContext
+from rcm_lakehouse.pipeline.freeze import Frozen
+from rcm_lakehouse.pipeline.graph import Step
+
+
+def rebuild(ctx: RunContext, lake: Lake, step: Step, done: Mapping[str, Outcome], frozen: Frozen) -> Outcome:
+    """Replace `gold.<model>` atomically; NOOP when nothing it is made of changed.
+
+    Raises DataStopError when totals do not tie out to silver; the table is then unchanged.
+    """
+    model = ctx.project.models[step.label]
+    table = layer_table("gold", model.name)
+    broken = sorted(name for name in step.needs if name in done and done[name].failed)
+    if broken:
+        message = f"not rebuilt because {', '.join(broken)} did not end well; the table is as it was"
+        row = ctx.log("gold", tablename=model.name, target=table.label, status="SKIPPED_UPSTREAM", message=message)
+        return Outcome("SKIPPED_UPSTREAM", (row,))
+    values = parameters(ctx.project.settings.gold, ctx.options.as_of)
+    fingerprint = _fingerprint(ctx, lake, model, values, done)
+    last = ctx.state.last_done.get(table.label)
+    exists = lake.exists(table)
+    if exists and last and last.fingerprint == fingerprint and last.table_id == lake.table_id(table):
+        row = ctx.log("gold", tablename=model.name, target=table.label, status="NOOP", fingerprint=fingerprint, table_id=last.table_id)
+        row.table_version = last.table_version
+        return Outcome("NOOP", (row,), {"fingerprint": fingerprint})
+    return _replace(ctx, lake, model, table, values, fingerprint)
+
+
+def _replace(
+    ctx: RunContext, lake: Lake, model: GoldModel, table: Table, values: Mapping[str, object], fingerprint: str
+) -> Outcome:
+    result = lake.spark.sql(model.sql, args=dict(values))
+    lake.ensure(table, result.schema)
+    observed = Observation()
+    expressions = [F.count(F.lit(1)).alias("rows_built"), *tie_out_expressions(model)]
+    staged_at = f"{lake.scratch(ctx.run_id)}/gold/{model.name}"
+    watched = result.observe(observed, *expressions)
+    if model.ties_out:
+        watched.write.mode("overwrite").parquet(staged_at)
+        _check_totals(lake, model, observed.get)
+        watched = lake.read_files(staged_at, result.schema)
+    crash_point("P12", model.name)
+    commit = lake.replace(table, watched, metadata={"run_id": ctx.run_id, "fingerprint": fingerprint})
+    crash_point("P13", model.name)
+    rows = int(observed.get["rows_built"])
+    row = ctx.log(
+        "gold",
+        tablename=model.name,
+        target=table.label,
+        numberofrowscopied=rows,
+        rows_written=rows,
+        fingerprint=fingerprint,
+        table_id=lake.table_id(table),
+        table_version=commit.version,
+    )
+    return Outcome("SUCCESS", (row,), {"fingerprint": fingerprint})
+
+
+def _check_totals(lake: Lake, model: GoldModel, found: Mapping[str, object]) -> None:
+    expected = lake.spark.sql(silver_totals_sql(model)).first()
+    wanted = expected.asDict() if expected is not None else {}
+    apart = [name for name, value in wanted.items() if Decimal(str(value or 0)) != Decimal(str(found.get(name) or 0))]
+    if apart:
+        told = "; ".join(f"{name}: silver {wanted[name]}, gold {found.get(name)}" for name in apart)
+        raise DataStopError(f"gold.{model.name} does not tie out to silver ({told}). The table was not replaced. See {model.file}.")
+
+
+def _fingerprint(ctx: RunContext, lake: Lake, model: GoldModel, values: Mapping[str, object], done: Mapping[str, Outcome]) -> str:
+    inputs = {name: _state_of(ctx, lake, name, done) for name in inputs_of(model)}
+    text = json.dumps([model.sql, {key: str(value) for key, value in values.items()}, inputs], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _state_of(ctx: RunContext, lake: Lake, name: str, done: Mapping[str, Outcome]) -> str:
+    layer, _, short = name.partition(".")
+    outcome = done.get(f"{layer}:{short}")
+    table = layer_table(layer, short)
+    if not lake.exists(table):
+        return "absent"
+    if layer == "gold":
+        last = ctx.state.last_done.get(table.label)
+        return str(outcome.facts.get("fingerprint")) if outcome else str(last.fingerprint if last else lake.head_version(table))
+    version = outcome.facts.get("version") if outcome else None
+    return f"{lake.table_id(table)}@{version if version is not None else lake.head_version(table)}"
+
+
+def kpi_frame(lake: Lake) -> DataFrame:
+    """`gold.kpi_summary` as of its newest rebuild."""
+    return lake.read(layer_table("gold", "kpi_summary"))

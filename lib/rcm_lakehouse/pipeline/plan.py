@@ -1,0 +1,57 @@
+"""Which steps a run has, and what each waits for (pure)."""
+
+from collections.abc import Iterable
+
+from rcm_lakehouse.config.errors import ConfigError
+from rcm_lakehouse.config.problems import did_you_mean
+from rcm_lakehouse.config.project import Project
+from rcm_lakehouse.config.worklist import LoadRow
+from rcm_lakehouse.gold.models import inputs_of
+from rcm_lakehouse.pipeline.context import RunOptions
+from rcm_lakehouse.pipeline.graph import Step
+
+
+def steps_of(project: Project, options: RunOptions) -> list[Step]:
+    """Every step that the options ask for, each with the names of the steps it needs.
+
+    Raises ConfigError when `--only` names something that does not exist.
+    """
+    steps = [Step("bronze", row.label) for row in project.active_loads]
+    steps += [Step("silver", entity, _needs_of_entity(project, entity)) for entity in project.contracts]
+    steps += [
+        Step("gold", model.name, frozenset(name.replace(".", ":", 1) for name in inputs_of(model))) for model in project.models.values()
+    ]
+    check_names(options.only, steps)
+    return [step for step in steps if step.layer in options.layers and (not options.only or step.label in options.only)]
+
+
+def _needs_of_entity(project: Project, entity: str) -> frozenset[str]:
+    contract = project.contracts[entity]
+    loads = [f"bronze:{row.label}" for row in feeding(project, entity)]
+    return frozenset([*loads, *(f"silver:{other}" for other in contract.after)])
+
+
+def feeding(project: Project, entity: str) -> list[LoadRow]:
+    """Active loads whose rows become rows of the entity."""
+    contract = project.contracts[entity]
+    return [row for row in project.active_loads if project.mapping_of(contract, row) is not None]
+
+
+def upstream_loads(project: Project, entity: str, data_source: str) -> set[str]:
+    """Names of the bronze steps on which the entity's rows of one hospital depend, through foreign keys too."""
+    seen: set[str] = set()
+    waiting = [entity]
+    while waiting:
+        name = waiting.pop()
+        if name not in seen:
+            seen.add(name)
+            waiting.extend(project.contracts[name].after)
+    return {f"bronze:{row.label}" for name in seen for row in feeding(project, name) if row.datasource == data_source}
+
+
+def check_names(only: Iterable[str], steps: Iterable[Step]) -> None:
+    """Raise ConfigError for a name of `--only` that no step has."""
+    labels = sorted({step.label for step in steps})
+    unknown = [f"--only: '{name}' is no active load, entity or model.{did_you_mean(name, labels)}" for name in only if name not in labels]
+    if unknown:
+        raise ConfigError("\n".join([*unknown, f"There are: {', '.join(labels)}."]))

@@ -1,0 +1,93 @@
+"""Append-only quarantine: sightings and status events of bad rows, folded by a view."""
+
+from collections.abc import Mapping
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from rcm_lakehouse.config.contracts import Contract
+from rcm_lakehouse.lake.tables import Lake, Table, layer_table
+from rcm_lakehouse.silver.schema import QUARANTINE
+
+_PROPERTIES = {"delta.dataSkippingStatsColumns": "quarantine_id,_load_id,_batch_seq,seen_at", "delta.autoOptimize.autoCompact": "true"}
+
+
+def quarantine_table(contract: Contract) -> Table:
+    """`quarantine.<entity>`."""
+    return layer_table("quarantine", contract.entity)
+
+
+def ensure_quarantine(lake: Lake, contract: Contract) -> bool:
+    """Create the entity's quarantine, empty, unless it exists; True when it was created now."""
+    return lake.ensure(quarantine_table(contract), QUARANTINE, properties=_PROPERTIES)
+
+
+def with_quarantine_id(rows: DataFrame) -> DataFrame:
+    """Add `quarantine_id`: the same bad row of the same source has the same id in every delivery.
+
+    A malformed line has no columns to hash, so its text (inside `_row_hash` through `raw_row`) and line tell it apart.
+    """
+    place = F.when(F.col("_corrupt_record").isNotNull(), F.col("_source_row").cast("string")).otherwise(F.lit(""))
+    identity = F.to_json(F.struct("_source_table", "_row_hash", place.alias("place"), F.col("_corrupt_record").alias("line")))
+    return rows.withColumn("quarantine_id", F.sha2(identity, 256))
+
+
+def sightings(bad: DataFrame, known: DataFrame | None, contract: Contract, event: str) -> DataFrame:
+    """Events for judged bad rows: `raw_row` only at the first sighting; a delivery already told of is left out.
+
+    `known` is the quarantine table so far, None when it is empty.
+    """
+    rows = with_quarantine_id(bad)
+    if known is not None:
+        seen = known.groupBy("quarantine_id").agg(F.collect_set(F.concat_ws("/", "_load_id", "event")).alias("_told"))
+        rows = rows.join(seen, "quarantine_id", how="left")
+        told = F.coalesce(F.array_contains("_told", F.concat_ws("/", "_load_id", F.lit(event))), F.lit(False))
+        rows = rows.where(~told).withColumn("raw_row", F.when(F.col("_told").isNull(), F.col("raw_row")))
+    return rows.select(
+        "quarantine_id",
+        F.lit(event).alias("event"),
+        "data_source",
+        "_source_table",
+        F.col(contract.key_column).alias("entity_key"),
+        F.col("event_at").alias("sequence_at"),
+        F.col("failed_rules").cast(QUARANTINE["reasons"].dataType).alias("reasons"),
+        "raw_row",
+        "_load_id",
+        "_batch_seq",
+        "_row_hash",
+        F.current_timestamp().alias("seen_at"),
+    )
+
+
+def create_view(lake: Lake, contract: Contract) -> None:
+    """Create `quarantine.<entity>_rows`: one row a bad row, with first and last seen, times seen and status."""
+    table = lake.sql_name(quarantine_table(contract))
+    view = lake.sql_name(layer_table("quarantine", f"{contract.entity}_rows"))
+    lake.spark.sql(f"CREATE OR REPLACE VIEW {view} AS {folded_sql(table)}")
+
+
+def folded_sql(table: str) -> str:
+    """SQL that folds the events of a quarantine table to one row a bad row."""
+    return f"""
+        SELECT quarantine_id, any_value(data_source) AS data_source, any_value(_source_table) AS source_table,
+               max(entity_key) AS entity_key, max(sequence_at) AS sequence_at, max_by(reasons, seen_at) AS reasons,
+               max(raw_row) AS raw_row, min(seen_at) AS first_seen_at, max(seen_at) AS last_seen_at,
+               count_if(event = 'seen') AS seen_count, count_if(event = 'retried') AS attempts,
+               coalesce(max_by(event, seen_at) FILTER (WHERE event IN ('replayed', 'superseded', 'rejected')), 'open') AS status,
+               max_by(_load_id, seen_at) AS last_load_id
+        FROM {table} GROUP BY quarantine_id"""
+
+
+def outcome_counts(staged: DataFrame) -> dict[tuple[str, str], dict[str, int]]:
+    """Judged source rows by (bronze table, load id) and outcome (good, quarantine, drop); one job over staged files."""
+    counts: dict[tuple[str, str], dict[str, int]] = {}
+    grouped = staged.groupBy("_source_table", "_load_id", "outcome").agg(F.count(F.lit(1)).alias("rows"))
+    for row in grouped.collect():
+        counts.setdefault((row["_source_table"], row["_load_id"]), {})[row["outcome"]] = int(row["rows"])
+    return counts
+
+
+def share_of_bad(counts: Mapping[tuple[str, str], Mapping[str, int]]) -> tuple[int, int]:
+    """(quarantined, judged) rows over all loads; dropped rows are judged, too."""
+    bad = sum(outcomes.get("quarantine", 0) for outcomes in counts.values())
+    return bad, sum(sum(outcomes.values()) for outcomes in counts.values())

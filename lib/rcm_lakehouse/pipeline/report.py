@@ -1,0 +1,34 @@
+"""What the closing tables and the dry run show, read from the lake."""
+
+from collections.abc import Iterable
+
+from rcm_lakehouse.config.project import Project
+from rcm_lakehouse.gold.models import inputs_of
+from rcm_lakehouse.lake.tables import Lake, layer_table
+from rcm_lakehouse.pipeline.freeze import Frozen
+from rcm_lakehouse.pipeline.graph import Step
+from rcm_lakehouse.pipeline.plan import feeding
+
+
+def read_kpis(lake: Lake) -> list[tuple[object, ...]]:
+    """Rows (data_source, kpi, value, unit) of `gold.kpi_summary` in its own order; empty before the first rebuild."""
+    table = layer_table("gold", "kpi_summary")
+    if not lake.exists(table):
+        return []
+    rows = lake.read(table).select("data_source", "kpi", "value", "unit").orderBy("kpi", "data_source").collect()
+    return [tuple(row) for row in rows]
+
+
+def plan_rows(project: Project, steps: Iterable[Step], frozen: Frozen) -> list[tuple[str, ...]]:
+    """One line a step: what it reads, from and to which watermark, and what it writes."""
+    lines = []
+    for step in steps:
+        if step.layer == "bronze":
+            lines.append((step.name, *frozen.described(step.label)))
+        elif step.layer == "silver":
+            sources = ", ".join(f"bronze.{row.bronze_table}" for row in feeding(project, step.label))
+            lines.append((step.name, sources, "what silver has not taken", "newest batch", f"silver.{step.label}"))
+        else:
+            inputs = ", ".join(inputs_of(project.models[step.label]))
+            lines.append((step.name, inputs, "", "", f"gold.{step.label}"))
+    return lines

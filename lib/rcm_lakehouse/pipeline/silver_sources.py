@@ -1,0 +1,102 @@
+"""What silver has not taken yet: the bronze batches of each load that feeds an entity."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pyspark.sql import functions as F
+
+from rcm_lakehouse.config.contracts import Contract, SourceMapping
+from rcm_lakehouse.config.worklist import LoadRow
+from rcm_lakehouse.lake.tables import Lake, Table
+from rcm_lakehouse.pipeline.attempts import Outcome
+from rcm_lakehouse.pipeline.context import RunContext
+from rcm_lakehouse.pipeline.freeze import Frozen
+from rcm_lakehouse.pipeline.plan import feeding, upstream_loads
+
+
+def bronze_table(row: LoadRow) -> Table:
+    """The bronze table of a row of the work list."""
+    return Table("bronze", row.bronze_table, row.bronze_path)
+
+
+@dataclass(frozen=True)
+class Pending:
+    """Batches (low, high] of one bronze table that silver has not taken; a snapshot is taken one batch at a time."""
+
+    row: LoadRow
+    mapping: SourceMapping
+    low: int
+    high: int
+
+    @property
+    def table(self) -> Table:
+        """The bronze table."""
+        return bronze_table(self.row)
+
+    @property
+    def is_snapshot(self) -> bool:
+        """True when each batch is the whole table, so that absent keys mean deletes."""
+        return self.row.loadtype == "Full"
+
+
+@dataclass(frozen=True)
+class Backlog:
+    """What there is to do for one entity: pending batches, progress so far, and hospitals held back with the step that failed."""
+
+    pending: tuple[Pending, ...]
+    consumed: dict[str, int]
+    held: dict[str, str]
+
+
+def backlog(ctx: RunContext, lake: Lake, contract: Contract, silver: Table, done: Mapping[str, Outcome], frozen: Frozen) -> Backlog:
+    """Compare what bronze has with what silver took.
+
+    A hospital one of whose upstream loads failed in this run is held back: its facts would miss dimension rows and be
+    quarantined for no fault of theirs.
+    """
+    consumed = _consumed(ctx, lake, contract, silver)
+    pending: list[Pending] = []
+    held: dict[str, str] = {}
+    for row in feeding(ctx.project, contract.entity):
+        broken = sorted(name for name in upstream_loads(ctx.project, contract.entity, row.datasource) if name in done and done[name].failed)
+        if broken:
+            held[row.label] = broken[0]
+            continue
+        head = _head(row, done, frozen)
+        low = consumed.get(bronze_table(row).label, 0)
+        mapping = ctx.project.mapping_of(contract, row)
+        if mapping is not None and head > low:
+            pending.append(Pending(row, mapping, low, head))
+    return Backlog(tuple(pending), consumed, held)
+
+
+def _head(row: LoadRow, done: Mapping[str, Outcome], frozen: Frozen) -> int:
+    outcome = done.get(f"bronze:{row.label}")
+    if outcome is not None and "batch_seq" in outcome.facts:
+        return int(str(outcome.facts["batch_seq"]))
+    return frozen.state_of(row).batch_seq
+
+
+def _consumed(ctx: RunContext, lake: Lake, contract: Contract, silver: Table) -> dict[str, int]:
+    """Progress from the audit when it speaks of this very table, else from the rows of silver themselves.
+
+    Rows of silver prove a batch taken, because one MERGE takes all of it; rows of quarantine alone prove nothing.
+    """
+    last = ctx.state.last_done.get(silver.label)
+    if last is not None and last.table_id == lake.table_id(silver):
+        return dict(last.consumed)
+    newest = lake.read(silver).groupBy("_source_table").agg(F.max("_batch_seq").alias("seq"))
+    return {row["_source_table"]: int(row["seq"]) for row in newest.collect()}
+
+
+def next_round(pending: tuple[Pending, ...]) -> tuple[list[Pending], tuple[Pending, ...]]:
+    """(what one MERGE takes, what stays): every incremental batch, and of each snapshot source the oldest snapshot."""
+    now: list[Pending] = []
+    later: list[Pending] = []
+    for part in pending:
+        if part.is_snapshot and part.high > part.low + 1:
+            now.append(Pending(part.row, part.mapping, part.low, part.low + 1))
+            later.append(Pending(part.row, part.mapping, part.low + 1, part.high))
+        else:
+            now.append(part)
+    return now, tuple(later)

@@ -1,0 +1,71 @@
+"""The closing tables of a run: what each load did, then the KPIs."""
+
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+
+from rich.console import Console
+from rich.table import Table as RichTable
+
+from rcm_lakehouse.audit.schema import LoadLog
+
+_COUNTS = ("rows_read", "rows_written", "rows_unchanged", "rows_duplicate", "rows_quarantined", "rows_dropped")
+
+
+def show_loads(console: Console, logs: Iterable[LoadLog]) -> None:
+    """One line a load: rows read, written, unchanged, duplicate, quarantined, seconds, watermark."""
+    table = RichTable(title="Loads", title_justify="left", header_style="bold")
+    for heading in ("layer", "load", "status"):
+        table.add_column(heading, overflow="fold")
+    for heading in ("read", "written", "unchanged", "duplicate", "quarantined", "dropped", "seconds"):
+        table.add_column(heading, justify="right")
+    table.add_column("watermark")
+    for row in _by_step(logs):
+        counts = ["" if (value := getattr(row, name)) is None else f"{value:,}" for name in _COUNTS]
+        table.add_row(row.layer, _name(row), row.status, *counts, f"{row.seconds or 0:.1f}", row.watermark_after or "")
+    console.print(table)
+    for row in _by_step(logs):
+        for text in [*([row.message] if row.message else []), *row.warnings]:
+            console.print(f"  {row.layer} {_name(row)}: {text}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _name(row: LoadLog) -> str:
+    source = ".".join(part for part in (row.data_source, row.tablename) if part)
+    target = (row.target or "").rpartition(".")[2]
+    return f"{target} <- {source}" if row.layer == "silver" and row.data_source else source or target
+
+
+def _by_step(logs: Iterable[LoadLog]) -> list[LoadLog]:
+    order = {"bronze": 0, "silver": 1, "gold": 2}
+    return sorted((row for row in logs if row.layer in order), key=lambda row: order[row.layer])
+
+
+def show_kpis(console: Console, rows: Sequence[tuple[object, ...]], as_of: str) -> None:
+    """KPIs by hospital: rows of (data_source, kpi, value, unit); NULL is shown as a dash."""
+    sources = sorted({str(row[0]) for row in rows}, key=lambda name: (name == "all", name))
+    values = {(str(source), str(kpi)): (value, str(unit)) for source, kpi, value, unit in rows}
+    kpis = list(dict.fromkeys(str(row[1]) for row in rows))
+    table = RichTable(title=f"KPIs as of {as_of}", title_justify="left", header_style="bold")
+    table.add_column("kpi")
+    for source in sources:
+        table.add_column(source, justify="right")
+    for kpi in kpis:
+        table.add_row(kpi, *(_shown(*values.get((source, kpi), (None, ""))) for source in sources))
+    console.print(table)
+
+
+def _shown(value: object, unit: str) -> str:
+    if not isinstance(value, Decimal):
+        return "–" if value is None else str(value)
+    if unit in ("rate", "fraction", "ratio"):
+        return f"{value * 100:.1f} %"
+    return f"{value:,.2f} USD" if unit in ("usd", "USD", "US dollars") else f"{value:,.1f} {unit}"
+
+
+def show_plan(console: Console, rows: Iterable[tuple[str, ...]]) -> None:
+    """The plan of a dry run: what would be read, from which watermark, into what."""
+    table = RichTable(title="Plan (nothing is read or written)", title_justify="left", header_style="bold")
+    for heading in ("step", "reads", "from", "to", "writes"):
+        table.add_column(heading, overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    console.print(table)
