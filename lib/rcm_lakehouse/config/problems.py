@@ -1,0 +1,35 @@
+"""Problems found in configuration files: where, what was found, what was expected, the nearest name."""
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from rcm_lakehouse.config.errors import ConfigError
+
+
+@dataclass(frozen=True, order=True)
+class Problem:
+    """One mistake in one file; line 0 means the file as a whole."""
+
+    file: str
+    line: int
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: {self.text}" if self.line else f"{self.file}: {self.text}"
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """" Did you mean 'x'?" for the nearest known name; empty when none is near."""
+    by_lower = {item.lower(): item for item in known}
+    near = difflib.get_close_matches(name.lower(), list(by_lower), n=1, cutoff=0.6)
+    return f" Did you mean '{by_lower[near[0]]}'?" if near else ""
+
+
+def raise_problems(problems: Iterable[Problem]) -> None:
+    """Raise one ConfigError that lists every problem by file and line; do nothing when there is none."""
+    found = sorted(set(problems))
+    if found:
+        lines = "\n".join(str(problem) for problem in found)
+        count = "1 mistake" if len(found) == 1 else f"{len(found)} mistakes"
+        raise ConfigError(f"{count} in the configuration; nothing was read or written:\n{lines}")

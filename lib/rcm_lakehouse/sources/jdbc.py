@@ -1,0 +1,224 @@
+"""Reading relational sources through Spark JDBC: catalog, clock, probes and windows. No other driver, no own connection."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+
+from py4j.protocol import Py4JJavaError
+from pyspark.errors import PySparkException
+from pyspark.sql import DataFrame, SparkSession
+
+from rcm_lakehouse.bronze.windows import Kind, SourceClock, Window
+from rcm_lakehouse.config.connections import JdbcConnection, JdbcTableOptions
+from rcm_lakehouse.config.errors import SourceAuthError, SourceDataError
+from rcm_lakehouse.config.secrets import resolve
+from rcm_lakehouse.sources.catalog import Catalog, SourceColumn, SourceTable, catalog_of
+from rcm_lakehouse.sources.dialects import DIALECTS, Dialect, jdbc_url
+from rcm_lakehouse.sources.jdbc_errors import translated
+from rcm_lakehouse.sources.partitions import predicates
+
+_DATES = ("date",)
+_INTEGERS = ("int", "integer", "bigint", "smallint", "tinyint", "mediumint", "numeric", "decimal", "number")
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Database:
+    """One relational connection, ready to ask."""
+
+    spark: SparkSession
+    name: str
+    connection: JdbcConnection
+    home: Path
+
+    @property
+    def dialect(self) -> Dialect:
+        """How this product quotes, counts time and names its parts."""
+        return DIALECTS[self.connection.dialect]
+
+    def options(self, fetch_size: int | None = None) -> dict[str, str]:
+        """Spark's JDBC options; the password is here and nowhere else."""
+        secrets = {"user": self.connection.user, "password": self.connection.password}
+        return {
+            "url": jdbc_url(self.name, self.connection, self.home),
+            "driver": self.dialect.driver,
+            "fetchsize": str(fetch_size or self.connection.fetch_size),
+            "queryTimeout": str(self.connection.query_timeout_seconds),
+            **{key: resolve(value, home=self.home) for key, value in secrets.items() if value is not None},
+        }
+
+    def query(self, sql: str, doing: str) -> list[tuple[object, ...]]:
+        """Rows of a small query; errors are those of the taxonomy."""
+        try:
+            return [tuple(row) for row in self.spark.read.format("jdbc").options(**self.options()).option("query", sql).load().collect()]
+        except (Py4JJavaError, PySparkException) as error:
+            raise translated(error, self.name, doing) from None
+
+    def frame(self, subquery: str, doing: str, *, fetch_size: int | None, parts: Sequence[str]) -> DataFrame:
+        """A lazy frame over `(subquery) t`; one connection a part. Errors of the first contact are those of the taxonomy."""
+        table = f"({subquery}) t"
+        options = self.options(fetch_size)
+        try:
+            if not parts:
+                return self.spark.read.format("jdbc").options(**options).option("dbtable", table).load()
+            url = options.pop("url")
+            return self.spark.read.jdbc(url, table, predicates=list(parts), properties=options)
+        except (Py4JJavaError, PySparkException) as error:
+            raise translated(error, self.name, doing) from None
+
+
+def read_catalog(database: Database, schemas: Sequence[str | None]) -> Catalog:
+    """Tables and columns of the schemas that the work list names, in one query.
+
+    A schema is mapped (or dropped) by the connection's `schemas`; without a mapping it is taken as it is.
+    """
+    dialect = database.dialect
+    default = dialect.default_schema or database.connection.database or database.name
+    wanted = sorted({(real_schema(database.connection, schema) or default).lower() for schema in schemas})
+    places = ", ".join(_text_literal(schema) for schema in wanted)
+    precision = "COALESCE(numeric_precision, 0)"
+    sql = (
+        f"SELECT table_schema, table_name, column_name, data_type, {precision} AS decimal_precision, ordinal_position "
+        f"FROM information_schema.columns WHERE LOWER(table_schema) IN ({places})"
+    )
+    rows = database.query(sql, "reading its catalog")
+    ordered = sorted(rows, key=lambda row: (str(row[0]), str(row[1]), int(str(row[5]))))
+    return catalog_of(database.name, [row[:5] for row in ordered], default)
+
+
+def real_schema(connection: JdbcConnection, schema: str | None) -> str | None:
+    """The schema to ask for: mapped, dropped (None) or as given."""
+    if schema is None:
+        return None
+    mapped = {name.lower(): real for name, real in connection.schemas.items()}
+    return mapped[schema.lower()] if schema.lower() in mapped else schema
+
+
+def _text_literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def read_clock(database: Database) -> SourceClock:
+    """The database's own now (UTC) and its oldest open transaction, where the account may see transactions."""
+    try:
+        row = database.query(database.dialect.clock_sql, "asking its clock")[0]
+    except (SourceAuthError, SourceDataError):
+        row = database.query(database.dialect.blind_clock_sql, "asking its clock")[0]
+    now, oldest, sees = row
+    refusal = None if int(str(sees)) else "open transactions cannot be seen by this account: the window ends `settle_seconds` before now"
+    return SourceClock(
+        now=_naive(now) or datetime.now(timezone.utc).replace(tzinfo=None),
+        oldest_transaction=_naive(oldest) if refusal is None else None,
+        sees_transactions=refusal is None,
+        refusal=refusal,
+    )
+
+
+def _naive(value: object) -> datetime | None:
+    if not isinstance(value, datetime):
+        return None
+    return value.replace(tzinfo=None)
+
+
+def kind_of_column(dialect: Dialect, column: SourceColumn, table: SourceTable) -> Kind:
+    """The watermark kind of a source column by its declared type.
+
+    Raises SourceDataError for a type that cannot order changes.
+    """
+    declared = column.data_type
+    if declared in _DATES:
+        return "date"
+    if declared in dialect.zoned_types:
+        return "timestamptz"
+    if declared.startswith(("timestamp", "datetime", "smalldatetime")):
+        return "timestamp"
+    if declared in _INTEGERS:
+        return "int"
+    if "char" in declared or "text" in declared:
+        return "digits"
+    raise SourceDataError(
+        f"{table.schema}.{table.name}: column '{column.name}' of type {declared} cannot be a watermark. Expected a date, a time, an integer "
+        "or text of digits. Nothing was read. Name another column in load_config.csv."
+    )
+
+
+def highest_value(database: Database, table: SourceTable, column: SourceColumn, kind: Kind) -> str | None:
+    """The greatest watermark in the table as text, None when there is none; asked only for kinds without a clock."""
+    quoted = database.dialect.quoted(column.name)
+    value = f"CAST({quoted} AS DECIMAL(38,0))" if kind == "digits" else quoted
+    sql = f"SELECT MAX({value}) AS highest FROM {qualified(database.dialect, table)}"
+    found = database.query(sql, f"finding the greatest {column.name}")[0][0]
+    return None if found is None else str(int(str(found).split(".")[0]))
+
+
+def qualified(dialect: Dialect, table: SourceTable) -> str:
+    """Schema and table, quoted."""
+    return f"{dialect.quoted(table.schema)}.{dialect.quoted(table.name)}"
+
+
+def projection(dialect: Dialect, table: SourceTable, names: Sequence[str]) -> str:
+    """The SELECT list: every column by name, with the casts that Spark's reading needs, in the preferred spelling.
+
+    Floats are read as doubles (a FLOAT is rounded to cents only later, per row), decimals beyond 38 digits and types without a
+    Spark twin as text.
+    """
+    spelled = {name.lower(): name for name in names}
+    return ", ".join(
+        f"{_expression(dialect, column)} AS {dialect.quoted(spelled.get(column.name.lower(), column.name))}" for column in table.columns
+    )
+
+
+def _expression(dialect: Dialect, column: SourceColumn) -> str:
+    quoted = dialect.quoted(column.name)
+    if column.data_type in dialect.float_types:
+        return dialect.float_cast.format(column=quoted)
+    if column.data_type in dialect.text_types or (column.data_type in ("numeric", "decimal") and column.precision > 38):
+        return dialect.text_cast.format(column=quoted)
+    return quoted
+
+
+def window_predicate(dialect: Dialect, column: SourceColumn, window: Window) -> str:
+    """SQL that is true for rows of the window, rows far in the future and rows without a watermark."""
+    quoted = dialect.quoted(column.name)
+    value = f"CAST({quoted} AS DECIMAL(38,0))" if window.kind == "digits" else quoted
+    bounds = []
+    if window.low is not None:
+        bounds.append(f"{value} >= {dialect.literal(window.kind, window.low)}")
+    if window.high is not None:
+        bounds.append(f"{value} < {dialect.literal(window.kind, window.high)}")
+    parts = [f"({' AND '.join(bounds)})"] if bounds else ["1 = 1"]
+    if window.future_from is not None:
+        parts.append(f"{value} >= {dialect.literal(window.kind, window.future_from)}")
+    return f"({' OR '.join([*parts, f'{quoted} IS NULL'])})"
+
+
+def read_table(
+    database: Database,
+    table: SourceTable,
+    *,
+    watermark: SourceColumn | None = None,
+    window: Window | None = None,
+    options: JdbcTableOptions | None = None,
+    names: Sequence[str] = (),
+) -> DataFrame:
+    """A lazy frame of the table's rows, or of one window of them; the filter is part of the query that the source runs.
+
+    With `partitions` above 1 each part is its own connection and snapshot: rows that move between parts fall into the next
+    window. Memory is bounded by the fetch size.
+    """
+    chosen = options or JdbcTableOptions()
+    where = "" if watermark is None or window is None else f" WHERE {window_predicate(database.dialect, watermark, window)}"
+    sql = f"SELECT {projection(database.dialect, table, names)} FROM {qualified(database.dialect, table)}{where}"
+    parts = predicates(database, table, chosen, where, names) if chosen.partitions > 1 else []
+    return database.frame(sql, f"reading {table.schema}.{table.name}", fetch_size=chosen.fetch_size, parts=parts)
+
+
+def has_rows(database: Database, table: SourceTable, watermark: SourceColumn | None, window: Window | None) -> bool:
+    """True when the table (or the window) has any row; reads at most one."""
+    where = "" if watermark is None or window is None else f" WHERE {window_predicate(database.dialect, watermark, window)}"
+    # EXISTS lets every product stop at the first row.
+    sql = f"SELECT CASE WHEN EXISTS (SELECT 1 FROM {qualified(database.dialect, table)}{where}) THEN 1 ELSE 0 END AS found"
+    return int(str(database.query(sql, f"probing {table.schema}.{table.name}")[0][0])) == 1

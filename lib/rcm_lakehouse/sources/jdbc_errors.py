@@ -1,0 +1,43 @@
+"""What a database's refusal means for the reader: down, refused, or asked for something that is not there."""
+
+import re
+
+from rcm_lakehouse.config.errors import RcmError, SourceAuthError, SourceDataError, SourceUnavailableError
+
+_AUTH = (
+    r"access denied|password authentication failed|login failed|wrong user name or password|28000|28P01|no password was provided"
+    r"|authentication failed|permission denied|not authorized"
+)
+_UNKNOWN = (
+    r"unknown database|database .* does not exist|database .* not found|unknown column|column .* not found|invalid column"
+    r"|table .* (not found|doesn't exist)|relation .* does not exist|invalid object name|90146|42S02|42S22"
+)
+_DOWN = (
+    r"connection refused|connect timed out|connection reset|communications link|could not connect|connection attempt failed|socket"
+    r"|server shutdown|terminating connection|unexpected end of stream|closed connection|connection is closed|broken pipe|timed? ?out|no route"
+    r"|unknownhost|i/o error|connection to .* refused|08S01|08001|08006|57P01|lost connection|database may be already in use|connection is broken"
+)
+
+
+def translated(error: BaseException, connection: str, doing: str) -> RcmError:
+    """The error of the taxonomy for a driver's error; the driver's own text is dropped, for it may quote rows or credentials."""
+    text = str(error)
+    if re.search(_AUTH, text, re.IGNORECASE):
+        return SourceAuthError(
+            f"connection '{connection}': the database refused the credentials or the right to read while {doing}. Its watermark is "
+            "unchanged. Check user, password reference and grants in conf/connections.yml; a retry cannot help."
+        )
+    if re.search(_UNKNOWN, text, re.IGNORECASE):
+        return SourceDataError(
+            f"connection '{connection}': the database does not have what was asked for while {doing} (database, table or column). "
+            "Its watermark is unchanged. Compare load_config.csv and conf/connections.yml with the source."
+        )
+    if re.search(_DOWN, text, re.IGNORECASE):
+        return SourceUnavailableError(
+            f"connection '{connection}': the database did not answer or went away while {doing}. Nothing of this load was committed; "
+            "its watermark is unchanged. Check host, port and the server; the load is tried again."
+        )
+    return SourceUnavailableError(
+        f"connection '{connection}': reading failed while {doing} ({type(error).__name__}). Nothing of this load was committed; its "
+        "watermark is unchanged."
+    )

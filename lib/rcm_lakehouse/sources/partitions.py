@@ -1,0 +1,72 @@
+"""Parts of a partitioned read: every row in exactly one part, rows without a value in one of their own."""
+
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from rcm_lakehouse.bronze.windows import Kind, as_text
+from rcm_lakehouse.config.connections import JdbcTableOptions
+from rcm_lakehouse.config.errors import SourceDataError
+from rcm_lakehouse.sources.catalog import SourceColumn, SourceTable
+from rcm_lakehouse.sources.dialects import Dialect
+
+if TYPE_CHECKING:
+    from rcm_lakehouse.sources.jdbc import Database
+
+
+def predicates(
+    database: "Database", table: SourceTable, options: JdbcTableOptions, where: str, names: Sequence[str]
+) -> list[str]:
+    """One SQL predicate a part over the columns of the subquery; bounds are found by one MIN/MAX query over the window.
+
+    Numbers, days and times are cut into half-open ranges whose first and last are open-ended, so rows outside the bounds are
+    still read; text is dealt out by a hash. Fewer distinct values than parts give fewer parts.
+    """
+    if options.partition_column is None:
+        raise SourceDataError(f"{table.schema}.{table.name}: partitions is {options.partitions} but partition_column is not given.")
+    column = table.column(options.partition_column)
+    spelled = {name.lower(): name for name in names}.get(column.name.lower(), column.name)
+    quoted = database.dialect.quoted(spelled)
+    kind = _kind(column)
+    if kind is None:
+        bucket = database.dialect.bucket.format(column=quoted, count=options.partitions)
+        return [*(f"{quoted} IS NOT NULL AND {bucket} = {part}" for part in range(options.partitions)), f"{quoted} IS NULL"]
+    own = database.dialect.quoted(column.name)
+    place = f"{database.dialect.quoted(table.schema)}.{database.dialect.quoted(table.name)}"
+    low, high = database.query(f"SELECT MIN({own}) AS lo, MAX({own}) AS hi FROM {place}{where}", "finding partition bounds")[0]
+    cuts = cut_points(low, high, options.partitions)
+    return ranges(database.dialect, quoted, kind, cuts)
+
+
+def _kind(column: SourceColumn) -> Kind | None:
+    declared = column.data_type
+    if declared == "date":
+        return "date"
+    if declared.startswith(("timestamp", "datetime")):
+        return "timestamp"
+    whole = ("int", "integer", "bigint", "smallint", "tinyint", "mediumint", "numeric", "decimal")
+    return "int" if declared in whole else None
+
+
+def cut_points(low: object, high: object, parts: int) -> list[str]:
+    """At most `parts - 1` distinct inner cut points between two bounds, as canonical text in rising order."""
+    if low is None or high is None:
+        return []
+    if isinstance(low, datetime) and isinstance(high, datetime):
+        span = high - low
+        found = [as_text(low + span * part / parts) for part in range(1, parts)]
+    elif isinstance(low, date) and isinstance(high, date):
+        found = [as_text(low + timedelta(days=(high - low).days * part // parts)) for part in range(1, parts)]
+    else:
+        first, last = int(str(low).split(".")[0]), int(str(high).split(".")[0])
+        found = [str(first + (last - first) * part // parts) for part in range(1, parts)]
+    return list(dict.fromkeys(found))
+
+
+def ranges(dialect: Dialect, quoted: str, kind: Kind, cuts: Sequence[str]) -> list[str]:
+    """Half-open ranges between the cuts, open at both ends, and one part for rows without a value."""
+    if not cuts:
+        return [f"{quoted} IS NOT NULL", f"{quoted} IS NULL"]
+    literals = [dialect.literal(kind, cut) for cut in cuts]
+    inner = [f"{quoted} >= {one} AND {quoted} < {other}" for one, other in zip(literals, literals[1:], strict=False)]
+    return [f"{quoted} < {literals[0]}", *inner, f"{quoted} >= {literals[-1]}", f"{quoted} IS NULL"]
