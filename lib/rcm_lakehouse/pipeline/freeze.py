@@ -1,0 +1,168 @@
+"""What each bronze load will read, frozen before anything is read: catalogs, clocks, states and windows."""
+
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+
+from rcm_lakehouse.bronze.windows import DEFAULT_OVERLAP_SECONDS, SourceClock, Window, as_text, next_window, watermark_after
+from rcm_lakehouse.config.connections import JdbcConnection, JdbcTableOptions
+from rcm_lakehouse.config.errors import RcmError
+from rcm_lakehouse.config.project import Project
+from rcm_lakehouse.config.worklist import LoadRow
+from rcm_lakehouse.lake.tables import Lake, Table
+from rcm_lakehouse.pipeline.bronze_state import BronzeState, read_states
+from rcm_lakehouse.pipeline.context import utc_now
+from rcm_lakehouse.pipeline.graph import Step
+from rcm_lakehouse.pipeline.load_hours import outside_hours
+from rcm_lakehouse.sources.catalog import Catalog, SourceColumn, SourceTable
+from rcm_lakehouse.sources.jdbc import Database, highest_value, kind_of_column, read_catalog, read_clock, real_schema
+
+
+@dataclass(frozen=True)
+class JdbcPlan:
+    """One relational load, frozen: the real table, its watermark column and window, and the state it goes on from."""
+
+    row: LoadRow
+    table: SourceTable
+    watermark: SourceColumn | None
+    window: Window | None
+    watermark_before: str | None
+    window_high: str
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass
+class Frozen:
+    """Plans, states and refusals by load label. A refused load fails when its step runs; the others go on."""
+
+    rows: dict[str, LoadRow] = field(default_factory=dict)
+    states: dict[str, BronzeState] = field(default_factory=dict)
+    jdbc: dict[str, JdbcPlan] = field(default_factory=dict)
+    refused: dict[str, RcmError] = field(default_factory=dict)
+    outside: dict[str, str] = field(default_factory=dict)
+    load_ids: dict[str, str] = field(default_factory=dict)
+    planned: set[str] = field(default_factory=set)
+
+    def state_of(self, row: LoadRow) -> BronzeState:
+        """The bronze state of a load as the run began."""
+        return self.states.get(row.label, BronzeState())
+
+    def start_mark(self) -> list[tuple[object, ...]]:
+        """Windows as `audit.runs` keeps them: load, target, load id, batch, low, high."""
+        return [self._mark(self.rows[label]) for label in sorted(self.planned)]
+
+    def _mark(self, row: LoadRow) -> tuple[object, ...]:
+        plan = self.jdbc.get(row.label)
+        window = plan.window if plan else None
+        low, high = (window.low, window.high) if window else (None, plan.window_high if plan else None)
+        return (row.label, f"bronze.{row.bronze_table}", self.load_ids[row.label], self.state_of(row).batch_seq + 1, low, high)
+
+    def described(self, label: str) -> tuple[str, str, str, str]:
+        """(reads, from, to, writes) for the dry run."""
+        row = self.rows[label]
+        reads = f"{row.database}: {row.tablename}"
+        if label in self.refused:
+            return (reads, "refused", str(self.refused[label]), "nothing")
+        if label in self.outside:
+            return (reads, "outside load hours", self.outside[label], "nothing")
+        plan = self.jdbc.get(label)
+        if plan is None:
+            return (reads, "files not yet loaded", "", f"bronze.{row.bronze_table}")
+        window = plan.window
+        low, high = (window.low or "the beginning", window.high or "the end") if window else ("whole table", plan.window_high)
+        return (reads, low, high, f"bronze.{row.bronze_table}")
+
+
+def freeze(project: Project, lake: Lake, steps: Iterable[Step], run_id: str) -> Frozen:
+    """Ask every needed connection for catalog and clock (one query each), read all bronze states, and set the windows.
+
+    A connection that does not answer refuses its own loads; nothing is raised here for a source.
+    """
+    wanted = {step.label for step in steps if step.layer == "bronze"}
+    frozen = Frozen(rows={row.label: row for row in project.active_loads}, planned=wanted)
+    frozen.load_ids = {row.label: f"{run_id}-{number:02d}" for number, row in enumerate(project.active_loads, 1)}
+    existing = {row: Table("bronze", row.bronze_table, row.bronze_path) for row in project.active_loads}
+    existing = {row: table for row, table in existing.items() if lake.exists(table)}
+    states = read_states(lake, {table: row.watermark if is_windowed(project, row) else None for row, table in existing.items()})
+    frozen.states = {row.label: states[table] for row, table in existing.items()}
+    by_connection: dict[str, list[LoadRow]] = {}
+    for row in project.active_loads:
+        if row.label in wanted and isinstance(project.connections[row.database], JdbcConnection):
+            by_connection.setdefault(row.database, []).append(row)
+    if by_connection:
+        with ThreadPoolExecutor(max_workers=min(4, len(by_connection))) as pool:
+            list(pool.map(lambda item: _freeze_connection(project, lake, frozen, *item), by_connection.items()))
+    return frozen
+
+
+def is_windowed(project: Project, row: LoadRow) -> bool:
+    """True for incremental relational loads: those with a watermark column."""
+    return row.loadtype == "Incremental" and row.watermark is not None and isinstance(project.connections[row.database], JdbcConnection)
+
+
+def _freeze_connection(project: Project, lake: Lake, frozen: Frozen, name: str, rows: list[LoadRow]) -> None:
+    connection = project.connections[name]
+    if not isinstance(connection, JdbcConnection):
+        return
+    closed = outside_hours(connection.load_hours, connection.time_zone, utc_now())
+    if closed:
+        frozen.outside.update({row.label: closed for row in rows})
+        return
+    database = Database(lake.for_thread().spark, name, connection, project.home)
+    try:
+        catalog = read_catalog(database, [row.source_schema for row in rows])
+        clock = frozen_clock(read_clock(database))
+    except RcmError as error:
+        frozen.refused.update({row.label: error for row in rows})
+        return
+    for row in rows:
+        try:
+            frozen.jdbc[row.label] = _plan(database, row, catalog, clock, frozen.state_of(row))
+        except RcmError as error:
+            frozen.refused[row.label] = error
+
+
+def frozen_clock(clock: SourceClock) -> SourceClock:
+    """The clock, or the test-only frozen time in its place."""
+    now = utc_now()
+    is_real = abs((datetime.now(timezone.utc) - now).total_seconds()) < 1
+    return clock if is_real else clock.model_copy(update={"now": now.astimezone(timezone.utc).replace(tzinfo=None)})
+
+
+def _plan(database: Database, row: LoadRow, catalog: Catalog, clock: SourceClock, state: BronzeState) -> JdbcPlan:
+    connection = database.connection
+    table = catalog.table(real_schema(connection, row.source_schema), row.source_table)
+    settled = as_text(clock.now - timedelta(seconds=connection.settle_seconds))
+    if row.loadtype == "Full" or row.watermark is None:
+        return JdbcPlan(row, table, None, None, None, settled)
+    column = table.column(row.watermark)
+    kind = kind_of_column(database.dialect, column, table)
+    before = watermark_of(kind, state)
+    options = table_options(connection, row)
+    seconds = options.overlap_seconds if options.overlap_seconds is not None else DEFAULT_OVERLAP_SECONDS[kind]
+    window, warnings = next_window(
+        kind,
+        before,
+        clock,
+        zone=connection.time_zone,
+        settle=timedelta(seconds=connection.settle_seconds),
+        overlap=timedelta(seconds=seconds),
+        max_stall=timedelta(seconds=connection.max_stall_seconds),
+        highest=highest_value(database, table, column, kind) if kind in ("int", "digits") else None,
+    )
+    return JdbcPlan(row, table, column, window, before, settled, tuple(warnings))
+
+
+def watermark_of(kind: str, state: BronzeState) -> str | None:
+    """The watermark that the rows of bronze prove: what the newest batch carried, or the highest value in it when that is more."""
+    if state.is_reset or state.highest is None:
+        return state.watermark_before
+    unbounded = Window(kind=kind, low=None, high=None)  # type: ignore[arg-type]
+    return watermark_after(unbounded, str(state.highest), state.watermark_before)
+
+
+def table_options(connection: JdbcConnection, row: LoadRow) -> JdbcTableOptions:
+    """The connection's options for a table: by `datasource.table`, then by its bare name, then the defaults."""
+    by_name: Mapping[str, JdbcTableOptions] = {name.lower(): options for name, options in connection.tables.items()}
+    return by_name.get(row.label) or by_name.get(row.source_table) or JdbcTableOptions()
