@@ -19,6 +19,7 @@ class Column(Frozen):
     tracked: bool = Field(True, description="a change makes a new version; false: the newest value is written in place")
     clean: str | None = Field(None, description="name of a cleaner in silver.cleaning applied to the raw text before the cast")
     formats: tuple[str, ...] = Field((), description="accepted date or timestamp patterns, tried in order; empty: the defaults of silver.mapping")
+    key_of: str | None = Field(None, description="entity whose durable key this column holds; its mapping gives the raw id")
     derive: str | None = Field(None, description="SQL over other columns of the contract; such a column has no mapping")
     values: tuple[str, ...] = Field((), description="closed value set after cleaning; documentation, the check is a rule")
     description: str = ""
@@ -61,7 +62,7 @@ class Contract(Frozen):
     key: tuple[str, ...] = Field(description="silver columns that, with data_source, make <entity>_key")
     key_is_personal: bool = Field(False, description="true: <entity>_key is a salted hash, not data_source|id")
     sequence_by: tuple[str, ...] = Field((), description="silver columns: first the event time (timestamp), then tie-breaks; empty: the load's window end (snapshots)")
-    history: Literal["scd2", "scd1"] = "scd2"
+    history: Literal["scd2"] = "scd2"
     columns: tuple[Column, ...]
     sources: tuple[SourceMapping, ...]
     rules: tuple[Rule, ...] = ()

@@ -1,0 +1,47 @@
+"""One MERGE of changed versions, atomic: closed ends, new versions and corrections together."""
+
+import json
+from collections.abc import Mapping, Sequence
+
+from delta.exceptions import DeltaConcurrentModificationException
+from delta.tables import DeltaTable
+from pyspark.sql import DataFrame
+
+from rcm_lakehouse.config.errors import CommitConflictError
+from rcm_lakehouse.lake.tables import Commit, Lake, Table
+
+_METADATA = "spark.databricks.delta.commitInfo.userMetadata"
+# The source is a folder of immutable staged files: a second copy of it would protect nothing.
+_MATERIALIZE = "spark.databricks.delta.merge.materializeSource"
+
+
+def merge_versions(
+    lake: Lake, table: Table, changed: DataFrame, *, on: Sequence[str], action: str, metadata: Mapping[str, object]
+) -> Commit:
+    """Apply staged rows by their action (insert, update, delete) in one commit.
+
+    Raises CommitConflictError when another writer changed the table at the same time, or when the table is not the one that the
+    difference was computed from (an update that matches nothing, an insert that matches); it is unchanged in the first case.
+    """
+    columns = [name for name in changed.columns if name != action]
+    values = {name: f"s.`{name}`" for name in columns}
+    condition = " AND ".join(f"t.`{name}` = s.`{name}`" for name in on)
+    conf = lake.spark.conf
+    conf.set(_METADATA, json.dumps(metadata, default=str))
+    conf.set(_MATERIALIZE, "none")
+    try:
+        (
+            DeltaTable.forName(lake.spark, lake.sql_name(table))
+            .alias("t")
+            .merge(changed.alias("s"), condition)
+            .whenMatchedDelete(condition=f"s.{action} = 'delete'")
+            .whenMatchedUpdate(condition=f"s.{action} IN ('update', 'insert')", set=values)  # type: ignore[arg-type]
+            .whenNotMatchedInsert(condition=f"s.{action} IN ('update', 'insert')", values=values)  # type: ignore[arg-type]
+            .execute()
+        )
+    except DeltaConcurrentModificationException as error:
+        raise CommitConflictError(f"{table.label}: another writer committed first; the MERGE was not applied and is computed again.") from error
+    finally:
+        conf.unset(_METADATA)
+        conf.unset(_MATERIALIZE)
+    return Commit(lake.last_version())

@@ -1,0 +1,54 @@
+"""Text to types without an error and without a silent NULL (pure)."""
+
+from collections.abc import Sequence
+
+from pyspark.sql import Column
+from pyspark.sql import functions as F
+
+DATE_FORMATS = ("yyyy-MM-dd", "M/d/yyyy", "yyyyMMdd", "dd-MMM-yyyy", "yyyy-MM-dd HH:mm:ss[.SSSSSS]")
+TIME_FORMATS = (
+    "yyyy-MM-dd HH:mm:ss[.SSSSSSSSS][.SSSSSS][.SSS][.S]",
+    "yyyy-MM-dd'T'HH:mm:ss[.SSSSSS][.SSS]",
+    "yyyy-MM-dd",
+    "M/d/yyyy H:mm:ss",
+    "M/d/yyyy H:mm",
+    "M/d/yyyy",
+    "yyyyMMdd",
+)
+
+
+def typed(value: Column, source_type: str, wanted: str, formats: Sequence[str]) -> Column:
+    """A value of a source type as the wanted type; NULL when it does not fit (the caller tells that from a NULL it was given).
+
+    Money is rounded half up to the scale, per row, from floats and from text alike. Days and times from text follow the first
+    pattern that fits.
+    """
+    if source_type == wanted:
+        return value
+    if wanted.startswith("decimal"):
+        return _decimal(value, source_type, wanted)
+    if wanted == "date" and source_type == "string":
+        return _first_fit(value, formats or DATE_FORMATS).cast("date")
+    if wanted == "date":
+        return value.cast("date")
+    if wanted == "timestamp":
+        return _first_fit(value, formats or TIME_FORMATS) if source_type == "string" else value.cast("timestamp")
+    if wanted in ("int", "bigint"):
+        number = F.when(value.try_cast("double") == F.floor(value.try_cast("double")), value.try_cast("decimal(38,0)"))
+        return number.try_cast(wanted)
+    return value.try_cast(wanted)
+
+
+def _decimal(value: Column, source_type: str, wanted: str) -> Column:
+    scale = int(wanted.rstrip(")").rpartition(",")[2])
+    if source_type in ("double", "float"):
+        # Through text: round() of a double works on its shortest decimal form, which is what people see in the source.
+        return F.round(value.cast("double").cast("string").try_cast("decimal(38,12)"), scale).try_cast(wanted)
+    if source_type == "string":
+        plain = F.regexp_replace(F.regexp_replace(value, r"^\((.*)\)$", "-$1"), r"[$,\s]", "")
+        return F.round(plain.try_cast("decimal(38,12)"), scale).try_cast(wanted)
+    return F.round(value.try_cast("decimal(38,12)"), scale).try_cast(wanted)
+
+
+def _first_fit(value: Column, formats: Sequence[str]) -> Column:
+    return F.coalesce(*[F.try_to_timestamp(value, F.lit(pattern)) for pattern in formats])

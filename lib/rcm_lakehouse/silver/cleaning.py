@@ -1,0 +1,146 @@
+"""Cleaners: text in, text out, as Spark expressions (pure; importable without a session). NULL in gives NULL out."""
+
+from collections.abc import Callable, Mapping
+
+from pyspark.sql import Column
+from pyspark.sql import functions as F
+
+Cleaner = Callable[[Column], Column]
+
+NULL_TEXTS = ("", "null", "n/a", "none", "nan", "-", "--")
+
+
+def null_text(text: Column) -> Column:
+    """Trimmed text; a text that says there is nothing (`NULL`, `N/A`, empty) is NULL. Applied to every text column."""
+    trimmed = F.trim(F.regexp_replace(text, r"[\s\u00a0]+", " "))
+    return F.when(~F.lower(trimmed).isin(*NULL_TEXTS), trimmed)
+
+
+def proper_name(text: Column) -> Column:
+    """A person's or place's name in proper case: O'Brien, McDonald, Smith-Jones. Mixed case from the source is kept."""
+    cased = F.initcap(F.lower(text))
+    parts = F.regexp_replace(F.regexp_replace(cased, r"([-'’])", "$1 "), r"\bMc(?=[a-z])", "Mc ")
+    joined = F.regexp_replace(F.initcap(parts), r"([-'’]) ", "$1")
+    named = F.regexp_replace(joined, r"\bMc ", "Mc")
+    is_one_case = (text == F.upper(text)) | (text == F.lower(text))
+    return F.when(is_one_case, named).otherwise(text)
+
+
+def _digits(text: Column) -> Column:
+    number = F.regexp_replace(F.lower(text), r"(x|ext\.?|extension|#).*$", "")
+    return F.regexp_replace(F.regexp_replace(number, r"\D", ""), r"^(001|1)(?=\d{10}$)", "")
+
+
+def phone_e164(text: Column) -> Column:
+    """A North American number as +1NXXNXXXXXX without extension; anything else is NULL."""
+    return F.when(_digits(text).rlike(r"^[2-9]\d{2}[2-9]\d{6}$"), F.concat(F.lit("+1"), _digits(text)))
+
+
+def phone_ext(text: Column) -> Column:
+    """The extension of a number, digits only; NULL without one."""
+    found = F.regexp_extract(F.lower(text), r"(?:x|ext\.?|extension|#)\s*(\d{1,8})\s*$", 1)
+    return F.when(found != "", found)
+
+
+def email(text: Column) -> Column:
+    """An address of the form local@domain.tld, domain in lower case; anything else is NULL."""
+    local, domain = F.regexp_extract(text, r"^([^@\s]+)@", 1), F.lower(F.regexp_extract(text, r"@([^@\s]+)$", 1))
+    return F.when(text.rlike(r"^[^@\s]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}$"), F.concat(local, F.lit("@"), domain))
+
+
+def gender(text: Column) -> Column:
+    """FHIR administrative gender: male, female, other or unknown; a text outside the list is unknown."""
+    code = F.lower(text)
+    return (
+        F.when(text.isNull(), None)
+        .when(code.isin("m", "male", "1"), "male")
+        .when(code.isin("f", "female", "2"), "female")
+        .when(code.isin("o", "other", "x", "nonbinary", "non-binary"), "other")
+        .otherwise("unknown")
+    )
+
+
+def lower_code(text: Column) -> Column:
+    """A code in lower case with underscores for blanks and hyphens: `Routine Checkup` is routine_checkup."""
+    return F.regexp_replace(F.lower(text), r"[\s-]+", "_")
+
+
+def upper_code(text: Column) -> Column:
+    """A code in upper case without blanks."""
+    return F.upper(F.regexp_replace(text, r"\s+", ""))
+
+
+def icd10(text: Column) -> Column:
+    """An ICD code in upper case without its dot."""
+    return F.upper(F.regexp_replace(text, r"[\s.]", ""))
+
+
+def cpt(text: Column) -> Column:
+    """A procedure code of five characters; zeros that an integer column lost are put back."""
+    code = F.upper(F.regexp_replace(F.regexp_replace(text, r"\.0+$", ""), r"\s+", ""))
+    return F.when(code.rlike(r"^\d{1,4}$"), F.lpad(code, 5, "0")).otherwise(code)
+
+
+def digits(text: Column) -> Column:
+    """The digits of a text; a fraction of zeros, which a number column may add, is dropped. NULL when there are none."""
+    found = F.regexp_replace(F.regexp_replace(text, r"\.0+$", ""), r"\D", "")
+    return F.when(found != "", found)
+
+
+def ssn(text: Column) -> Column:
+    """Nine digits as 123-45-6789; anything else is NULL."""
+    found = F.regexp_replace(text, r"\D", "")
+    dashed = F.concat_ws("-", F.substring(found, 1, 3), F.substring(found, 4, 2), F.substring(found, 6, 4))
+    return F.when(found.rlike(r"^\d{9}$"), dashed)
+
+
+def state_of_address(text: Column) -> Column:
+    """The two-letter state before the ZIP code at the end of an address (military ones too)."""
+    found = F.regexp_extract(text, r"\b([A-Za-z]{2})\s+\d{5}(?:-?\d{4})?\s*$", 1)
+    return F.when(found != "", F.upper(found))
+
+
+def zip5_of_address(text: Column) -> Column:
+    """The five digits of the ZIP code at the end of an address."""
+    found = F.regexp_extract(text, r"\b(\d{5})(?:-?\d{4})?\s*$", 1)
+    return F.when(found != "", found)
+
+
+def zip3_of_address(text: Column) -> Column:
+    """The first three digits of the ZIP code at the end of an address."""
+    return F.substring(zip5_of_address(text), 1, 3)
+
+
+def city_of_address(text: Column) -> Column:
+    """The part before state and ZIP code; NULL for military post offices, which have none."""
+    found = F.trim(F.regexp_extract(text, r",\s*([^,]+?),?\s+[A-Za-z]{2}\s+\d{5}(?:-?\d{4})?\s*$", 1))
+    return F.when(found != "", found)
+
+
+def payer_name(text: Column) -> Column:
+    """A payer's name for comparison: lower case, letters and digits only."""
+    return F.regexp_replace(F.lower(text), r"[^a-z0-9]", "")
+
+
+CLEANERS: Mapping[str, Cleaner] = {
+    cleaner.__name__: cleaner
+    for cleaner in (
+        null_text,
+        proper_name,
+        phone_e164,
+        phone_ext,
+        email,
+        gender,
+        lower_code,
+        upper_code,
+        icd10,
+        cpt,
+        digits,
+        ssn,
+        state_of_address,
+        zip5_of_address,
+        zip3_of_address,
+        city_of_address,
+        payer_name,
+    )
+}

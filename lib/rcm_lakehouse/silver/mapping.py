@@ -1,0 +1,119 @@
+"""A contract's mapping: bronze rows to typed canonical rows (pure)."""
+
+from collections.abc import Collection
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from rcm_lakehouse.bronze.lineage import LINEAGE_NAMES, source_columns
+from rcm_lakehouse.config.contracts import Contract, SourceMapping
+from rcm_lakehouse.config.contracts import Column as ContractColumn
+from rcm_lakehouse.config.errors import SourceDataError
+from rcm_lakehouse.config.problems import did_you_mean
+from rcm_lakehouse.silver.casts import typed
+from rcm_lakehouse.silver.cleaning import CLEANERS, null_text
+from rcm_lakehouse.silver.keys import durable_key
+
+SALT_COLUMN = "_salt"
+
+
+def mapped(rows: DataFrame, contract: Contract, mapping: SourceMapping, *, time_zone: str, personal: Collection[str]) -> DataFrame:
+    """Canonical rows of an entity from one bronze table's rows.
+
+    `rows` carry the bronze columns, `data_source`, `_source_table` and, when a personal key is made, `_salt`; `personal` names the
+    entities whose keys are pseudonyms. Added: the durable key, the contract's columns, `event_at` (UTC; naive source times are
+    in `time_zone`, a day means its local midnight; without a sequence the end of the load's window), `is_delete`, `is_outside` (the
+    mapping's `where` does not take the row), `cast_failures` (columns whose text did not fit the type) and `raw_row` (JSON of the source's columns).
+
+    Raises SourceDataError when the source lacks a column that makes the key or the sequence; nothing was written.
+    """
+    names = {name.lower(): name for name in rows.columns}
+    _check_required(contract, mapping, names)
+    raws = {column.name: _raw(column, mapping, names) for column in contract.columns if column.derive is None}
+    kept = ["data_source", "_source_table", *LINEAGE_NAMES, *([SALT_COLUMN] if SALT_COLUMN in rows.columns else [])]
+    sources = source_columns(rows.drop("data_source", "_source_table", SALT_COLUMN))
+    first = rows.select(
+        *kept,
+        F.to_json(F.struct(*[F.col(f"`{name}`") for name in sources], "_corrupt_record")).alias("raw_row"),
+        _is_delete(mapping).alias("is_delete"),
+        (~F.coalesce(F.expr(mapping.where or "true"), F.lit(False))).alias("is_outside"),
+        *[raw.alias(f"_raw_{name}") for name, raw in raws.items()],
+    )
+    types = {name: first.schema[f"_raw_{name}"].dataType.simpleString() for name in raws}
+    plain = [column for column in contract.columns if column.derive is None]
+    cleaned = first.select("*", *[_cleaned(column, types[column.name]).alias(f"_clean_{column.name}") for column in plain])
+    second = cleaned.select("*", *[_value(column, types[column.name], personal).alias(column.name) for column in plain])
+    failures = F.array_compact(F.array(*[_failure(column) for column in plain if column.key_of is None]))
+    third = second.withColumn("cast_failures", failures)
+    derived = third.withColumns({column.name: F.expr(column.derive).cast(column.type) for column in contract.columns if column.derive is not None})
+    salt = F.col(SALT_COLUMN) if contract.entity in personal else None
+    keyed = derived.withColumn(
+        contract.key_column, durable_key(F.col("data_source"), [F.col(f"_clean_{name}") for name in contract.key], salt=salt)
+    ).withColumn("event_at", _event_at(contract, types, time_zone))
+    return keyed.select(
+        contract.key_column,
+        "data_source",
+        *[column.name for column in contract.columns],
+        "event_at",
+        "is_delete",
+        "is_outside",
+        "cast_failures",
+        "raw_row",
+        "_source_table",
+        *LINEAGE_NAMES,
+    )
+
+
+def _check_required(contract: Contract, mapping: SourceMapping, names: dict[str, str]) -> None:
+    for column in (*contract.key, *contract.sequence_by[:1]):
+        source = mapping.columns.get(column)
+        if source is not None and not source.startswith("=") and source.lower() not in names:
+            raise SourceDataError(
+                f"{contract.entity}: mapping '{mapping.name}' takes '{column}' from the source column '{source}', which the delivery does not "
+                f"have.{did_you_mean(source, names.values())} Silver is unchanged. Mend the mapping in conf/cdm/{contract.entity}.yml or the source."
+            )
+
+
+def _raw(column: ContractColumn, mapping: SourceMapping, names: dict[str, str]) -> Column:
+    source = mapping.columns.get(column.name)
+    if source is None:
+        return F.lit(None).cast("string")
+    if source.startswith("="):
+        return F.expr(source[1:])
+    real = names.get(source.lower())
+    return F.lit(None).cast("string") if real is None else F.col(f"`{real}`")
+
+
+def _is_delete(mapping: SourceMapping) -> Column:
+    marked = F.coalesce(F.col("_change_type") == "delete", F.lit(False))
+    return marked if mapping.delete_when is None else marked | F.coalesce(F.expr(mapping.delete_when), F.lit(False))
+
+
+def _cleaned(column: ContractColumn, source_type: str) -> Column:
+    raw = F.col(f"_raw_{column.name}")
+    if column.clean is None and source_type != "string" and column.key_of is None and column.type != "string":
+        return raw
+    text = null_text(raw.cast("string"))
+    return text if column.clean is None else CLEANERS[column.clean](text)
+
+
+def _value(column: ContractColumn, source_type: str, personal: Collection[str]) -> Column:
+    cleaned = F.col(f"_clean_{column.name}")
+    if column.key_of is not None:
+        return durable_key(F.col("data_source"), [cleaned], salt=F.col(SALT_COLUMN) if column.key_of in personal else None)
+    is_text = column.clean is not None or source_type == "string" or column.type == "string"
+    return typed(cleaned, "string" if is_text else source_type, column.type, column.formats).cast(column.type)
+
+
+def _failure(column: ContractColumn) -> Column:
+    # A cleaner that finds nothing usable in a text field is a rule's matter; only a type that does not fit is a failed cast.
+    missing = F.col(f"_clean_{column.name}").isNotNull() & F.col(column.name).isNull()
+    return F.when(missing, F.lit(column.name))
+
+
+def _event_at(contract: Contract, types: dict[str, str], time_zone: str) -> Column:
+    if not contract.sequence_by:
+        return F.col("_window_high")
+    first = contract.sequence_by[0]
+    at = F.col(first).cast("timestamp")
+    return at if types.get(first) is None else F.to_utc_timestamp(at, time_zone)
