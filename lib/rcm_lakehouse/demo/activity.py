@@ -14,11 +14,12 @@ from rcm_lakehouse.demo.tables import TABLES, Row
 
 _ENCOUNTER_TYPES = ("Inpatient", "Outpatient", "Emergency", "Telemedicine", "Routine Checkup")
 _TYPE_WEIGHTS = (12, 45, 15, 10, 18)
-_MEDIAN_CENTS = {"Inpatient": 145_000, "Outpatient": 34_000, "Emergency": 78_000, "Telemedicine": 11_500, "Routine Checkup": 16_500}
+_MEDIAN_CENTS = {"Inpatient": 96_000, "Outpatient": 36_000, "Emergency": 69_000, "Telemedicine": 11_500, "Routine Checkup": 16_500}
 _VISIT_TYPES = {"Emergency": ("Emergency",), "Routine Checkup": ("Routine", "Follow-up"), "Telemedicine": ("Consultation", "Follow-up")}
 _AMOUNT_TYPES = {"Medicare": "Medicare", "Medicaid": "Medicaid", "Self-Pay": "Self-pay", "Commercial": "Insurance"}
 _NO_ONE = 888_000
-NEVER_PAID = 0.022
+UNPAID_EVERY = 53
+"""Each so many-th transaction is never paid: what ages past 90 days. Counted, not drawn, so that few rows give a steady share."""
 PART_PAID = 0.05
 
 
@@ -111,11 +112,11 @@ def _inserted(rng: random.Random, modified: date, usual: date) -> date:
 def transaction(rng: random.Random, making: Making, number: int, visit: Row, served: date, as_of: date) -> Row:
     """A charge of an encounter with what has been paid of it by `as_of`."""
     kind = str(visit["EncounterType"])
-    cents = min(max(round(_MEDIAN_CENTS[kind] * rng.lognormvariate(0, 0.55)), 1_500), 2_400_000)
+    cents = min(max(round(_MEDIAN_CENTS[kind] * rng.lognormvariate(0, 0.45)), 1_500), 2_400_000)
     business = line_of_business(str(visit["PatientID"]))
     entered = min(as_of, served + timedelta(days=rng.choice((0, 0, 1, 1, 2, 3, 5))))
-    lag = round(rng.triangular(5, 84, 27))
-    is_paid = rng.random() >= NEVER_PAID and served + timedelta(days=lag) <= as_of
+    lag = round(rng.triangular(4, 76, 20))
+    is_paid = number % UNPAID_EVERY != 0 and served + timedelta(days=lag) <= as_of
     paid_on = served + timedelta(days=lag) if is_paid else None
     modified = max(entered, paid_on or entered)
     if paid_on and rng.random() < share("paid_before_service"):
