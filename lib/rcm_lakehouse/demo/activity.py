@@ -115,7 +115,7 @@ def transaction(rng: random.Random, making: Making, number: int, visit: Row, ser
     cents = min(max(round(_MEDIAN_CENTS[kind] * rng.lognormvariate(0, 0.45)), 1_500), 2_400_000)
     business = line_of_business(str(visit["PatientID"]))
     entered = min(as_of, served + timedelta(days=rng.choice((0, 0, 1, 1, 2, 3, 5))))
-    lag = round(rng.triangular(4, 76, 20))
+    lag = round(rng.triangular(3, 72, 16))
     is_paid = number % UNPAID_EVERY != 0 and served + timedelta(days=lag) <= as_of
     paid_on = served + timedelta(days=lag) if is_paid else None
     modified = max(entered, paid_on or entered)
