@@ -136,7 +136,7 @@ def transaction(rng: random.Random, making: Making, number: int, visit: Row, ser
         "AmountType": "Co-pay" if rng.random() < 0.08 else _AMOUNT_TYPES[business],
         "PaidAmount": dollars(paid_cents(rng, cents) if is_paid else 0),
         "ClaimID": f"CLAIM{rng.randint(500_000, 999_999)}",
-        "PayorID": f"PAYOR{rng.randint(1_000, 9_999)}",
+        "PayorID": f"PAYOR{1_000 + 37 * rng.randint(1, 24)}",
         "ProcedureCode": codes.procedure_code(rng),
         "ICDCode": codes.icd_code(rng),
         "LineOfBusiness": business,
