@@ -59,7 +59,7 @@ def first_day(hospital: str, seed: int, size: str, today: date) -> Hospital:
         patients.append(_with_canary(making, activity))
     filed = claims.claims_of(making, activity.transactions, active, 1, making.first_day, "claims")
     if hospital == "hos-a":
-        filed.append(_canary_claim(making, activity.transactions[-1], len(filed) + 1))
+        filed.append(_canary_claim(making, patients[-1], activity.transactions[-1], len(filed) + 1))
     rows = {
         "departments": people.departments(),
         "providers": people.providers(making),
@@ -92,9 +92,9 @@ def _with_canary(making: Making, activity: Activity) -> Row:
     return person
 
 
-def _canary_claim(making: Making, charge: Row, number: int) -> Claim:
+def _canary_claim(making: Making, person: Row, charge: Row, number: int) -> Claim:
     for attempt in range(50):
-        found = claims.claims_of(making, [charge], [], number, making.first_day, f"canary claim {attempt}")
+        found = claims.claims_of(making, [charge], [person], number, making.first_day, f"canary claim {attempt}")
         if len(found) == 1 and found[0]["PatientID"] == canary.PATIENT_ID:
             return found[0]
     raise AssertionError("no making gives the canary a claim")
