@@ -1,0 +1,43 @@
+/*
+grain: one KPI of one hospital, or of all, as of one day
+description: The figures that finance signs. Ratios are ratios of sums; a zero denominator gives NULL. Definitions and sources are in docs/kpis.md.
+key: [as_of_date, data_source, kpi]
+measures:
+  numerator: as the KPI defines it, US dollars or claims
+  denominator: as the KPI defines it, US dollars, US dollars a day or claims
+  value: numerator over denominator; for balances the numerator itself
+*/
+WITH ar AS (
+  SELECT coalesce(data_source, 'all') AS data_source,
+         sum(ar_debit_amount) AS debit, sum(ar_credit_amount) AS credit,
+         sum(CASE WHEN days_outstanding > 90 THEN ar_debit_amount ELSE 0 END) AS debit_over_90,
+         sum(CASE WHEN service_date > date_sub(CAST(:as_of AS DATE), :revenue_window_days) AND service_date <= CAST(:as_of AS DATE)
+                  THEN charge_amount ELSE 0 END) AS window_charges,
+         sum(CASE WHEN is_in_scope THEN charge_amount ELSE 0 END) AS charges,
+         sum(CASE WHEN is_in_scope THEN paid_as_of_amount ELSE 0 END) AS payments
+  FROM gold.fact_transactions GROUP BY GROUPING SETS ((data_source), ())
+),
+claims AS (
+  SELECT coalesce(data_source, 'all') AS data_source, count(*) AS all_claims, count_if(is_denied) AS denied, count_if(is_adjudicated) AS adjudicated,
+         count_if(is_rejected) AS rejected, sum(billed_amount) AS billed, sum(CASE WHEN is_denied THEN billed_amount ELSE 0 END) AS denied_amount
+  FROM gold.fact_claims WHERE claim_date IS NULL OR claim_date <= CAST(:as_of AS DATE) GROUP BY GROUPING SETS ((data_source), ())
+),
+listed AS (
+  SELECT data_source, stack(5,
+    'ar_over_90_rate', CAST(debit_over_90 AS DECIMAL(38, 6)), CAST(debit AS DECIMAL(38, 6)), 'rate',
+    'gross_days_in_ar', CAST(debit AS DECIMAL(38, 6)), CAST(window_charges / :revenue_window_days AS DECIMAL(38, 6)), 'days',
+    'gross_collection_rate', CAST(payments AS DECIMAL(38, 6)), CAST(charges AS DECIMAL(38, 6)), 'rate',
+    'ar_debit_balance', CAST(debit AS DECIMAL(38, 6)), CAST(1 AS DECIMAL(38, 6)), 'USD',
+    'ar_credit_balance', CAST(credit AS DECIMAL(38, 6)), CAST(1 AS DECIMAL(38, 6)), 'USD'
+  ) AS (kpi, numerator, denominator, unit) FROM ar
+  UNION ALL
+  SELECT data_source, stack(4,
+    'denial_rate_all_claims', CAST(denied AS DECIMAL(38, 6)), CAST(all_claims AS DECIMAL(38, 6)), 'rate',
+    'denial_rate_adjudicated', CAST(denied AS DECIMAL(38, 6)), CAST(adjudicated AS DECIMAL(38, 6)), 'rate',
+    'rejection_rate', CAST(rejected AS DECIMAL(38, 6)), CAST(all_claims AS DECIMAL(38, 6)), 'rate',
+    'denial_rate_dollars', CAST(denied_amount AS DECIMAL(38, 6)), CAST(billed AS DECIMAL(38, 6)), 'rate'
+  ) AS (kpi, numerator, denominator, unit) FROM claims
+)
+SELECT CAST(:as_of AS DATE) AS as_of_date, data_source, kpi, numerator, denominator,
+       CAST(try_divide(numerator, denominator) AS DECIMAL(18, 6)) AS value, unit
+FROM listed

@@ -1,0 +1,33 @@
+"""Gold models in the order in which they can be built (pure)."""
+
+from collections.abc import Mapping
+
+import sqlglot
+from sqlglot import exp
+
+from rcm_lakehouse.config.models import GoldModel
+
+
+def inputs_of(model: GoldModel) -> tuple[str, ...]:
+    """Tables that the model reads, `silver.patient` or `gold.dim_patient`, sorted; names of its own WITH clauses are not among them."""
+    tree = sqlglot.parse_one(model.sql, read="spark")
+    own = {cte.alias_or_name for cte in tree.find_all(exp.CTE)}
+    found = {f"{table.db}.{table.name}" for table in tree.find_all(exp.Table) if table.db or table.name not in own}
+    return tuple(sorted(name.lower() for name in found))
+
+
+def in_dependency_order(models: Mapping[str, GoldModel]) -> list[list[GoldModel]]:
+    """Levels of models: each level reads only silver and earlier levels.
+
+    Raises ValueError naming the models that read each other.
+    """
+    needs = {name: {table.partition(".")[2] for table in inputs_of(model) if table.startswith("gold.")} & set(models) for name, model in models.items()}
+    levels: list[list[GoldModel]] = []
+    built: set[str] = set()
+    while len(built) < len(models):
+        level = sorted(name for name, wanted in needs.items() if name not in built and wanted <= built)
+        if not level:
+            raise ValueError(f"these models read each other: {', '.join(sorted(set(models) - built))}")
+        levels.append([models[name] for name in level])
+        built.update(level)
+    return levels

@@ -1,0 +1,147 @@
+"""From judged rows to one MERGE: snapshots' deletes, the timeline, tombstones and counts."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from pyspark.sql import Column, DataFrame, Observation
+from pyspark.sql import functions as F
+
+from rcm_lakehouse.config.contracts import Contract
+from rcm_lakehouse.lake.crash_points import crash_point
+from rcm_lakehouse.lake.merge import merge_versions
+from rcm_lakehouse.lake.tables import Lake
+from rcm_lakehouse.pipeline.context import RunContext
+from rcm_lakehouse.pipeline.silver_sources import Pending
+from rcm_lakehouse.silver.scd2 import ACTION, History, changes, timeline
+from rcm_lakehouse.silver.snapshot import absent_keys, as_delete_events
+
+if TYPE_CHECKING:
+    from rcm_lakehouse.pipeline.silver_step import Entity
+
+_FATES = ("written", "unchanged", "duplicate")
+_ACTIONS = ("insert", "update", "delete", "tombstone")
+_EVENT_LINEAGE = ("_source_table", "_load_id", "_batch_seq", "_source_row", "_row_hash", "_ingested_at")
+
+
+@dataclass
+class Merged:
+    """What a MERGE did: fates of source rows by load, the version it made (-1: no commit), loads whose deletes are held."""
+
+    fates: dict[tuple[str, str], dict[str, int]] = field(default_factory=dict)
+    version: int = -1
+    held: set[tuple[str, str]] = field(default_factory=set)
+    warnings: list[str] = field(default_factory=list)
+
+
+def merge_history(
+    ctx: RunContext,
+    lake: Lake,
+    entity: "Entity",
+    parts: Sequence[Pending],
+    staged: DataFrame,
+    loads: Sequence[tuple[str, str]],
+    path: str,
+) -> Merged:
+    """Apply good rows (and the deletes that snapshots imply) to the entity's history in one MERGE.
+
+    The difference is staged first: its counts say whether there is anything to commit at all.
+    """
+    contract = entity.contract
+    merged = Merged()
+    is_empty = lake.head_version(entity.silver) == 0
+    events = event_rows(staged.where("outcome = 'good'"), contract)
+    if not is_empty:
+        events = _with_implied_deletes(ctx, lake, entity, parts, staged, events, merged)
+    history = History(None, None) if is_empty else known_history(lake, entity, events)
+    fate, act = Observation(), Observation()
+    line = timeline(events, history, contract).observe(fate, *_fate_counts(loads))
+    changed = changes(line, contract).observe(act, *[F.count_if(F.col(ACTION) == name).alias(name) for name in _ACTIONS])
+    changed.write.mode("overwrite").parquet(path)
+    counts, acts = fate.get, act.get
+    merged.fates = {load: {name: int(counts[f"{name}_{i}"] or 0) for name in _FATES} for i, load in enumerate(loads)}
+    if counts["conflicts"]:
+        merged.warnings.append(
+            f"{counts['conflicts']} rows share key and time with another row of their delivery but differ; the last in order won"
+        )
+    _commit(ctx, lake, entity, lake.read_files(path, changed.schema), acts, merged, is_empty=is_empty)
+    return merged
+
+
+def event_rows(rows: DataFrame, contract: Contract) -> DataFrame:
+    """Canonical rows with the columns that a timeline needs."""
+    columns = [column.name for column in contract.columns]
+    return rows.select(contract.key_column, "data_source", *columns, "event_at", "is_delete", "dq_flags", *_EVENT_LINEAGE)
+
+
+def known_history(lake: Lake, entity: "Entity", events: DataFrame) -> History:
+    """Versions and tombstones of the keys that the events touch."""
+    key = entity.contract.key_column
+    keys = events.select(key).distinct()
+    versions = lake.read(entity.silver).join(keys, key, how="left_semi")
+    tombstones = lake.read(entity.tombstones).join(keys, key, how="left_semi")
+    return History(versions, tombstones)
+
+
+def _fate_counts(loads: Sequence[tuple[str, str]]) -> list[Column]:
+    columns = [F.count_if("_is_conflict").alias("conflicts")]
+    for number, (table, load) in enumerate(loads):
+        # Deletes that a snapshot implies are no source rows: they carry no row hash.
+        is_own = (F.col("_source_table") == table) & (F.col("_load_id") == load) & F.col("_row_hash").isNotNull()
+        columns += [F.count_if(F.coalesce(is_own & (F.col("_fate") == name), F.lit(False))).alias(f"{name}_{number}") for name in _FATES]
+    return columns
+
+
+def _commit(
+    ctx: RunContext, lake: Lake, entity: "Entity", changed: DataFrame, acts: Mapping[str, int], merged: Merged, *, is_empty: bool
+) -> None:
+    metadata = {"run_id": ctx.run_id, "loads": sorted({load for _, load in merged.fates})}
+    key = entity.contract.key_column
+    if acts["tombstone"]:
+        rows = changed.where(F.col(ACTION) == "tombstone").withColumn("deleted_at", F.col("effective_from"))
+        lake.append(entity.tombstones, rows.select(key, "deleted_at", "_source_table", "_load_id", "_batch_seq"), metadata=metadata)
+    versions = changed.where(F.col(ACTION) != "tombstone")
+    if acts["insert"] + acts["update"] + acts["delete"] == 0:
+        return
+    crash_point("P9", entity.contract.entity)
+    if is_empty:
+        merged.version = lake.append(entity.silver, versions.drop(ACTION), metadata=metadata).version
+    else:
+        merged.version = merge_versions(lake, entity.silver, versions, on=(key, "effective_from"), action=ACTION, metadata=metadata).version
+    crash_point("P10", entity.contract.entity)
+
+
+def _with_implied_deletes(
+    ctx: RunContext, lake: Lake, entity: "Entity", parts: Sequence[Pending], staged: DataFrame, events: DataFrame, merged: Merged
+) -> DataFrame:
+    snapshots = [part for part in parts if part.is_snapshot]
+    if not snapshots:
+        return events
+    labels = [part.table.label for part in snapshots]
+    current = lake.read(entity.silver).where(F.col("is_current") & F.col("_source_table").isin(labels))
+    absent = absent_keys(staged, current, entity.contract)
+    facts = _snapshot_facts(staged, current, absent)
+    for part in snapshots:
+        known, missing, load, at = facts.get(part.table.label, (0, 0, None, ""))
+        if missing == 0 or load is None:
+            continue
+        share, limit = missing / known, ctx.project.settings.quality.max_delete_share
+        if share > limit and part.row.label not in ctx.options.approve_deletes:
+            merged.held.add((part.table.label, load))
+            merged.warnings.append(
+                f"{missing} of {known} current keys of {part.row.label} are absent from the snapshot, more than max_delete_share {limit:.0%}: "
+                f"their deletes are held. If it is right, run again with --approve-deletes {part.row.label}"
+            )
+            continue
+        own = absent.where(F.col("_source_table") == part.table.label)
+        events = events.unionByName(as_delete_events(own, entity.contract, at=at, load_id=load, batch_seq=part.high))
+    return events
+
+
+def _snapshot_facts(staged: DataFrame, current: DataFrame, absent: DataFrame) -> dict[str, tuple[int, int, str | None, str]]:
+    """By bronze table: current keys, absent keys, the snapshot's load id and its time (UTC text); one query."""
+    known = current.groupBy("_source_table").agg(F.count(F.lit(1)).alias("known"))
+    missing = absent.groupBy("_source_table").agg(F.count(F.lit(1)).alias("missing"))
+    taken = staged.groupBy("_source_table").agg(F.max("_load_id").alias("load"), F.max("_window_high").cast("string").alias("at"))
+    rows = known.join(missing, "_source_table", how="left").join(taken, "_source_table", how="left").collect()
+    return {row["_source_table"]: (int(row["known"]), int(row["missing"] or 0), row["load"], row["at"] or "") for row in rows}

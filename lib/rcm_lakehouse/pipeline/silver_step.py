@@ -1,0 +1,268 @@
+"""One silver entity: map, judge, quarantine, and merge what changed; every source row is accounted for."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import reduce
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from rcm_lakehouse.audit.schema import LoadLog
+from rcm_lakehouse.config.contracts import Contract
+from rcm_lakehouse.config.errors import DataStopError
+from rcm_lakehouse.lake.crash_points import crash_point
+from rcm_lakehouse.lake.salt import SALT_TABLE, ensure_salt, with_salt
+from rcm_lakehouse.lake.tables import Lake, Table, layer_table
+from rcm_lakehouse.pipeline.attempts import Outcome
+from rcm_lakehouse.pipeline.context import RunContext
+from rcm_lakehouse.pipeline.freeze import Frozen
+from rcm_lakehouse.pipeline.graph import Step
+from rcm_lakehouse.pipeline.history import Merged, merge_history
+from rcm_lakehouse.pipeline.quarantine import ensure_quarantine, outcome_counts, quarantine_table, share_of_bad, sightings
+from rcm_lakehouse.pipeline.silver_sources import Pending, backlog, next_round
+from rcm_lakehouse.quality.judge import judged
+from rcm_lakehouse.silver.mapping import mapped
+from rcm_lakehouse.silver.schema import silver_schema, statistics_columns, tombstone_schema
+
+LoadKey = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Entity:
+    """An entity's contract and its three tables."""
+
+    contract: Contract
+    silver: Table
+    tombstones: Table
+    quarantine: Table
+
+
+@dataclass
+class Tally:
+    """Source rows of one bronze load by what became of them."""
+
+    read: int = 0
+    quarantined: int = 0
+    dropped: int = 0
+    fates: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def accounted(self) -> int:
+        """Rows in one of the places a row may end in."""
+        return self.quarantined + self.dropped + sum(self.fates.values())
+
+
+def entity_of(contract: Contract) -> Entity:
+    """The tables of an entity."""
+    name = contract.entity
+    return Entity(contract, layer_table("silver", name), layer_table("silver", f"{name}_tombstones"), quarantine_table(contract))
+
+
+def ensure_entity(lake: Lake, entity: Entity) -> None:
+    """Create the entity's tables, empty, unless they exist."""
+    properties = {"delta.dataSkippingStatsColumns": statistics_columns(entity.contract)}
+    lake.ensure(entity.silver, silver_schema(entity.contract), properties=properties)
+    lake.ensure(entity.tombstones, tombstone_schema(entity.contract))
+    ensure_quarantine(lake, entity.contract)
+
+
+def personal_entities(contracts: Mapping[str, Contract]) -> frozenset[str]:
+    """Entities whose durable keys are pseudonyms."""
+    return frozenset(name for name, contract in contracts.items() if contract.key_is_personal)
+
+
+def merge_entity(ctx: RunContext, lake: Lake, step: Step, done: Mapping[str, Outcome], frozen: Frozen) -> Outcome:
+    """Bring one silver table up to what bronze has; NOOP, without a commit, when it has taken everything.
+
+    Raises DataStopError when too many rows are bad, a `fail` rule is broken or a row is unaccounted for; silver is unchanged.
+    """
+    entity = entity_of(ctx.project.contracts[step.label])
+    ensure_entity(lake, entity)
+    work = backlog(ctx, lake, entity.contract, entity.silver, done, frozen)
+    blocked = _blocked(ctx, entity, step, done)
+    if blocked is not None:
+        return blocked
+    if not work.pending:
+        return _nothing(ctx, lake, entity, work.consumed, work.held)
+    logs: list[LoadLog] = []
+    consumed, pending = dict(work.consumed), work.pending
+    version = -1
+    while pending:
+        now, pending = next_round(pending)
+        consumed.update({part.table.label: part.high for part in now})
+        batch = SilverBatch(ctx, lake, entity, tuple(now), consumed)
+        logs += batch.run()
+        version = batch.version if batch.version >= 0 else version
+    logs += [_held_log(ctx, entity, label, cause) for label, cause in work.held.items()]
+    version = version if version >= 0 else lake.head_version(entity.silver)
+    for log in logs:
+        log.table_version = version
+    is_held = any(log.status == "HELD" for log in logs)
+    return Outcome("PARTIAL" if work.held or is_held else "SUCCESS", tuple(logs), {"version": version}, is_data_stop=is_held)
+
+
+def _blocked(ctx: RunContext, entity: Entity, step: Step, done: Mapping[str, Outcome]) -> Outcome | None:
+    broken = sorted(name for name in step.needs if name.startswith("silver:") and name in done and done[name].failed)
+    if not broken:
+        return None
+    message = f"not merged because {', '.join(broken)} did not end well; the table is as it was"
+    log = ctx.log("silver", tablename=entity.contract.entity, target=entity.silver.label, status="SKIPPED_UPSTREAM", message=message)
+    return Outcome("SKIPPED_UPSTREAM", (log,))
+
+
+def _held_log(ctx: RunContext, entity: Entity, label: str, cause: str) -> LoadLog:
+    source, _, table = label.partition(".")
+    message = f"held back because {cause} did not end well; its rows are taken by the next run"
+    return ctx.log("silver", data_source=source, tablename=table, target=entity.silver.label, status="SKIPPED_UPSTREAM", message=message)
+
+
+def _nothing(ctx: RunContext, lake: Lake, entity: Entity, consumed: Mapping[str, int], held: Mapping[str, str]) -> Outcome:
+    logs = [_held_log(ctx, entity, label, cause) for label, cause in held.items()]
+    last = ctx.state.last_done.get(entity.silver.label)
+    version = last.table_version if last and last.table_version is not None else lake.head_version(entity.silver)
+    done = ctx.log("silver", tablename=entity.contract.entity, target=entity.silver.label, status="NOOP", table_version=version)
+    done.consumed, done.table_id = _as_json(consumed), lake.table_id(entity.silver)
+    return Outcome("PARTIAL" if held else "NOOP", (*logs, done), {"version": version})
+
+
+def _as_json(consumed: Mapping[str, int]) -> str:
+    return json.dumps(dict(sorted(consumed.items())))
+
+
+@dataclass
+class SilverBatch:
+    """What one MERGE takes: the pending batches of an entity's sources, from mapping to audit rows."""
+
+    ctx: RunContext
+    lake: Lake
+    entity: Entity
+    parts: tuple[Pending, ...]
+    consumed: dict[str, int]
+    version: int = -1
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def contract(self) -> Contract:
+        """The entity's contract."""
+        return self.entity.contract
+
+    def run(self) -> list[LoadLog]:
+        """Stage, judge, quarantine, merge; returns one audit row for each bronze load taken."""
+        staged = self._staged()
+        tallies = self._tallies(staged)
+        self._check_share(tallies)
+        if any(tally.quarantined for tally in tallies.values()):
+            self._quarantine(staged)
+        crash_point("P8", self.contract.entity)
+        merged = self._merge(staged, tallies)
+        for load, tally in tallies.items():
+            tally.fates = merged.fates.get(load, {})
+        self._check_conservation(tallies)
+        return [self._log(load, tally, merged) for load, tally in tallies.items()]
+
+    def _staged(self) -> DataFrame:
+        rows = reduce(lambda one, other: one.unionByName(other), [self._mapped(part) for part in self.parts])
+        known = {rule.references: self._known_keys(rule.references) for rule in self.contract.rules if rule.references}
+        verdict = judged(rows, self.contract, known)
+        path = f"{self._scratch()}/judged"
+        verdict.write.mode("overwrite").parquet(path)
+        return self.lake.read_files(path, verdict.schema)
+
+    def _mapped(self, part: Pending) -> DataFrame:
+        seq = F.col("_batch_seq")
+        rows = self.lake.read(part.table).where((seq > part.low) & (seq <= part.high) & F.col("_change_type").isin("upsert", "delete"))
+        named = rows.withColumns({"data_source": F.lit(part.row.datasource), "_source_table": F.lit(part.table.label)})
+        personal = personal_entities(self.ctx.project.contracts)
+        if self.contract.key_is_personal or any(column.key_of in personal for column in self.contract.columns):
+            ensure_salt_once(self.ctx, self.lake)
+            named = with_salt(self.lake, named)
+        zone = self.ctx.project.connections[part.row.database].time_zone
+        return mapped(named, self.contract, part.mapping, time_zone=zone, personal=personal)
+
+    def _known_keys(self, name: str) -> DataFrame:
+        other = entity_of(self.ctx.project.contracts[name])
+        self.lake.exists(other.silver)
+        return self.lake.read(other.silver).select(other.contract.key_column)
+
+    def _tallies(self, staged: DataFrame) -> dict[LoadKey, Tally]:
+        counts = outcome_counts(staged)
+        failing = sum(outcomes.get("fail", 0) for outcomes in counts.values())
+        if failing:
+            raise DataStopError(
+                f"silver.{self.contract.entity}: {failing} rows break a rule of severity fail. Nothing was written; the batch is judged again "
+                f"by the next run. See the rules in conf/cdm/{self.contract.entity}.yml."
+            )
+        return {
+            load: Tally(sum(outcomes.values()), outcomes.get("quarantine", 0), outcomes.get("drop", 0)) for load, outcomes in counts.items()
+        }
+
+    def _check_share(self, tallies: Mapping[LoadKey, Tally]) -> None:
+        limits = self.ctx.project.settings.quality
+        bad, all_rows = share_of_bad({load: {"quarantine": t.quarantined, "rest": t.read - t.quarantined} for load, t in tallies.items()})
+        if all_rows >= limits.min_batch_rows and bad > limits.max_bad_share * all_rows:
+            raise DataStopError(
+                f"silver.{self.contract.entity}: {bad} of {all_rows} rows would be quarantined, more than max_bad_share {limits.max_bad_share:.0%}. "
+                "Nothing was written; bronze keeps the rows. Mend the source or the rules, or raise quality.max_bad_share in conf/lakehouse.yml."
+            )
+
+    def _quarantine(self, staged: DataFrame) -> None:
+        table = self.entity.quarantine
+        known = self.lake.read(table) if self.lake.head_version(table) > 0 else None
+        events = sightings(staged.where("outcome = 'quarantine'"), known, self.contract, "seen")
+        # Only what is new is appended; whether anything is depends on rows, so the answer is staged before a commit is made.
+        path = f"{self._scratch()}/quarantine"
+        events.write.mode("overwrite").parquet(path)
+        fresh = self.lake.read_files(path, events.schema)
+        if known is None or fresh.limit(1).collect():
+            self.lake.append(table, fresh, metadata={"run_id": self.ctx.run_id, "kind": "seen"})
+
+    def _merge(self, staged: DataFrame, tallies: Mapping[LoadKey, Tally]) -> Merged:
+        merged = merge_history(self.ctx, self.lake, self.entity, self.parts, staged, list(tallies), f"{self._scratch()}/changes")
+        self.version = merged.version
+        self.warnings += merged.warnings
+        for part in self.parts:
+            # A held snapshot stays unconsumed, so that it can still be approved.
+            if part.table.label in {table for table, _ in merged.held}:
+                self.consumed[part.table.label] = part.low
+        return merged
+
+    def _check_conservation(self, tallies: Mapping[LoadKey, Tally]) -> None:
+        for (table, load), tally in tallies.items():
+            if tally.accounted != tally.read:
+                raise DataStopError(
+                    f"silver.{self.contract.entity}: load {load} of {table} has {tally.read} rows but {tally.accounted} are accounted for. This is a "
+                    "defect of the pipeline, not of the data: stop using the table and report it."
+                )
+
+    def _log(self, load: LoadKey, tally: Tally, merged: Merged) -> LoadLog:
+        part = next(part for part in self.parts if part.table.label == load[0])
+        return self.ctx.log(
+            "silver",
+            data_source=part.row.datasource,
+            tablename=part.row.source_table,
+            target=self.entity.silver.label,
+            status="HELD" if load in merged.held else "SUCCESS",
+            load_id=load[1],
+            batch_seq=part.high,
+            rows_read=tally.read,
+            rows_written=tally.fates.get("written", 0),
+            rows_unchanged=tally.fates.get("unchanged", 0),
+            rows_duplicate=tally.fates.get("duplicate", 0),
+            rows_quarantined=tally.quarantined,
+            rows_dropped=tally.dropped,
+            numberofrowscopied=tally.fates.get("written", 0),
+            table_id=self.lake.table_id(self.entity.silver),
+            consumed=_as_json(self.consumed),
+            warnings=list(self.warnings),
+        )
+
+    def _scratch(self) -> str:
+        highest = "-".join(str(part.high) for part in self.parts)
+        return f"{self.lake.scratch(self.ctx.run_id)}/silver/{self.contract.entity}/{highest}"
+
+
+def ensure_salt_once(ctx: RunContext, lake: Lake) -> None:
+    """Make the salt before the first pseudonym; the tables of a lakehouse without its salt are refused."""
+    if not lake.exists(SALT_TABLE):
+        ensure_salt(lake)
