@@ -1,0 +1,73 @@
+"""The one place that makes a Spark session, or adopts the cluster's."""
+
+import os
+import time
+from pathlib import Path
+
+from pyspark.sql import SparkSession
+
+from rcm_lakehouse.config.errors import ConfigError
+from rcm_lakehouse.config.settings import LakehouseSettings
+
+# What the installed conf/spark/spark-defaults.conf says too: a session made by plain Python behaves the same.
+LOCAL_CONF = {
+    "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
+    "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+    "spark.sql.catalogImplementation": "in-memory",
+    "spark.sql.session.timeZone": "UTC",
+    "spark.sql.ansi.enabled": "true",
+    "spark.sql.adaptive.enabled": "false",
+    "spark.sql.shuffle.partitions": "2",
+    "spark.sql.autoBroadcastJoinThreshold": "32m",
+    "spark.sql.sources.parallelPartitionDiscovery.parallelism": "2",
+    "spark.sql.maxMetadataStringLength": "100",
+    "spark.databricks.delta.snapshotPartitions": "2",
+    "spark.databricks.delta.schema.typeCheck.enabled": "true",
+    "spark.scheduler.mode": "FAIR",
+    "spark.ui.enabled": "false",
+    "spark.ui.showConsoleProgress": "false",
+    "spark.eventLog.enabled": "false",
+    "spark.driver.memory": "3g",
+    "spark.driver.host": "127.0.0.1",
+    "spark.driver.bindAddress": "127.0.0.1",
+    "spark.driver.extraJavaOptions": "-Duser.timezone=UTC -Dh2.bindAddress=127.0.0.1 -XX:TieredStopAtLevel=1",
+    "spark.sql.redaction.options.regex": "(?i)url|password|token|secret|dbtable|query",
+    "spark.redaction.regex": "(?i)secret|password|passwd|pwd|token|access[.]?key|sas",
+}
+
+
+def on_cluster() -> bool:
+    """True on Databricks or with a remote (Connect) session, where the platform owns the session."""
+    return "DATABRICKS_RUNTIME_VERSION" in os.environ or "SPARK_REMOTE" in os.environ
+
+
+def get_session(settings: LakehouseSettings, home: Path) -> SparkSession:
+    """A session with Delta, in UTC; on a cluster the session that is there.
+
+    Raises ConfigError when Delta is missing or the JVM's clock is not UTC; nothing was read or written.
+    """
+    os.environ["TZ"] = "UTC"
+    time.tzset()
+    if on_cluster():
+        spark = SparkSession.builder.getOrCreate()
+        spark.conf.set("spark.sql.session.timeZone", "UTC")
+        if settings.catalog:
+            spark.sql(f"USE CATALOG `{settings.catalog}`")
+        return spark
+    builder = SparkSession.builder.master(os.environ.get("RCM_MASTER", "local[*]")).appName("rcm-lakehouse")
+    for key, value in LOCAL_CONF.items():
+        builder = builder.config(key, value)
+    spark = builder.config("spark.sql.warehouse.dir", str((home / settings.root).resolve() / "_warehouse")).getOrCreate()
+    _check(spark)
+    return spark
+
+
+def _check(spark: SparkSession) -> None:
+    if "DeltaCatalog" not in (spark.conf.get("spark.sql.catalog.spark_catalog") or ""):
+        raise ConfigError("This Spark session has no Delta catalog. Run `make install`, activate .venv and start the job again.")
+    zone = spark.sql("SELECT java_method('java.lang.System', 'getProperty', 'user.timezone') AS zone").first()
+    if zone is None or zone["zone"] not in ("UTC", "Etc/UTC", "GMT"):
+        raise ConfigError(
+            "The JVM does not run in UTC, so times and watermarks read over JDBC would shift. Run `make install` (it installs "
+            "conf/spark/spark-defaults.conf) or start spark-submit with --driver-java-options -Duser.timezone=UTC."
+        )
