@@ -13,7 +13,7 @@ Claim = dict[str, str]
 
 _PRIVATE = ("BlueCross", "Aetna", "UnitedHealthcare")
 _PAYER_TYPES = {"Medicare": "Government", "Medicaid": "Government", "Self-Pay": "Self-pay"}
-FIRST_DENIED = 0.08
+FIRST_DENIED = 0.07
 REJECTED = 0.035
 
 
