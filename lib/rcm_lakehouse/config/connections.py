@@ -57,7 +57,6 @@ class FileTableOptions(Frozen):
     header: bool = True
     columns: tuple[str, ...] = Field((), description="expected header; required without a header line")
     widths: tuple[tuple[int, int], ...] = Field((), description="fixed: 1-based first and last position of each column")
-    null_text: tuple[str, ...] = ("",)
     drift: Literal["evolve", "freeze", "discard", "quarantine"] = "evolve"
     arrival: Literal["stable", "marker", "manifest"] = "stable"
     stable_seconds: float = Field(0.0, ge=0, description="a file must not have changed for this long")
