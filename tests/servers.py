@@ -1,0 +1,272 @@
+"""Real database servers on loopback, started by the suite in a folder of their own and stopped by their own process id.
+
+As fixtures (`mariadb_server`, `postgresql_server`, one of each a session) or as context managers where a test kills and restarts one:
+
+    with MariaDbServer() as server:
+        server.kill()     # SIGKILL to the server and its workers
+        server.start()    # same data, same port
+        server.freeze()   # hangs until server.thaw()
+"""
+
+import contextlib
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+
+from rcm_lakehouse.demo.targets import Target, TargetKind
+
+START_SECONDS = 30.0
+
+
+class MissingServerError(Exception):
+    """The server's binaries are not on this machine."""
+
+
+class Server:
+    """A server of one product: host, port, user and password to connect with, and its life."""
+
+    kind: ClassVar[TargetKind]
+    account: ClassVar[str]
+    binaries: ClassVar[tuple[str, ...]]
+    places: ClassVar[tuple[str, ...]] = ("/usr/sbin", "/usr/bin", "/usr/local/bin", "/usr/local/sbin", "/opt/homebrew/bin")
+
+    def __init__(self) -> None:
+        self.paths: dict[str, str] = {name: self._find(name) for name in self.binaries}
+        self.host = "127.0.0.1"
+        self.port = _free_port()
+        self.user = "rcm_owner"
+        self.password = secrets.token_hex(12)
+        self.process: subprocess.Popen[bytes] | None = None
+        self.folder: Path | None = None
+
+    @classmethod
+    def _find(cls, name: str) -> str:
+        found = shutil.which(name, path=os.pathsep.join([*cls.places, os.environ.get("PATH", "")]))
+        if found is None:
+            raise MissingServerError(f"{cls.kind}: '{name}' is not on this machine")
+        return found
+
+    def __enter__(self) -> "Server":
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.remove()
+
+    @property
+    def target(self) -> Target:
+        """Where the demo can be made."""
+        return Target(self.kind, self.host, self.port, self.user, self.password)
+
+    def start(self) -> None:
+        """Start, first making the data folder; returns when the server answers."""
+        if self.folder is None:
+            self.folder = Path(tempfile.mkdtemp(prefix=f"rcm-{self.kind}-"))
+            if self._as_account():
+                shutil.chown(self.folder, self.account, self.account)
+            self._prepare(self.folder)
+        deadline = time.monotonic() + START_SECONDS
+        while True:
+            self.process = self._launch(self._command(self.folder))
+            # A server killed a moment ago may leave workers that hold its memory: then the new one ends at once, and is started again.
+            if self._answers_before(deadline):
+                return
+            if time.monotonic() > deadline:
+                log = (self.folder / "server.log").read_text(encoding="utf-8", errors="replace")
+                self.remove()
+                raise RuntimeError(f"{self.kind} did not start in {START_SECONDS:.0f} s:\n{log[-3000:]}")
+            time.sleep(0.2)
+
+    def stop(self) -> None:
+        """End in order; data stay."""
+        self._end(signal.SIGTERM, whole_group=False)
+
+    def kill(self) -> None:
+        """End at once, as a power cut would; data stay."""
+        self._end(signal.SIGKILL, whole_group=True)
+
+    def freeze(self) -> None:
+        """Answer nothing more, with connections open, until `thaw`."""
+        assert self.process is not None
+        os.killpg(self.process.pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Go on after `freeze`."""
+        assert self.process is not None
+        os.killpg(self.process.pid, signal.SIGCONT)
+
+    def remove(self) -> None:
+        """Stop and delete all data."""
+        if self.process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                self.thaw()
+            self.stop()
+        if self.folder is not None:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            self.folder = None
+
+    def execute(self, sql: str, database: str | None = None) -> str:
+        """The client's plain output for some statements; raises CalledProcessError when the server refuses them."""
+        command, environment = self.client(database)
+        done = subprocess.run(command, input=sql, env={**os.environ, **environment}, capture_output=True, text=True, check=True, timeout=60)
+        return done.stdout
+
+    def client(self, database: str | None = None) -> tuple[list[str], Mapping[str, str]]:
+        """The client's command and environment, statements from standard input, tab-separated rows without headings."""
+        raise NotImplementedError
+
+    def _prepare(self, folder: Path) -> None:
+        raise NotImplementedError
+
+    def _command(self, folder: Path) -> list[str]:
+        raise NotImplementedError
+
+    def _as_account(self) -> bool:
+        # Both servers refuse to run as root.
+        return os.geteuid() == 0
+
+    def _identity(self) -> dict[str, object]:
+        return {"user": self.account, "group": self.account, "extra_groups": []} if self._as_account() else {}
+
+    def _run(self, command: Sequence[str]) -> None:
+        done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=self.folder, **self._identity())  # type: ignore[call-overload]
+        if done.returncode:
+            raise RuntimeError(f"{command[0]} failed: {done.stdout[-1500:]}{done.stderr[-1500:]}")
+
+    def _launch(self, command: Sequence[str]) -> "subprocess.Popen[bytes]":
+        assert self.folder is not None
+        with (self.folder / "server.log").open("ab") as log:
+            return subprocess.Popen(  # type: ignore[call-overload,no-any-return]
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.folder, start_new_session=True, **self._identity()
+            )
+
+    def _answers_before(self, deadline: float) -> bool:
+        assert self.process is not None
+        while time.monotonic() < deadline and self.process.poll() is None:
+            with contextlib.suppress(OSError, subprocess.SubprocessError), socket.create_connection((self.host, self.port), timeout=1):
+                self.execute("SELECT 1;")
+                return True
+            time.sleep(0.05)
+        return False
+
+    def _end(self, how: signal.Signals, *, whole_group: bool) -> None:
+        process, self.process = self.process, None
+        if process is None or process.poll() is not None:
+            return
+        (os.killpg if whole_group else os.kill)(process.pid, how)
+        try:
+            process.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait(timeout=20)
+
+
+class MariaDbServer(Server):
+    """MariaDB with small buffers and its clock in UTC."""
+
+    kind = "mariadb"
+    account = "mysql"
+    binaries = ("mariadbd", "mariadb-install-db", "mariadb")
+
+    def _prepare(self, folder: Path) -> None:
+        owner = [f"--user={self.account}"] if self._as_account() else []
+        small = ["--skip-test-db", "--auth-root-authentication-method=normal", "--innodb-log-file-size=8M"]
+        self._run([self.paths["mariadb-install-db"], "--no-defaults", f"--datadir={folder}/data", *owner, *small])
+        grant = f"CREATE USER IF NOT EXISTS '{self.user}'@'%' IDENTIFIED BY '{self.password}'; GRANT ALL ON *.* TO '{self.user}'@'%' WITH GRANT OPTION;"
+        script = folder / "owner.sql"
+        script.write_text(grant.replace("; ", ";\n") + "\nDROP USER IF EXISTS 'root'@'localhost';\n", encoding="utf-8")
+
+    def _command(self, folder: Path) -> list[str]:
+        network = [f"--port={self.port}", f"--bind-address={self.host}", "--skip-name-resolve", f"--socket={folder}/s", f"--pid-file={folder}/pid"]
+        small = ["--innodb-buffer-pool-size=64M", "--innodb-log-file-size=8M", "--innodb-flush-log-at-trx-commit=0", "--skip-log-bin"]
+        start = ["--default-time-zone=+00:00", f"--init-file={folder}/owner.sql"]
+        return [self.paths["mariadbd"], "--no-defaults", f"--datadir={folder}/data", *network, *small, *start]
+
+    def client(self, database: str | None = None) -> tuple[list[str], Mapping[str, str]]:
+        """The `mariadb` client in batch mode."""
+        place = ["--protocol=tcp", f"--host={self.host}", f"--port={self.port}", f"--user={self.user}"]
+        plain = ["--no-defaults", "--batch", "--skip-column-names", "--default-character-set=utf8mb4"]
+        return [self.paths["mariadb"], *plain, *place, *([database] if database else [])], {"MYSQL_PWD": self.password}
+
+
+class PostgresServer(Server):
+    """PostgreSQL with synchronous writes off and its clock in UTC."""
+
+    kind = "postgresql"
+    account = "postgres"
+    binaries = ("postgres", "initdb", "psql")
+    places = (*(str(place) for place in sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)), *Server.places)
+
+    def _prepare(self, folder: Path) -> None:
+        password = folder / "pw"
+        password.write_text(self.password + "\n", encoding="utf-8")
+        if self._as_account():
+            shutil.chown(password, self.account, self.account)
+        password.chmod(0o600)
+        plain = ["--encoding=UTF8", "--locale=C", "--auth=scram-sha-256", "--no-sync"]
+        self._run([self.paths["initdb"], f"--pgdata={folder}/data", f"--username={self.user}", f"--pwfile={password}", *plain])
+        password.unlink()
+
+    def _command(self, folder: Path) -> list[str]:
+        settings = {
+            "listen_addresses": self.host,
+            "port": str(self.port),
+            "unix_socket_directories": "",
+            "timezone": "UTC",
+            "fsync": "off",
+            "shared_buffers": "32MB",
+        }
+        return [self.paths["postgres"], "-D", f"{folder}/data", *(part for key, value in settings.items() for part in ("-c", f"{key}={value}"))]
+
+    def client(self, database: str | None = None) -> tuple[list[str], Mapping[str, str]]:
+        """The `psql` client, unaligned."""
+        place = [f"--host={self.host}", f"--port={self.port}", f"--username={self.user}", f"--dbname={database or 'postgres'}", "--no-password"]
+        plain = ["--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--field-separator=\t", "--set=ON_ERROR_STOP=1"]
+        return [self.paths["psql"], *plain, *place], {"PGPASSWORD": self.password, "PGCLIENTENCODING": "UTF8"}
+
+    def stop(self) -> None:
+        """End in order without waiting for clients; data stay."""
+        self._end(signal.SIGINT, whole_group=False)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def started(server_class: type[Server]) -> Iterator[Server]:
+    """A running server for a fixture. Without its binaries: a failure in CI, elsewhere a skip with a warning."""
+    try:
+        server = server_class()
+    except MissingServerError as missing:
+        text = f"REAL SERVER NOT TESTED: {missing}. Install Debian's mariadb-server and postgresql to run these tests."
+        if os.environ.get("CI") == "true":
+            pytest.fail(text)
+        warnings.warn(text, stacklevel=1)
+        pytest.skip(text)
+    with server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def mariadb_server() -> Iterator[Server]:
+    """One MariaDB for the session; tests use databases of their own names or make the demo anew."""
+    yield from started(MariaDbServer)
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[Server]:
+    """One PostgreSQL for the session; tests use databases of their own names or make the demo anew."""
+    yield from started(PostgresServer)
