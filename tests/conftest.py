@@ -1,10 +1,12 @@
-"""One Spark session for the whole suite."""
+"""One Spark session for the whole suite, and real database servers."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from pyspark.sql import SparkSession
+
+from servers import mariadb_server, postgresql_server  # noqa: F401  (fixtures)
 
 
 @pytest.fixture(scope="session")

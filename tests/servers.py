@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import pytest
+from typing_extensions import Self
 
 from rcm_lakehouse.demo.targets import Target, TargetKind
 
@@ -57,7 +58,7 @@ class Server:
             raise MissingServerError(f"{cls.kind}: '{name}' is not on this machine")
         return found
 
-    def __enter__(self) -> "Server":
+    def __enter__(self) -> Self:
         self.start()
         return self
 

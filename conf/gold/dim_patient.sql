@@ -4,10 +4,10 @@ description: Patients without anything that names a person. Ages above 89 and sm
 key: [patient_sk]
 */
 SELECT '-1' AS patient_sk, '-1' AS patient_key, 'unknown' AS data_source, 'unknown' AS gender, 'unknown' AS age_band,
-       'unknown' AS state, '000' AS zip3, 0 AS version, TIMESTAMP'0001-01-01 00:00:00' AS valid_from, CAST(NULL AS TIMESTAMP) AS valid_to,
+       'unknown' AS state, '000' AS zip3, 0 AS version, TIMESTAMP'1600-01-01 00:00:00' AS valid_from, CAST(NULL AS TIMESTAMP) AS valid_to,
        true AS is_current
 UNION ALL
-SELECT '-2', '-2', 'unknown', 'unknown', 'unknown', 'unknown', '000', 0, TIMESTAMP'0001-01-01 00:00:00', NULL, true
+SELECT '-2', '-2', 'unknown', 'unknown', 'unknown', 'unknown', '000', 0, TIMESTAMP'1600-01-01 00:00:00', NULL, true
 UNION ALL
 SELECT patient_sk, patient_key, data_source, coalesce(gender, 'unknown'),
        CASE WHEN birth_date IS NULL OR birth_date > CAST(:as_of AS DATE) THEN 'unknown'
@@ -22,6 +22,6 @@ SELECT patient_sk, patient_key, data_source, coalesce(gender, 'unknown'),
        CASE WHEN zip3 IS NULL OR zip3 IN ('036', '059', '063', '102', '203', '556', '692', '790', '821', '823', '830', '831', '878',
                                           '879', '884', '890', '893') THEN '000' ELSE zip3 END,
        version,
-       CASE WHEN version = 1 THEN TIMESTAMP'0001-01-01 00:00:00' ELSE effective_from END,
+       CASE WHEN version = 1 THEN TIMESTAMP'1600-01-01 00:00:00' ELSE effective_from END,
        effective_to, is_current
 FROM silver.patient

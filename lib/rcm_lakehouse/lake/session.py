@@ -1,5 +1,6 @@
 """The one place that makes a Spark session, or adopts the cluster's."""
 
+import logging
 import os
 import time
 from pathlib import Path
@@ -34,6 +35,8 @@ LOCAL_CONF = {
     "spark.sql.redaction.options.regex": "(?i)url|password|token|secret|dbtable|query",
     "spark.redaction.regex": "(?i)secret|password|passwd|pwd|token|access[.]?key|sas",
 }
+# PySpark writes every failed query with its error's text to stderr; the text may quote a row.
+_LOUD_LOGGERS = ("SQLQueryContextLogger", "DataFrameQueryContextLogger")
 
 
 def on_cluster() -> bool:
@@ -48,6 +51,8 @@ def get_session(settings: LakehouseSettings, home: Path) -> SparkSession:
     """
     os.environ["TZ"] = "UTC"
     time.tzset()
+    for name in _LOUD_LOGGERS:
+        logging.getLogger(name).disabled = True
     if on_cluster():
         spark = SparkSession.builder.getOrCreate()
         spark.conf.set("spark.sql.session.timeZone", "UTC")

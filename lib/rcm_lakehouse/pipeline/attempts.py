@@ -1,11 +1,14 @@
 """One step from start to terminal audit rows: retries, and the only place where every error is caught."""
 
 import logging
+import os
 import re
 import time
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from pathlib import Path
 
 from pyspark.errors import PySparkException
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
@@ -15,7 +18,8 @@ from rcm_lakehouse.config.errors import DataStopError, RcmError
 from rcm_lakehouse.pipeline.context import RunContext
 from rcm_lakehouse.pipeline.graph import Step
 
-FAILED = ("FAILED", "SKIPPED_UPSTREAM", "CANCELLED", "HELD")
+# Prints whole error texts, which may quote rows, to the terminal; for made-up data only.
+SHOW_ERRORS = "RCM_SHOW_ERRORS"
 
 _log = logging.getLogger(__name__)
 
@@ -60,6 +64,8 @@ def attempted(ctx: RunContext, step: Step, done: Mapping[str, Outcome], work: Wo
         outcome = retrying(work, step, done)
     except Exception as error:  # the runner's one broad except: the step failed, the others go on
         outcome = _failed(ctx, step, error)
+        if os.environ.get(SHOW_ERRORS) == "1":
+            _log.exception("%s", step.name)
     seconds = round(time.monotonic() - clock, 3)
     for row in outcome.logs:
         row.attempt = tries["count"]
@@ -96,4 +102,6 @@ def safe_message(error: BaseException) -> str:
     """The text of our own errors; of others only the class, because their text may quote a row."""
     if isinstance(error, RcmError):
         return re.sub(r"\s+", " ", str(error))
-    return f"unexpected {error_class(error)}; its text is left out because it may quote a row (set RCM_DEBUG=1 to see it on the terminal)"
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "rcm_lakehouse" in frame.filename]
+    place = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+    return f"unexpected {error_class(error)}{place}. Nothing of this step was committed. The error's own text is left out because it may quote a row."

@@ -47,7 +47,7 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str]) -> int:
     """Run with these arguments; the exit code is the verdict."""
     given = parser().parse_args(arguments)
-    console = Console(stderr=True, soft_wrap=False, width=None if sys.stderr.isatty() else 160)
+    console = Console(stderr=True, soft_wrap=False, width=None if sys.stderr.isatty() else 180)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     try:
         return run_pipeline(_home(given.home), given.env or os.environ.get("RCM_ENV", "local"), _options(given), console)

@@ -100,12 +100,11 @@ class FilesLoad:
         for contract in self.ctx.project.contracts.values():
             mapping = self.ctx.project.mapping_of(contract, self.row)
             for name, source in (mapping.columns if mapping else {}).items():
-                plain = source[1:].strip().strip("`") if source.startswith("=`") and source.endswith("`") else source
-                if plain.startswith("=") or plain in used:
+                if source.startswith("="):
                     continue
-                used.append(plain)
+                used += [source] if source not in used else []
                 if name in contract.key or name in contract.sequence_by[:1]:
-                    required.append(plain)
+                    required.append(source)
         return Expected(tuple(used), tuple(required), tuple(known))
 
     def _parsed(self, items: Sequence[FileItem]) -> list[tuple[FileItem, Parsed]]:

@@ -8,6 +8,7 @@ import csv
 import gzip
 import io
 import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,8 @@ from rcm_lakehouse.config.problems import did_you_mean
 from rcm_lakehouse.sources.files import FileItem
 
 MAX_LINES_OF_A_RECORD = 200
+# Characters that Delta refuses in a column's name: `CPT Codes` becomes CPT_Codes.
+_FORBIDDEN = re.compile(r"[ ,;{}()\n\t=]")
 
 
 @dataclass(frozen=True)
@@ -126,7 +129,7 @@ def _header(item: FileItem, options: FileTableOptions, lines: _Lines) -> tuple[l
     cells = _cells(line, options)
     if cells is None:
         raise _refused(item, "its header line has a broken quote", "have it delivered again")
-    names = [cell.strip() for cell in cells]
+    names = [_FORBIDDEN.sub("_", cell.strip()) for cell in cells]
     lower = [name.lower() for name in names]
     twice = sorted({name for name in names if lower.count(name.lower()) > 1})
     if twice or "" in names:

@@ -79,10 +79,10 @@ def read_catalog(database: Database, schemas: Sequence[str | None]) -> Catalog:
     default = dialect.default_schema or database.connection.database or database.name
     wanted = sorted({(real_schema(database.connection, schema) or default).lower() for schema in schemas})
     places = ", ".join(_text_literal(schema) for schema in wanted)
-    precision = "COALESCE(numeric_precision, 0)"
+    # Capitals and no quotes: H2 keeps this case, PostgreSQL folds it, the others do not mind.
     sql = (
-        f"SELECT table_schema, table_name, column_name, data_type, {precision} AS decimal_precision, ordinal_position "
-        f"FROM information_schema.columns WHERE LOWER(table_schema) IN ({places})"
+        "SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, DATA_TYPE, COALESCE(NUMERIC_PRECISION, 0) AS DECIMAL_PRECISION, ORDINAL_POSITION "
+        f"FROM INFORMATION_SCHEMA.COLUMNS WHERE LOWER(TABLE_SCHEMA) IN ({places})"
     )
     rows = database.query(sql, "reading its catalog")
     ordered = sorted(rows, key=lambda row: (str(row[0]), str(row[1]), int(str(row[5]))))
