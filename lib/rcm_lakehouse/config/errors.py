@@ -13,6 +13,8 @@ class RcmError(Exception):
     kind: ClassVar[str] = "data"
     can_retry: ClassVar[bool] = False
     exit_code: ClassVar[int] = 1
+    # True once every try that can help was made: nobody tries again.
+    gave_up: bool = False
 
 
 class ConfigError(RcmError):

@@ -17,6 +17,9 @@ LOCAL_CONF = {
     "spark.sql.catalogImplementation": "in-memory",
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.ansi.enabled": "true",
+    # Delta's parser hides named parameters from the newer way of binding them.
+    "spark.sql.legacy.parameterSubstitution.constantsOnly": "true",
+    "spark.sql.debug.maxToStringFields": "1000",
     "spark.sql.adaptive.enabled": "false",
     "spark.sql.shuffle.partitions": "2",
     "spark.sql.autoBroadcastJoinThreshold": "32m",

@@ -49,8 +49,10 @@ class Commit:
 class Lake:
     """The lakehouse as one session sees it. A thread works with its own copy (`for_thread`)."""
 
-    def __init__(self, spark: SparkSession, settings: LakehouseSettings, home: Path) -> None:
+    def __init__(self, spark: SparkSession, settings: LakehouseSettings, home: Path, registered: set[str] | None = None) -> None:
         self.spark = spark
+        # The in-memory catalog is one for all sessions of a process: a name is registered once.
+        self._registered: set[str] = set() if registered is None else registered
         self.settings = settings
         self.home = home
         root = settings.root
@@ -62,7 +64,7 @@ class Lake:
         new_session = getattr(self.spark, "newSession", None)
         if new_session is None or self.spark.__class__.__module__.startswith("pyspark.sql.connect"):
             return self
-        return Lake(new_session(), self.settings, self.home)
+        return Lake(new_session(), self.settings, self.home, self._registered)
 
     @property
     def can_clone_sessions(self) -> bool:
@@ -92,12 +94,16 @@ class Lake:
         if not self.is_local and not DeltaTable.isDeltaTable(self.spark, self.location(table)):
             return False
         self._create_schema(table)
-        self.spark.sql(f"CREATE TABLE IF NOT EXISTS {self.sql_name(table)} USING delta LOCATION '{self.location(table)}'")
+        if self.sql_name(table) not in self._registered:
+            self.spark.sql(f"CREATE TABLE IF NOT EXISTS {self.sql_name(table)} USING delta LOCATION '{self.location(table)}'")
+            self._registered.add(self.sql_name(table))
         return True
 
     def _create_schema(self, table: Table) -> None:
         schema = self.sql_name(table).rpartition(".")[0]
-        self.spark.sql(f"CREATE SCHEMA IF NOT EXISTS {schema}")
+        if schema not in self._registered:
+            self.spark.sql(f"CREATE SCHEMA IF NOT EXISTS {schema}")
+            self._registered.add(schema)
 
     def ensure(
         self,

@@ -15,6 +15,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_at
 
 from rcm_lakehouse.audit.schema import LoadLog
 from rcm_lakehouse.config.errors import DataStopError, RcmError
+from rcm_lakehouse.config.settings import RetrySettings
 from rcm_lakehouse.pipeline.context import RunContext
 from rcm_lakehouse.pipeline.graph import Step
 
@@ -42,26 +43,29 @@ class Outcome:
 Work = Callable[[Step, Mapping[str, Outcome]], Outcome]
 
 
+def retrying(settings: RetrySettings, note: Callable[[RetryCallState], None]) -> Retrying:
+    """Tries of a whole piece of work while its error says that a retry can help; waits grow at random, `note` is told before each."""
+    return Retrying(
+        retry=retry_if_exception(lambda error: isinstance(error, RcmError) and error.can_retry and not error.gave_up),
+        stop=stop_after_attempt(settings.attempts),
+        wait=wait_random_exponential(multiplier=settings.first_wait_seconds, max=settings.max_wait_seconds),
+        before_sleep=note,
+        reraise=True,
+    )
+
+
 def attempted(ctx: RunContext, step: Step, done: Mapping[str, Outcome], work: Work) -> Outcome:
     """Run a step, again when a retry can help, and write its rows; an error becomes a FAILED row, never an exception."""
     started = datetime.now(timezone.utc)
     clock = time.monotonic()
     tries = {"count": 1}
-    retry = ctx.project.settings.retry
 
     def note(state: RetryCallState) -> None:
         tries["count"] = state.attempt_number + 1
         _log.warning("%s: try %s failed and is repeated", step.name, state.attempt_number)
 
-    retrying = Retrying(
-        retry=retry_if_exception(lambda error: isinstance(error, RcmError) and error.can_retry),
-        stop=stop_after_attempt(retry.attempts),
-        wait=wait_random_exponential(multiplier=retry.first_wait_seconds, max=retry.max_wait_seconds),
-        before_sleep=note,
-        reraise=True,
-    )
     try:
-        outcome = retrying(work, step, done)
+        outcome = retrying(ctx.project.settings.retry, note)(work, step, done)
     except Exception as error:  # the runner's one broad except: the step failed, the others go on
         outcome = _failed(ctx, step, error)
         if os.environ.get(SHOW_ERRORS) == "1":

@@ -1,9 +1,12 @@
 """What each bronze load will read, frozen before anything is read: catalogs, clocks, states and windows."""
 
-from collections.abc import Iterable, Mapping
+import logging
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
+
+from tenacity import RetryCallState
 
 from rcm_lakehouse.bronze.windows import DEFAULT_OVERLAP_SECONDS, SourceClock, Window, as_text, next_window, watermark_after
 from rcm_lakehouse.config.connections import JdbcConnection, JdbcTableOptions
@@ -11,12 +14,15 @@ from rcm_lakehouse.config.errors import RcmError
 from rcm_lakehouse.config.project import Project
 from rcm_lakehouse.config.worklist import LoadRow
 from rcm_lakehouse.lake.tables import Lake, Table
+from rcm_lakehouse.pipeline.attempts import retrying
 from rcm_lakehouse.pipeline.bronze_state import BronzeState, read_states
 from rcm_lakehouse.pipeline.context import utc_now
 from rcm_lakehouse.pipeline.graph import Step
 from rcm_lakehouse.pipeline.load_hours import outside_hours
 from rcm_lakehouse.sources.catalog import Catalog, SourceColumn, SourceTable
 from rcm_lakehouse.sources.jdbc import Database, highest_value, kind_of_column, read_catalog, read_clock, real_schema
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -110,10 +116,12 @@ def _freeze_connection(project: Project, lake: Lake, frozen: Frozen, name: str, 
         frozen.outside.update({row.label: closed for row in rows})
         return
     database = Database(lake.for_thread().spark, name, connection, project.home)
+    schemas = [row.source_schema for row in rows]
     try:
-        catalog = read_catalog(database, [row.source_schema for row in rows])
-        clock = frozen_clock(read_clock(database))
+        catalog, read = retrying(project.settings.retry, _note_retry(name))(lambda: (read_catalog(database, schemas), read_clock(database)))
+        clock = frozen_clock(read)
     except RcmError as error:
+        error.gave_up = True
         frozen.refused.update({row.label: error for row in rows})
         return
     for row in rows:
@@ -121,6 +129,10 @@ def _freeze_connection(project: Project, lake: Lake, frozen: Frozen, name: str, 
             frozen.jdbc[row.label] = _plan(database, row, catalog, clock, frozen.state_of(row))
         except RcmError as error:
             frozen.refused[row.label] = error
+
+
+def _note_retry(name: str) -> Callable[[RetryCallState], None]:
+    return lambda state: _log.warning("connection '%s': try %s failed and is repeated", name, state.attempt_number)
 
 
 def frozen_clock(clock: SourceClock) -> SourceClock:

@@ -52,15 +52,15 @@ def _replace(
     observed = Observation()
     expressions = [F.count(F.lit(1)).alias("rows_built"), *tie_out_expressions(model)]
     staged_at = f"{lake.scratch(ctx.run_id)}/gold/{model.name}"
-    watched = result.observe(observed, *expressions)
+    # Staged first: totals are known before the commit, and the commit takes immutable files.
+    result.observe(observed, *expressions).write.mode("overwrite").parquet(staged_at)
+    found = observed.get
     if model.ties_out:
-        watched.write.mode("overwrite").parquet(staged_at)
-        _check_totals(lake, model, observed.get)
-        watched = lake.read_files(staged_at, result.schema)
+        _check_totals(lake, model, found)
     crash_point("P12", model.name)
-    commit = lake.replace(table, watched, metadata={"run_id": ctx.run_id, "fingerprint": fingerprint})
+    commit = lake.replace(table, lake.read_files(staged_at, result.schema), metadata={"run_id": ctx.run_id, "fingerprint": fingerprint})
     crash_point("P13", model.name)
-    rows = int(observed.get["rows_built"])
+    rows = int(found["rows_built"])
     row = ctx.log(
         "gold",
         tablename=model.name,
