@@ -6,7 +6,6 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from servers import Server
 
 from rcm_lakehouse.config.errors import ConfigError, SourceUnavailableError
 from rcm_lakehouse.demo import sql
@@ -18,6 +17,7 @@ from rcm_lakehouse.demo.make import Places, make_demo
 from rcm_lakehouse.demo.tables import CLAIM_COLUMNS, DATABASES, HOSPITALS, PROCEDURE_COLUMNS, TABLES
 from rcm_lakehouse.demo.targets import Target, TargetKind
 from rcm_lakehouse.demo.truth import claim_rows, hospital_rows, truth
+from servers import Server
 
 TODAY = date(2026, 11, 23)
 

@@ -169,7 +169,8 @@ def key_figures(charges: Iterable[Row]) -> dict[str, float]:
 @pytest.mark.parametrize("code", HOSPITALS)
 def test_watermarks_of_both_days_lie_before_the_making_in_local_time(code: str) -> None:
     # Midnight of the making day in UTC is six in the evening of the day before in Chicago.
-    latest = {1: datetime.combine(TODAY - timedelta(days=1), datetime.min.time()), 2: datetime.combine(TODAY - timedelta(days=1), datetime.min.time().replace(hour=12))}
+    midnight = datetime.combine(TODAY - timedelta(days=1), datetime.min.time())
+    latest = {1: midnight, 2: midnight.replace(hour=12)}
     kinds = {"hos-a": date, "hos-b": datetime}
     for day in (1, 2):
         for name, rows in hospital_rows(code, SEED, "small", TODAY, day).items():

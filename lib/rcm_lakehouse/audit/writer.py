@@ -31,7 +31,7 @@ def ensure_audit(lake: Lake) -> None:
 
 def mark_start(lake: Lake, row: dict[str, object]) -> None:
     """Append the start mark of a run: who, when, with which configuration, and the frozen windows."""
-    rows = lake.spark.createDataFrame([tuple(row.get(name) for name in RUNS.names)], RUNS)  # type: ignore[type-var]
+    rows = lake.spark.createDataFrame([tuple(row.get(name) for name in RUNS.names)], RUNS)
     lake.append(RUNS_TABLE, rows, metadata={"run_id": row["run_id"], "kind": "start"})
 
 
@@ -65,7 +65,7 @@ class AuditSpool:
 def append_logs(lake: Lake, rows: Sequence[LoadLog]) -> None:
     """Append terminal rows to `audit.load_logs` in one commit."""
     values = [tuple(row.as_row()[name] for name in LOAD_LOGS.names) for row in rows]
-    frame = lake.spark.createDataFrame(values, LOAD_LOGS).coalesce(1)  # type: ignore[type-var]
+    frame = lake.spark.createDataFrame(values, LOAD_LOGS).coalesce(1)
     lake.append(LOAD_LOGS_TABLE, frame, metadata={"run_id": rows[0].run_id, "kind": "load_logs"})
 
 

@@ -57,7 +57,8 @@ def _check_jdbc(connection: JdbcConnection, note) -> None:  # type: ignore[no-un
     allowed = ALLOWED_PARAMS[connection.dialect]
     for key, value in connection.params.items():
         if key not in allowed:
-            note(f"params: this parameter is not allowed for {connection.dialect}; allowed: {', '.join(sorted(allowed)) or 'none'}.{did_you_mean(key, allowed)}", "params", key)
+            known = ", ".join(sorted(allowed)) or "none"
+            note(f"params: this parameter is not allowed for {connection.dialect}; allowed: {known}.{did_you_mean(key, allowed)}", "params", key)
         elif not _VALUE.match(value):
             note(f"params: the value of {key} has characters that a URL parameter may not have.", "params", key)
         elif key.lower() in _TLS_PARAMS and value.lower() in _LAX_TLS and not connection.insecure:

@@ -145,7 +145,7 @@ class _Check:
                 hint = did_you_mean(column.name, self.names)
                 self.note(f"{what} names column '{column.name}', which the contract does not have.{hint}", *place)
 
-    def parsed(self, what: str, text: str, *place: object) -> exp.Expression | None:
+    def parsed(self, what: str, text: str, *place: object) -> exp.Expr | None:
         """The expression's tree; a syntax error or a subquery is noted."""
         try:
             tree = sqlglot.parse_one(text, read="spark")

@@ -5,6 +5,7 @@ import io
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
 from rcm_lakehouse.config.connections import ApiConnection, FilesConnection, JdbcConnection
 from rcm_lakehouse.config.contracts import Contract
@@ -15,7 +16,7 @@ IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_$]{0,127}\Z")
 _DATABASE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}\Z")
 _DATASOURCE = re.compile(r"[a-z][a-z0-9-]{0,30}\Z")
 _SEGMENT = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
-_LOADTYPES = {"full": "Full", "incremental": "Incremental"}
+_LOADTYPES: dict[str, Literal["Full", "Incremental"]] = {"full": "Full", "incremental": "Incremental"}
 
 AnyConnection = JdbcConnection | FilesConnection | ApiConnection
 
@@ -79,7 +80,7 @@ def _row(file: str, line: int, cells: Sequence[str], header: Sequence[str], prob
         database=values["database"],
         datasource=values["datasource"],
         tablename=values["tablename"],
-        loadtype=_LOADTYPES[values["loadtype"].lower()],  # type: ignore[arg-type]
+        loadtype=_LOADTYPES[values["loadtype"].lower()],
         watermark=values["watermark"] or None,
         is_active=values["is_active"] == "1",
         targetpath=values["targetpath"].strip("/"),

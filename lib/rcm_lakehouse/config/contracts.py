@@ -61,7 +61,9 @@ class Contract(Frozen):
     grain: str
     key: tuple[str, ...] = Field(description="silver columns that, with data_source, make <entity>_key")
     key_is_personal: bool = Field(False, description="true: <entity>_key is a salted hash, not data_source|id")
-    sequence_by: tuple[str, ...] = Field((), description="silver columns: first the event time (timestamp), then tie-breaks; empty: the load's window end (snapshots)")
+    sequence_by: tuple[str, ...] = Field(
+        (), description="silver columns: first the event time (timestamp), then tie-breaks; empty: the load's window end (snapshots)"
+    )
     history: Literal["scd2"] = "scd2"
     columns: tuple[Column, ...]
     sources: tuple[SourceMapping, ...]

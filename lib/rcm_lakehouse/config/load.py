@@ -54,6 +54,18 @@ def load_project(
     )
 
 
+def load_settings(home: Path, environment: str = "local") -> LakehouseSettings:
+    """One environment of `conf/lakehouse.yml` alone, for readers that need no work list, contracts or models.
+
+    Raises one ConfigError that lists every mistake of that file.
+    """
+    problems: list[Problem] = []
+    settings = _settings(home, environment, problems)
+    raise_problems(problems)
+    assert settings is not None
+    return settings
+
+
 def _hash(home: Path, work_list: Path) -> str:
     digest = hashlib.sha256()
     for path in [work_list, *sorted(path for path in (home / "conf").rglob("*") if path.suffix in (".yml", ".sql"))]:
@@ -71,7 +83,10 @@ def _settings(home: Path, environment: str, problems: list[Problem]) -> Lakehous
         problems.append(Problem(document.file, 0, f"there is no environment '{environment}'; there are {', '.join(blocks)}.{hint}"))
         return None
     merged = _merged(document.values.get("default") or {}, document.values[environment] or {})
-    return _checked(document, (environment,), problems, lambda: LakehouseSettings(environment=environment, **merged))
+    settings: LakehouseSettings | None = _checked(
+        document, (environment,), problems, lambda: LakehouseSettings(environment=environment, **merged)
+    )
+    return settings
 
 
 def _merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:

@@ -79,9 +79,11 @@ def _note_lines(file: str, node: Any, path: tuple[str, ...], lines: dict[tuple[s
             if name in seen:
                 problems.append(Problem(file, key.start_mark.line + 1 + offset, f"the key '{name}' is given twice."))
             seen.add(name)
-            lines[(*path, name)] = key.start_mark.line + 1
-            _note_lines(file, value, (*path, name), lines, problems, offset)
+            place = (*path, name)
+            lines[place] = key.start_mark.line + 1
+            _note_lines(file, value, place, lines, problems, offset)
     elif isinstance(node, yaml.SequenceNode):
         for number, value in enumerate(node.value):
-            lines[(*path, str(number))] = value.start_mark.line + 1
-            _note_lines(file, value, (*path, str(number)), lines, problems, offset)
+            place = (*path, str(number))
+            lines[place] = value.start_mark.line + 1
+            _note_lines(file, value, place, lines, problems, offset)

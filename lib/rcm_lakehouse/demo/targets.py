@@ -31,7 +31,7 @@ class Target:
 
 
 def write_script(statements: Iterable[str], path: Path) -> None:
-    """Statements to a file that only its owner may read; client commands (`\\connect`) end without a semicolon."""
+    r"""Statements to a file that only its owner may read; client commands (`\connect`) end without a semicolon."""
     path.touch(mode=0o600)
     with path.open("w", encoding="utf-8") as script:
         for statement in statements:

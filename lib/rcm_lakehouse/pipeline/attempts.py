@@ -66,7 +66,7 @@ def attempted(ctx: RunContext, step: Step, done: Mapping[str, Outcome], work: Wo
 
     try:
         outcome = retrying(ctx.project.settings.retry, note)(work, step, done)
-    except Exception as error:  # the runner's one broad except: the step failed, the others go on
+    except Exception as error:  # noqa: BLE001  # the runner's one broad except: the step failed, the others go on
         outcome = _failed(ctx, step, error)
         if os.environ.get(SHOW_ERRORS) == "1":
             _log.exception("%s", step.name)

@@ -21,7 +21,7 @@ def read_kpis(lake: Lake) -> list[tuple[object, ...]]:
 
 def plan_rows(project: Project, steps: Iterable[Step], frozen: Frozen) -> list[tuple[str, ...]]:
     """One line a step: what it reads, from and to which watermark, and what it writes."""
-    lines = []
+    lines: list[tuple[str, ...]] = []
     for step in steps:
         if step.layer == "bronze":
             lines.append((step.name, *frozen.described(step.label)))

@@ -6,8 +6,8 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from rcm_lakehouse.bronze.lineage import LINEAGE_NAMES, source_columns
-from rcm_lakehouse.config.contracts import Contract, SourceMapping
 from rcm_lakehouse.config.contracts import Column as ContractColumn
+from rcm_lakehouse.config.contracts import Contract, SourceMapping
 from rcm_lakehouse.config.errors import SourceDataError
 from rcm_lakehouse.config.problems import did_you_mean
 from rcm_lakehouse.silver.casts import typed

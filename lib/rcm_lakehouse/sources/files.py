@@ -6,7 +6,6 @@ hash: a duplicate. A file leaves the landing folder only after its rows are comm
 
 import hashlib
 import json
-import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -87,7 +86,10 @@ def _judge(path: Path, options: FileTableOptions, known: Mapping[str, str], arch
         manifest = _manifest(path)
         if manifest.get("sha256") not in (None, digest):
             return FileItem(path, "refused", digest, "its content is not what the manifest's sha256 says")
-        rows = manifest.get("rows")
+        counted = manifest.get("rows")
+        if counted is not None and not isinstance(counted, int):
+            return FileItem(path, "refused", digest, "its manifest's rows is no number")
+        rows = counted
     names = {**archived, **known}
     if digest in names:
         same = names[digest] == path.name
@@ -109,7 +111,7 @@ def _still_arriving(path: Path, options: FileTableOptions) -> str:
     return ""
 
 
-def _manifest(path: Path) -> dict[str, object] | dict[str, int]:  # type: ignore[return]
+def _manifest(path: Path) -> dict[str, object]:
     try:
         found = json.loads(path.with_name(path.name + ".manifest.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -143,6 +145,6 @@ def archive_file(item: FileItem, archive: Path) -> None:
     if target.exists():
         item.path.unlink()
     else:
-        os.replace(item.path, target)
+        item.path.replace(target)
     for suffix in (".done", ".manifest.json"):
         item.path.with_name(item.path.name + suffix).unlink(missing_ok=True)

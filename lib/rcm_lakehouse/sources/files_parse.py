@@ -64,7 +64,7 @@ def _refused(item: FileItem, found: str, advice: str) -> SourceDataError:
 
 def _opened(path: Path, options: FileTableOptions) -> IO[str]:
     encoding = "utf-8-sig" if options.encoding.lower().replace("_", "-") in ("utf-8", "utf8") else options.encoding
-    raw: IO[bytes] = gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")  # type: ignore[assignment]
+    raw: IO[bytes] = gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")  # type: ignore[assignment]  # noqa: SIM115  (the wrapper closes it)
     return io.TextIOWrapper(raw, encoding=encoding, errors="strict", newline="\n")
 
 
@@ -197,7 +197,8 @@ class _Layout:
         lacking = [name for name in expected.required if name.lower() not in lower]
         if lacking and header:
             hint = did_you_mean(lacking[0], names)
-            raise _refused(item, f"its header lacks the column '{lacking[0]}'{hint and ' (' + hint.strip() + ')'}", "have it delivered with the agreed header or mend conf/cdm")
+            found = f"its header lacks the column '{lacking[0]}'{hint and ' (' + hint.strip() + ')'}"
+            raise _refused(item, found, "have it delivered with the agreed header or mend conf/cdm")
         wanted = {name.lower() for name in (*expected.known, *expected.used, *options.columns)}
         extra = [name for name in names if name.lower() not in wanted] if wanted else []
         if extra and options.drift == "freeze":

@@ -94,7 +94,7 @@ def real_schema(connection: JdbcConnection, schema: str | None) -> str | None:
     if schema is None:
         return None
     mapped = {name.lower(): real for name, real in connection.schemas.items()}
-    return mapped[schema.lower()] if schema.lower() in mapped else schema
+    return mapped.get(schema.lower(), schema)
 
 
 def _text_literal(text: str) -> str:

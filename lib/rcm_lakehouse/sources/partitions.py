@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from rcm_lakehouse.bronze.windows import Kind, as_text
@@ -68,5 +69,5 @@ def ranges(dialect: Dialect, quoted: str, kind: Kind, cuts: Sequence[str]) -> li
     if not cuts:
         return [f"{quoted} IS NOT NULL", f"{quoted} IS NULL"]
     literals = [dialect.literal(kind, cut) for cut in cuts]
-    inner = [f"{quoted} >= {one} AND {quoted} < {other}" for one, other in zip(literals, literals[1:], strict=False)]
+    inner = [f"{quoted} >= {one} AND {quoted} < {other}" for one, other in pairwise(literals)]
     return [f"{quoted} < {literals[0]}", *inner, f"{quoted} >= {literals[-1]}", f"{quoted} IS NULL"]
