@@ -75,29 +75,42 @@ class FilesConnection(Frozen):
 
 
 class ApiTableOptions(Frozen):
-    """What one row of load_config.csv asks an API for."""
+    """What one row of load_config.csv asks an API for: start queries, looked-up ids, or both."""
 
-    queries: tuple[dict[str, str], ...] = Field((), description="start queries")
-    ids_from: str | None = Field(None, description="silver table.column whose distinct values are looked up")
-    page_size: int = Field(200, ge=1)
-    max_age_days: int = Field(30, ge=0, description="a cached answer younger than this is not asked for again")
+    queries: tuple[dict[str, str], ...] = Field(
+        (),
+        description="start queries, parameter -> value. nppes: search parameters of the registry (state, postal_code, last_name, ...); "
+        "nlm_icd10cm: terms, a prefix of codes ({terms: E11}); who_icd: code, where the walk begins ({code: M51}); none: the whole release",
+    )
+    ids_from: str | None = Field(None, description="nppes: silver entity.column whose current, valid, distinct values are looked up one by one (provider.npi)")
+    split_by: Literal["postal_code", "name"] = Field(
+        "postal_code", description="nppes: what a query past the registry's ceiling of 1,200 rows is divided by first; the other one follows when needed"
+    )
+    page_size: int = Field(200, ge=1, description="rows a request; nppes takes at most 200, nlm_icd10cm at most 500, who_icd has no pages")
+    max_age_days: int = Field(
+        30, ge=0, description="an answer younger than this many days is not asked for again; an older one that cannot be renewed is stale. 0: always ask"
+    )
 
 
 class ApiConnection(Frozen):
-    """An HTTP source."""
+    """An HTTP source of reference data. TLS is always verified; plain http is for loopback alone."""
 
     type: Literal["api"]
-    kind: Literal["nppes", "nlm_icd10cm", "who_icd"]
-    base_url: str
-    token_url: str | None = None
-    client_id: str | None = None
-    client_secret: str | None = None
-    time_zone: str = "UTC"
-    requests_per_second: float = Field(5.0, gt=0)
-    timeout_seconds: float = Field(30.0, gt=0)
-    attempts: int = Field(4, ge=1)
-    ca_bundle: str | None = None
-    tables: dict[str, ApiTableOptions] = {}
+    kind: Literal["nppes", "nlm_icd10cm", "who_icd"] = Field(description="the service's protocol: NPI registry v2.1, NLM Clinical Tables ICD-10-CM, WHO ICD API v2")
+    base_url: str = Field(description="https address without query or credentials; who_icd: with the release (https://host/icd/release/10/2019)")
+    token_url: str | None = Field(None, description="who_icd: where client credentials are turned into a token")
+    client_id: str | None = Field(None, description="who_icd: secret reference env:NAME, file:path or databricks:scope/key")
+    client_secret: str | None = Field(None, description="who_icd: secret reference env:NAME, file:path or databricks:scope/key")
+    time_zone: str = Field("UTC", description="zone of naive times in answers; the three services write none, so UTC")
+    requests_per_second: float = Field(5.0, gt=0, description="highest rate to one host, over all loads of a run")
+    timeout_seconds: float = Field(30.0, gt=0, description="longest time for connecting, between two parts of an answer, and for a whole answer")
+    attempts: int = Field(4, ge=1, le=10, description="tries of one request in all; status 429, 500, 502-504, broken connections and unreadable answers are tried again")
+    first_wait_seconds: float = Field(1.0, ge=0, description="base of the random exponential wait between tries")
+    max_wait_seconds: float = Field(120.0, ge=0, description="longest wait between tries; a server that asks (Retry-After) for more fails the load at once")
+    max_response_mb: int = Field(32, ge=1, description="an answer larger than this, decompressed, is refused")
+    max_requests: int = Field(50_000, ge=1, description="a load that would need more requests is refused")
+    ca_bundle: str | None = Field(None, description="file of certificates (PEM) to trust in place of the system's, relative to the project")
+    tables: dict[str, ApiTableOptions] = Field({}, description="by datasource.tablename or tablename")
 
 
 Connection = Annotated[JdbcConnection | FilesConnection | ApiConnection, Field(discriminator="type")]

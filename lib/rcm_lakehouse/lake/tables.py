@@ -95,9 +95,25 @@ class Lake:
             return False
         self._create_schema(table)
         if self.sql_name(table) not in self._registered:
+            self._forget_other_lakehouse(table)
             self.spark.sql(f"CREATE TABLE IF NOT EXISTS {self.sql_name(table)} USING delta LOCATION '{self.location(table)}'")
             self._registered.add(self.sql_name(table))
         return True
+
+    def _forget_other_lakehouse(self, table: Table) -> None:
+        """Unregister a name that a lakehouse at another root left in this process; its files are untouched."""
+        name = self.sql_name(table)
+        if not self.is_local or not self.spark.catalog.tableExists(name):
+            return
+        told = {row["col_name"]: row["data_type"] for row in self.spark.sql(f"DESCRIBE TABLE EXTENDED {name}").collect()}
+        if told.get("Location", "").removeprefix("file:").rstrip("/") == self.location(table):
+            return
+        if told.get("Type") != "EXTERNAL":
+            raise TableStateError(
+                f"{table.label}: this session has a managed table of that name, which is not of the lakehouse at {self.root}. Nothing was "
+                "read or written. Rename it, or name other `schemas` in conf/lakehouse.yml."
+            )
+        self.spark.sql(f"DROP TABLE {name}")
 
     def _create_schema(self, table: Table) -> None:
         schema = self.sql_name(table).rpartition(".")[0]

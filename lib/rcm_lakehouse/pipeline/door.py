@@ -50,7 +50,7 @@ def main(arguments: Sequence[str]) -> int:
     console = Console(stderr=True, soft_wrap=False, width=None if sys.stderr.isatty() else 180)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     try:
-        return run_pipeline(_home(given.home), given.env or os.environ.get("RCM_ENV", "local"), _options(given), console)
+        return run_pipeline(_home(given.home), given.env or os.environ.get("RCM_ENV", "local"), _options(given), console).code
     except RcmError as error:
         console.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
         return error.exit_code

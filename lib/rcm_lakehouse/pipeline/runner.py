@@ -8,6 +8,7 @@ import signal
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 from types import FrameType
@@ -39,8 +40,17 @@ _SIGNALS = {signal.SIGINT: 130, signal.SIGTERM: 143}
 _log = logging.getLogger(__name__)
 
 
-def run_pipeline(home: Path, environment: str, options: RunOptions, console: Console) -> int:
-    """Check the configuration, take the lock, run every step, write the audit, show the summary; returns the exit code.
+@dataclass(frozen=True)
+class Finished:
+    """How a run ended: its exit code, its id and its terminal audit rows (none for a dry run)."""
+
+    code: int
+    run_id: str
+    logs: tuple[LoadLog, ...] = ()
+
+
+def run_pipeline(home: Path, environment: str, options: RunOptions, console: Console) -> Finished:
+    """Check the configuration, take the lock, run every step, write the audit, show the summary.
 
     Raises RcmError when nothing could be started (configuration, lock, session).
     """
@@ -53,11 +63,11 @@ def run_pipeline(home: Path, environment: str, options: RunOptions, console: Con
         lake = Lake(get_session(project.settings, home), project.settings, home)
         if options.dry_run:
             show_plan(console, plan_rows(project, steps, freeze(project, lake, steps, run_id)))
-            return 0
+            return Finished(0, run_id)
         return _locked_run(project, lake, options, steps, run_id, console)
 
 
-def _locked_run(project: Project, lake: Lake, options: RunOptions, steps: list[Step], run_id: str, console: Console) -> int:
+def _locked_run(project: Project, lake: Lake, options: RunOptions, steps: list[Step], run_id: str, console: Console) -> Finished:
     console.print(f"run {run_id}: {len(steps)} steps, as of {options.as_of}", highlight=False)
     ensure_audit(lake)
     spools = Path(lake.root) / "audit" / "_spool"
@@ -73,7 +83,7 @@ def _locked_run(project: Project, lake: Lake, options: RunOptions, steps: list[S
     show_loads(console, logs)
     if "gold" in options.layers:
         show_kpis(console, read_kpis(lake), str(options.as_of))
-    return code
+    return Finished(code, run_id, tuple(logs))
 
 
 def _run_steps(ctx: RunContext, steps: list[Step], frozen: Frozen, console: Console) -> dict[str, Outcome]:
