@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with console.status(f"day {given.day}: two hospitals into {given.target}"):
             made = make_demo(given.home, day=given.day, size=given.size, seed=given.seed, target=target, today=given.today)
     except RcmError as error:
-        Console(stderr=True).print(str(error), style="red", markup=False, highlight=False)
+        Console(stderr=True).print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
         return error.exit_code
     console.print(_summary(given.seed, given.size, made, given.day))
     seconds = time.monotonic() - started
