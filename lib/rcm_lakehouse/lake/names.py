@@ -1,36 +1,113 @@
 """Tables by schema and name in the session's catalog, registered from the folders of the lakehouse."""
 
+import logging
+import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+from py4j.protocol import Py4JError
+from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
+from rcm_lakehouse.config.errors import ConfigError, RcmError
+from rcm_lakehouse.config.load import load_settings
 from rcm_lakehouse.config.settings import LakehouseSettings
-from rcm_lakehouse.lake.tables import Lake, Table
+from rcm_lakehouse.lake.session import get_session
+from rcm_lakehouse.lake.tables import Lake, Table, layer_table
 
 LAYERS = ("bronze", "silver", "quarantine", "gold", "audit")
+HOME_CONF = "spark.rcm.home"
+
+_log = logging.getLogger(__name__)
+
+
+def open_lakehouse(home: Path, environment: str | None = None) -> SparkSession:
+    """A session of our own making in which every table is known by name: `spark.table("silver.patient")`.
+
+    `environment` is a block of `conf/lakehouse.yml`; None is that of RCM_ENV, else `local`. Tables made later by other processes
+    are known after `register_all`. Raises ConfigError when the settings are wrong or Delta is missing.
+    """
+    settings = load_settings(home, environment or os.environ.get("RCM_ENV", "local"))
+    spark = get_session(settings, home)
+    register_all(spark, settings, home)
+    return spark
 
 
 def tables_on_disk(root: Path) -> list[Table]:
     """Every Delta table below the root: `bronze/hosa/patients` is bronze.hosa_patients, `gold/dim_date` is gold.dim_date."""
     found = []
     for layer in LAYERS:
-        for log in sorted((root / layer).rglob("_delta_log")):
-            parts = log.parent.relative_to(root / layer).parts
-            found.append(Table(layer, "_".join(parts).lower(), log.parent.relative_to(root).as_posix()))
+        for folder in _delta_folders(root / layer):
+            parts = folder.relative_to(root / layer).parts
+            found.append(Table(layer, "_".join(parts).lower(), folder.relative_to(root).as_posix()))
     return found
+
+
+def _delta_folders(top: Path) -> Iterator[Path]:
+    for place, folders, _ in os.walk(top):
+        if "_delta_log" in folders and Path(place) != top:
+            yield Path(place)
+            folders.clear()
+        folders.sort()
 
 
 def register_all(spark: SparkSession, settings: LakehouseSettings, home: Path) -> list[str]:
     """Make all tables of the lakehouse known by name to this session; returns the names. Needs no Spark job.
 
-    On a catalog (Databricks) the tables are there already and nothing is registered.
+    A table whose log cannot be read (its first commit was broken off) is left out with a warning. On a catalog (Databricks) the
+    tables are there already and nothing is registered.
     """
     lake = Lake(spark, settings, home)
     if settings.catalog or not lake.is_local:
         return []
-    tables = tables_on_disk(Path(lake.root))
     for layer in LAYERS:
         spark.sql(f"CREATE SCHEMA IF NOT EXISTS `{getattr(settings.schemas, layer)}`")
-    for table in tables:
-        lake.exists(table)
-    return [table.label for table in tables]
+    return [table.label for table in tables_on_disk(Path(lake.root)) if _register(lake, table)]
+
+
+def _register(lake: Lake, table: Table) -> bool:
+    try:
+        known = lake.exists(table)
+        if known and table.layer == "quarantine":
+            create_rows_view(lake, table)
+    except PySparkException as error:
+        _log.warning("%s at %s is not known by name: its log cannot be read (%s)", table.label, table.path, error.getCondition() or type(error).__name__)
+        return False
+    return known
+
+
+def create_rows_view(lake: Lake, table: Table) -> None:
+    """Create `quarantine.<entity>_rows`: one row a bad row, with first and last seen, times seen and status."""
+    view = lake.sql_name(layer_table(table.layer, f"{table.name}_rows"))
+    lake.spark.sql(f"CREATE OR REPLACE VIEW {view} AS {folded_sql(lake.sql_name(table))}")
+
+
+def folded_sql(table: str) -> str:
+    """SQL that folds the events of a quarantine table to one row a bad row."""
+    return f"""
+        SELECT quarantine_id, any_value(data_source) AS data_source, any_value(_source_table) AS source_table,
+               max(entity_key) AS entity_key, max(sequence_at) AS sequence_at, max_by(reasons, seen_at) AS reasons,
+               max(raw_row) AS raw_row, min(seen_at) AS first_seen_at, max(seen_at) AS last_seen_at,
+               count_if(event = 'seen') AS seen_count, count_if(event = 'retried') AS attempts,
+               coalesce(max_by(event, seen_at) FILTER (WHERE event IN ('replayed', 'superseded', 'rejected')), 'open') AS status,
+               max_by(_load_id, seen_at) AS last_load_id
+        FROM {table} GROUP BY quarantine_id"""
+
+
+def name_for_readers(spark: SparkSession) -> None:
+    """Register all tables in a session that is not ours, if the installed profile says which project it belongs to.
+
+    It never raises: a session without our tables is still its owner's session. One line on stderr says what was wrong.
+    """
+    try:
+        home = spark.conf.get(HOME_CONF, None)
+        if home is None:
+            return
+        settings = load_settings(Path(home), os.environ.get("RCM_ENV", "local"))
+        if settings.catalog is None and "://" not in settings.root and not (Path(home) / settings.root).is_dir():
+            raise ConfigError(f"there is no lakehouse at {Path(home) / settings.root} yet. The first run makes it.")
+        register_all(spark, settings, Path(home))
+    except (RcmError, PySparkException, Py4JError, OSError, ValueError) as error:
+        reason = " ".join(str(error).split())[:300] if isinstance(error, RcmError) else type(error).__name__
+        sys.stderr.write(f"The lakehouse's tables are not known by name in this session: {reason}\n")

@@ -9,6 +9,7 @@ from pyspark.sql import SparkSession
 
 from rcm_lakehouse.config.errors import ConfigError
 from rcm_lakehouse.config.settings import LakehouseSettings
+from rcm_lakehouse.lake.names_hook import paused
 
 # What the installed conf/spark/spark-defaults.conf says too: a session made by plain Python behaves the same.
 LOCAL_CONF = {
@@ -65,7 +66,8 @@ def get_session(settings: LakehouseSettings, home: Path) -> SparkSession:
     builder = SparkSession.builder.master(os.environ.get("RCM_MASTER", "local[*]")).appName("rcm-lakehouse")
     for key, value in LOCAL_CONF.items():
         builder = builder.config(key, value)
-    spark = builder.config("spark.sql.warehouse.dir", str((home / settings.root).resolve() / "_warehouse")).getOrCreate()
+    with paused():
+        spark = builder.config("spark.sql.warehouse.dir", str((home / settings.root).resolve() / "_warehouse")).getOrCreate()
     _check(spark)
     return spark
 

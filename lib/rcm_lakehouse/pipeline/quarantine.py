@@ -6,6 +6,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from rcm_lakehouse.config.contracts import Contract
+from rcm_lakehouse.lake.names import create_rows_view
 from rcm_lakehouse.lake.tables import Lake, Table, layer_table
 from rcm_lakehouse.silver.schema import QUARANTINE
 
@@ -61,21 +62,7 @@ def sightings(bad: DataFrame, known: DataFrame | None, contract: Contract, event
 
 def create_view(lake: Lake, contract: Contract) -> None:
     """Create `quarantine.<entity>_rows`: one row a bad row, with first and last seen, times seen and status."""
-    table = lake.sql_name(quarantine_table(contract))
-    view = lake.sql_name(layer_table("quarantine", f"{contract.entity}_rows"))
-    lake.spark.sql(f"CREATE OR REPLACE VIEW {view} AS {folded_sql(table)}")
-
-
-def folded_sql(table: str) -> str:
-    """SQL that folds the events of a quarantine table to one row a bad row."""
-    return f"""
-        SELECT quarantine_id, any_value(data_source) AS data_source, any_value(_source_table) AS source_table,
-               max(entity_key) AS entity_key, max(sequence_at) AS sequence_at, max_by(reasons, seen_at) AS reasons,
-               max(raw_row) AS raw_row, min(seen_at) AS first_seen_at, max(seen_at) AS last_seen_at,
-               count_if(event = 'seen') AS seen_count, count_if(event = 'retried') AS attempts,
-               coalesce(max_by(event, seen_at) FILTER (WHERE event IN ('replayed', 'superseded', 'rejected')), 'open') AS status,
-               max_by(_load_id, seen_at) AS last_load_id
-        FROM {table} GROUP BY quarantine_id"""
+    create_rows_view(lake, quarantine_table(contract))
 
 
 def outcome_counts(staged: DataFrame) -> dict[tuple[str, str], dict[str, int]]:

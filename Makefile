@@ -1,0 +1,75 @@
+# RCM lakehouse. `make` lists what there is. Needs Python 3.10 or newer, Java 17 or newer, GNU make.
+
+PYTHON ?= python3
+SIZE ?= small
+ARGS ?=
+
+# Relative, so that a folder with a space in its name works.
+VENV := .venv
+PY := $(VENV)/bin/python
+PACKAGES := $(VENV)/.rcm-packages
+
+# Another Spark's or Python's settings would be mixed into ours.
+unexport SPARK_HOME SPARK_CONF_DIR PYSPARK_PYTHON PYSPARK_DRIVER_PYTHON PYTHONHOME PYTHONPATH VIRTUAL_ENV
+# The environment as if activated, so that spark-submit finds its Python.
+ACTIVE = PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo run test check clean lock preflight
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
+
+install: $(PACKAGES) ## the environment in .venv: Python packages, JARs, Spark's local profile (again: changes nothing)
+	@$(PY) -m rcm_lakehouse.lake.install
+
+demo: install ## two hospitals made, loaded, changed, loaded again, numbers shown (SIZE=small or base)
+	@$(PY) -m rcm_lakehouse.lake.clear
+	$(PY) -m rcm_lakehouse.demo make --day 1 --size $(SIZE)
+	$(ACTIVE) spark-submit jobs/run_pipeline.py
+	$(PY) -m rcm_lakehouse.demo make --day 2 --size $(SIZE)
+	$(ACTIVE) spark-submit jobs/run_pipeline.py
+
+run: install ## the whole pipeline (ARGS="--dry-run", ARGS=--help)
+	$(ACTIVE) spark-submit jobs/run_pipeline.py $(ARGS)
+
+test: install ## all tests (ARGS="tests/unit -k words")
+	$(ACTIVE) $(PY) -m pytest $(ARGS)
+
+check: install ## lint, types and import contracts
+	$(PY) -m ruff check .
+	$(PY) -m mypy
+	$(VENV)/bin/lint-imports
+
+lock: $(PACKAGES) ## resolve requirements.lock anew from setup.py, for all Pythons at once
+	$(PYTHON) -m venv $(VENV)/lock && $(VENV)/lock/bin/python -m pip install --quiet uv==0.13.9
+	$(VENV)/lock/bin/uv pip compile setup.py --extra local --extra dev --universal --python-version 3.10 \
+	  --generate-hashes --no-header --no-annotate --quiet --output-file requirements.lock
+
+clean: ## remove the environment and caches; the lakehouse stays
+	rm -rf $(VENV) build dist lib/*.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find jobs lib tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Asked each time, before anything is installed or started.
+preflight:
+	@command -v "$(PYTHON)" >/dev/null 2>&1 || { printf '%s\n' \
+	  "There is no $(PYTHON) on PATH. Install Python 3.10 or newer, or name one: make PYTHON=/path/to/python3" \
+	  "  Debian, Ubuntu  sudo apt-get install python3 python3-venv" \
+	  "  Fedora, RHEL    sudo dnf install python3" \
+	  "  macOS           brew install python" \
+	  "  Windows         winget install Python.Python.3.12 (and run make in WSL)" >&2; exit 2; }
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { printf '%s\n' \
+	  "$$("$(PYTHON)" --version 2>&1) is too old: Python 3.10 or newer is needed. Name a newer one: make PYTHON=python3.12" >&2; exit 2; }
+	@"$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null || { printf '%s\n' \
+	  "This Python has no venv module. Debian, Ubuntu: sudo apt-get install python3-venv" >&2; exit 2; }
+	@PYTHONPATH=lib "$(PYTHON)" -m rcm_lakehouse.lake.java
+	@if [ -d $(VENV) ] && ! { $(PY) -c '' && [ "$$(cat $(VENV)/.rcm-folder)" = "$(CURDIR)" ]; } 2>/dev/null; then \
+	  echo "The environment in $(VENV) is not of this folder, incomplete or without its Python: it is made anew."; rm -rf $(VENV); fi
+
+$(PACKAGES): requirements.lock requirements-build.lock setup.py pyproject.toml | preflight
+	@[ -d $(VENV) ] || { echo "Making $(VENV) ..."; "$(PYTHON)" -m venv $(VENV) && printf '%s' "$(CURDIR)" > $(VENV)/.rcm-folder; }
+	@echo "Installing Python packages; the first time this takes minutes, for Spark is 450 MB ..."
+	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-build.lock
+	@$(PY) -m pip install --quiet --disable-pip-version-check --no-build-isolation --require-hashes -r requirements.lock
+	@$(PY) -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
+	@touch $(PACKAGES)
