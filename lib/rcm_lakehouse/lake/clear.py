@@ -18,6 +18,8 @@ from rcm_lakehouse.lake.lock import HOLDER_FILE, LOCK_FILE, lakehouse_lock
 
 ROOT = "lakehouse"
 DEMO = f"{ROOT}/demo"
+LAYERS = ("bronze", "silver", "quarantine", "gold", "audit")
+_KEPT = ("demo", LOCK_FILE, HOLDER_FILE)
 
 
 def clear_demo(home: Path) -> list[str]:
@@ -26,21 +28,17 @@ def clear_demo(home: Path) -> list[str]:
     Raises ConfigError when the lakehouse is not the demo's alone, LockHeldError when a run is at work; nothing was removed.
     """
     root = home / ROOT
-    if not _loaded(root):
+    if not any((root / layer).is_dir() for layer in LAYERS):
         return []
     _check_is_demo(home, root)
     with lakehouse_lock(str(root), "clear", "demo"):
-        for path in (found := _loaded(root)):
+        found = sorted(path for path in root.iterdir() if path.name not in _KEPT)
+        for path in found:
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)
             else:
                 path.unlink()
     return [path.name for path in found]
-
-
-def _loaded(root: Path) -> list[Path]:
-    kept = (Path(DEMO).name, LOCK_FILE, HOLDER_FILE)
-    return sorted(path for path in root.iterdir() if path.name not in kept) if root.is_dir() else []
 
 
 def _check_is_demo(home: Path, root: Path) -> None:

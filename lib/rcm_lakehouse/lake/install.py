@@ -33,8 +33,8 @@ def install(home: Path, console: Console) -> None:
     require_java()
     spark_home = _own_spark()
     _install_jars(spark_home, Path(sys.prefix) / "ivy", console)
-    _install_profile(home, spark_home / "conf")
-    _write(Path(sysconfig.get_path("purelib")) / HOOK_FILE, _HOOK_LINE)
+    install_profile(home, spark_home / "conf")
+    install_hook(Path(sysconfig.get_path("purelib")))
 
 
 def _own_spark() -> Path:
@@ -67,7 +67,11 @@ def _announcement(missing: Sequence[Jar]) -> str:
     return f"First set-up: downloading {len(missing)} JARs, about {megabytes:.0f} MB, from Maven (a mirror: {IVY_SETTINGS}):\n  {names}"
 
 
-def _install_profile(home: Path, conf: Path) -> None:
+def install_profile(home: Path, conf: Path) -> None:
+    """Copy the project's `conf/spark` into a Spark's conf folder and say there which project it is.
+
+    Raises SetupError when the project has no such files.
+    """
     conf.mkdir(exist_ok=True)
     for name in PROFILE:
         source = home / "conf" / "spark" / name
@@ -75,6 +79,11 @@ def _install_profile(home: Path, conf: Path) -> None:
             raise SetupError(f"{source} is missing. The JARs are installed, the profile is not. Run this in the project's folder, or give it as --home.")
         text = source.read_text(encoding="utf-8")
         _write(conf / name, text + _place(home) if name == "spark-defaults.conf" else text)
+
+
+def install_hook(site_packages: Path) -> None:
+    """Have Python import `names_hook` at every start of the environment."""
+    _write(site_packages / HOOK_FILE, _HOOK_LINE)
 
 
 def _place(home: Path) -> str:

@@ -13,7 +13,7 @@ from pyspark.sql import SparkSession
 from rcm_lakehouse.config.errors import ConfigError, RcmError
 from rcm_lakehouse.config.load import load_settings
 from rcm_lakehouse.config.settings import LakehouseSettings
-from rcm_lakehouse.lake.session import get_session
+from rcm_lakehouse.lake.session import get_session, silence_query_logs
 from rcm_lakehouse.lake.tables import Lake, Table, layer_table
 
 LAYERS = ("bronze", "silver", "quarantine", "gold", "audit")
@@ -104,10 +104,10 @@ def name_for_readers(spark: SparkSession) -> None:
         home = spark.conf.get(HOME_CONF, None)
         if home is None:
             return
+        silence_query_logs()
         settings = load_settings(Path(home), os.environ.get("RCM_ENV", "local"))
-        if settings.catalog is None and "://" not in settings.root and not (Path(home) / settings.root).is_dir():
-            raise ConfigError(f"there is no lakehouse at {Path(home) / settings.root} yet. The first run makes it.")
-        register_all(spark, settings, Path(home))
+        if not register_all(spark, settings, Path(home)) and settings.catalog is None:
+            raise ConfigError(f"there is none below {settings.root} yet. The first run makes them.")
     except (RcmError, PySparkException, Py4JError, OSError, ValueError) as error:
         reason = " ".join(str(error).split())[:300] if isinstance(error, RcmError) else type(error).__name__
         sys.stderr.write(f"The lakehouse's tables are not known by name in this session: {reason}\n")

@@ -32,14 +32,25 @@ class _AfterImport:
         found = (finder.find_spec(name, path, target) for finder in sys.meta_path)
         spec = next((spec for spec in found if spec is not None), None)
         if spec is not None and spec.loader is not None:
-            load = spec.loader.exec_module
-
-            def load_and_add(module: Any) -> None:
-                load(module)
-                _add_to(module)
-
-            spec.loader.exec_module = load_and_add  # type: ignore[method-assign]
+            spec.loader = _Loader(spec.loader)  # type: ignore[assignment]
         return spec
+
+
+class _Loader:
+    """The module's own loader, and our addition behind it. A zip file has one loader for all its modules, so it is not changed itself."""
+
+    def __init__(self, own: Any) -> None:
+        self.own = own
+
+    def create_module(self, spec: Any) -> Any:
+        """As the own loader makes it."""
+        return self.own.create_module(spec)
+
+    def exec_module(self, module: Any) -> None:
+        """Load, leave no trace of ourselves in the module, then add."""
+        module.__spec__.loader = module.__loader__ = self.own
+        self.own.exec_module(module)
+        _add_to(module)
 
 
 class paused:  # noqa: N801  (reads as a statement: `with paused():`)
@@ -68,9 +79,9 @@ def uninstall() -> None:
 
 
 def _add_to(module: Any) -> None:
-    builder = module.SparkSession.Builder
-    make = builder.getOrCreate
-    if getattr(make, "names_tables", False):
+    builder = getattr(getattr(module, "SparkSession", None), "Builder", None)
+    make = getattr(builder, "getOrCreate", None)
+    if builder is None or make is None or hasattr(make, "names_tables"):
         return
 
     def make_and_name(self: Any) -> Any:

@@ -48,6 +48,12 @@ def on_cluster() -> bool:
     return "DATABRICKS_RUNTIME_VERSION" in os.environ or "SPARK_REMOTE" in os.environ
 
 
+def silence_query_logs() -> None:
+    """Keep PySpark from writing failed queries to stderr; the exception that the caller gets says the same."""
+    for name in _LOUD_LOGGERS:
+        logging.getLogger(name).disabled = True
+
+
 def get_session(settings: LakehouseSettings, home: Path) -> SparkSession:
     """A session with Delta, in UTC; on a cluster the session that is there.
 
@@ -55,8 +61,7 @@ def get_session(settings: LakehouseSettings, home: Path) -> SparkSession:
     """
     os.environ["TZ"] = "UTC"
     time.tzset()
-    for name in _LOUD_LOGGERS:
-        logging.getLogger(name).disabled = True
+    silence_query_logs()
     if on_cluster():
         spark = SparkSession.builder.getOrCreate()
         spark.conf.set("spark.sql.session.timeZone", "UTC")
