@@ -1,102 +1,153 @@
 """Connections are untrusted input: parts of a URL may not smuggle parameters, and parameters come from a short list."""
 
+import ipaddress
 import re
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from collections.abc import Callable
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
+from rcm_lakehouse.config.checks_files import check_file_tables
 from rcm_lakehouse.config.connections import ApiConnection, FilesConnection, JdbcConnection
 from rcm_lakehouse.config.problems import Problem, did_you_mean
-from rcm_lakehouse.config.secrets import is_reference
+from rcm_lakehouse.config.secrets import FORMS, is_reference, looks_like_reference
 from rcm_lakehouse.config.yaml_lines import Document
 
-# Nothing here loads classes, reads local files or rewrites queries.
+Note = Callable[..., None]
+
+# Nothing here loads classes, reads local files into a query, rewrites queries or names another host.
 ALLOWED_PARAMS: dict[str, frozenset[str]] = {
     "h2": frozenset(),
     "mariadb": frozenset({"sslMode", "serverSslCert", "useCompression", "connectionCollation", "tcpKeepAlive"}),
     "mysql": frozenset({"sslMode", "serverSslCert", "useCompression", "connectionCollation", "tcpKeepAlive"}),
-    "postgresql": frozenset({"sslmode", "sslrootcert", "ApplicationName", "targetServerType", "readOnly", "options_search_path"}),
+    "postgresql": frozenset({"sslmode", "sslrootcert", "ApplicationName", "targetServerType", "readOnly"}),
     "sqlserver": frozenset({"trustServerCertificate", "hostNameInCertificate", "trustStore", "applicationName", "multiSubnetFailover"}),
 }
-_TLS_PARAMS = ("sslmode", "trustservercertificate")
-_LAX_TLS = ("disable", "disabled", "allow", "prefer", "require", "trust", "true", "preferred", "required")
-_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,252}[A-Za-z0-9])?\Z|\[?[0-9A-Fa-f:]+\]?\Z")
+# The only values that verify the server's certificate; every other one needs `insecure: true`.
+_VERIFYING = {"sslmode": ("verify-full", "verify-ca"), "trustservercertificate": ("false",)}
+_LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1", "[::1]")
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}\Z")
+_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,252}[A-Za-z0-9])?\Z|\[[0-9A-Fa-f:]{2,45}\]\Z")
 _DATABASE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_$.-]{0,127}\Z")
-_H2_PATH = re.compile(r"[A-Za-z0-9_./-]{1,400}\Z")
-_VALUE = re.compile(r"[A-Za-z0-9_./:@ -]{0,200}\Z")
-_SCHEMA = re.compile(r"[A-Za-z_][A-Za-z0-9_$-]{0,127}\Z")
+_H2_PATH = re.compile(r"[A-Za-z0-9_.-][A-Za-z0-9_./-]{0,399}\Z")
+_USER = re.compile(r"[\w.@$\\ +-]{1,128}\Z")
+_VALUE = re.compile(r"[A-Za-z0-9_./:@ -]{1,200}\Z")
+_COLUMN = re.compile(r"[A-Za-z_][A-Za-z0-9_$-]{0,127}\Z")
 _URL = re.compile(r"https?://[A-Za-z0-9.:\[\]-]+(/[A-Za-z0-9._~/-]*)?\Z")
 
 
 def check_connection(document: Document, name: str, connection: JdbcConnection | FilesConnection | ApiConnection, problems: list[Problem]) -> None:
     """Note everything about one connection that its types alone cannot refuse."""
 
-    def note(text: str, *path: str) -> None:
+    def note(text: str, *path: object) -> None:
         problems.append(Problem(document.file, document.line(name, *path), f"{name}: {text}"))
 
-    try:
-        ZoneInfo(connection.time_zone)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        note("time_zone is no zone of the IANA database, like America/New_York.", "time_zone")
+    if not _NAME.match(name):
+        note("this is no connection name: letters, digits, dot, hyphen and underscore.")
+    if not _is_zone(connection.time_zone):
+        hint = did_you_mean(connection.time_zone, available_timezones())
+        note(f"time_zone is no zone of the IANA database, like America/New_York.{hint}", "time_zone")
     if isinstance(connection, JdbcConnection):
         _check_jdbc(connection, note)
     elif isinstance(connection, FilesConnection):
-        _check_files(connection, note)
+        check_file_tables(connection, note)
     else:
         _check_api(connection, note)
 
 
-def _check_jdbc(connection: JdbcConnection, note) -> None:  # type: ignore[no-untyped-def]
+def _is_zone(name: str) -> bool:
+    # Linux keeps a second set under posix/ and right/, which Java does not know.
+    if name.startswith(("posix", "right", "localtime")):
+        return False
+    try:
+        return ZoneInfo(name).key == name
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return False
+
+
+def _check_jdbc(connection: JdbcConnection, note: Note) -> None:
     if connection.host is not None and not _HOST.match(connection.host):
-        note("host is no host name or address; URLs, ports and parameters have keys of their own.", "host")
-    pattern = _H2_PATH if connection.dialect == "h2" else _DATABASE
-    if connection.database is not None and (not pattern.match(connection.database) or ".." in connection.database):
+        note("host is no host name or address (IPv6 in brackets); URLs, ports and parameters have keys of their own.", "host")
+    if connection.dialect == "h2":
+        _check_h2(connection, note)
+    elif connection.database is not None and (not _DATABASE.match(connection.database) or ".." in connection.database):
         note("database is no plain database name; parameters cannot be given here.", "database")
+    user = connection.user or "nobody"
+    if not is_reference(user) and (looks_like_reference(user) or not _USER.match(user)):
+        note(f"user is neither an account's name nor a reference: {FORMS}.", "user")
     if connection.password is not None and not is_reference(connection.password):
-        note("password must be a reference: env:NAME, file:path or databricks:scope/key. Move the secret there.", "password")
-    if connection.dialect == "h2" and connection.database is None:
+        note(f"password must be a reference: {FORMS}; a file lies below the project or /run/secrets. Move the secret there.", "password")
+    _check_params(connection, note)
+    for given, real in connection.schemas.items():
+        if real is not None and not _COLUMN.match(real):
+            note("schemas: the real schema is no identifier.", "schemas", given)
+    for table, options in connection.tables.items():
+        if options.partitions > 1 and options.partition_column is None:
+            note("partitions above 1 need partition_column.", "tables", table, "partitions")
+        if options.partition_column is not None and not _COLUMN.match(options.partition_column):
+            note("partition_column is no column name.", "tables", table, "partition_column")
+        if not all(_COLUMN.match(column) for column in options.key):
+            note("key holds what is no column name.", "tables", table, "key")
+        if len({column.lower() for column in options.key}) < len(options.key):
+            note("key names a column twice.", "tables", table, "key")
+
+
+def _check_h2(connection: JdbcConnection, note: Note) -> None:
+    database = connection.database
+    if database is None:
         note("an h2 connection needs `database`, the file's path relative to the project.", "dialect")
+    elif not _H2_PATH.match(database) or ".." in database.split("/"):
+        note("database is no path below the project; schemes (tcp:, mem:) and settings (;INIT=…) cannot be given here.", "database")
+    for key in ("host", "port"):
+        if getattr(connection, key) is not None:
+            note(f"an embedded h2 database has no {key}.", key)
+
+
+def _check_params(connection: JdbcConnection, note: Note) -> None:
     allowed = ALLOWED_PARAMS[connection.dialect]
+    is_lax = connection.insecure or (connection.host or "localhost") in _LOOPBACK_NAMES
     for key, value in connection.params.items():
         if key not in allowed:
             known = ", ".join(sorted(allowed)) or "none"
             note(f"params: this parameter is not allowed for {connection.dialect}; allowed: {known}.{did_you_mean(key, allowed)}", "params", key)
         elif not _VALUE.match(value):
             note(f"params: the value of {key} has characters that a URL parameter may not have.", "params", key)
-        elif key.lower() in _TLS_PARAMS and value.lower() in _LAX_TLS and not connection.insecure:
+        elif value.lower() not in _VERIFYING.get(key.lower(), (value.lower(),)) and not is_lax:
             note(f"params: {key} gives up verifying the server; say `insecure: true` if that is meant.", "params", key)
-    for given, real in connection.schemas.items():
-        if real is not None and not _SCHEMA.match(real):
-            note("schemas: the real schema is no identifier.", "schemas", given)
-    for table, options in connection.tables.items():
-        if options.partitions > 1 and options.partition_column is None:
-            note("partitions above 1 need partition_column.", "tables", table)
-        for column in (*options.key, *((options.partition_column,) if options.partition_column else ())):
-            if not _SCHEMA.match(column):
-                note("a column name here is no identifier.", "tables", table)
 
 
-def _check_files(connection: FilesConnection, note) -> None:  # type: ignore[no-untyped-def]
-    for key, value in (("path", connection.path), ("archive", connection.archive)):
-        if value is not None and (".." in value.split("/") or "\x00" in value or not value.strip()):
-            note(f"{key} may not climb out with '..'.", key)
-    for table, options in connection.tables.items():
-        if options.pattern.startswith(("/", "~")) or ".." in options.pattern.split("/") or "\\" in options.pattern:
-            note("pattern must stay below the connection's path.", "tables", table, "pattern")
-        if len(options.delimiter) != 1 or len(options.quote) != 1 or options.delimiter == options.quote:
-            note("delimiter and quote are one character each, and differ.", "tables", table)
-        if not options.header and not options.columns:
-            note("without a header line `columns` must name the columns.", "tables", table)
-        if options.format == "fixed" and len(options.widths) != len(options.columns):
-            note("format fixed needs `columns` and as many `widths` [first, last].", "tables", table)
-        try:
-            "".encode(options.encoding)
-        except LookupError:
-            note("encoding is not known; use utf-8, utf-16 or latin-1.", "tables", table, "encoding")
-
-
-def _check_api(connection: ApiConnection, note) -> None:  # type: ignore[no-untyped-def]
+def _check_api(connection: ApiConnection, note: Note) -> None:
     for key, value in (("base_url", connection.base_url), ("token_url", connection.token_url)):
-        if value is not None and not _URL.match(value):
-            note(f"{key} must be http(s)://host/path without query or credentials.", key)
+        wrong = None if value is None else _wrong_url(value)
+        if wrong:
+            note(f"{key} {wrong}", key)
     for key, value in (("client_id", connection.client_id), ("client_secret", connection.client_secret)):
         if value is not None and not is_reference(value):
-            note(f"{key} must be a reference: env:NAME, file:path or databricks:scope/key.", key)
+            note(f"{key} must be a reference: {FORMS}.", key)
+    bundle = connection.ca_bundle
+    if bundle is not None and (not re.fullmatch(r"[\w./@+=-]{1,400}", bundle) or ".." in bundle.split("/")):
+        note("ca_bundle is no path of a file of certificates; it may not climb out with '..'.", "ca_bundle")
+    for table, options in connection.tables.items():
+        if options.ids_from is not None and not re.fullmatch(r"[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*", options.ids_from):
+            note("ids_from must be entity.column, like provider.npi.", "tables", table, "ids_from")
+
+
+def _wrong_url(url: str) -> str | None:
+    """What is wrong with an address, in words; None when nothing is."""
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname or "", parts.port
+    except ValueError:
+        host = ""
+    if not _URL.match(url) or not _HOST.match(f"[{host}]" if ":" in host else host) or ".." in parts.path.split("/"):
+        return "must be https://host/path without user, query or '..'."
+    if parts.scheme != "https" and host not in _LOOPBACK_NAMES:
+        return "must be https; plain http is for this machine alone."
+    return "names an address that only this machine's network knows (link-local)." if _is_link_local(host) else None
+
+
+def _is_link_local(host: str) -> bool:
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return address.is_link_local or address.is_unspecified or address.is_multicast

@@ -5,65 +5,128 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import sqlglot
-from pydantic import ValidationError
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
+from rcm_lakehouse.config.checks_contracts import NAME
 from rcm_lakehouse.config.contracts import Contract
 from rcm_lakehouse.config.models import GoldModel
 from rcm_lakehouse.config.problems import Problem, did_you_mean
+from rcm_lakehouse.config.sql_guard import wrong_select
+from rcm_lakehouse.config.texts import read_text
+from rcm_lakehouse.config.validated import validated
 from rcm_lakehouse.config.yaml_lines import Document, parse_yaml
 
 PARAMETERS = ("as_of", "revenue_window_days", "ageing_basis", "fiscal_year_start_month")
 _HEADER = re.compile(r"\A\s*/\*(.*?)\*/", re.DOTALL)
+# Given by the file itself.
+_NOT_IN_HEADER = ("name", "file", "sql")
 
 
 def read_model(home: Path, path: Path, problems: list[Problem]) -> GoldModel | None:
     """The model of a file; None after noting what is wrong with its header or its SQL."""
     file = path.relative_to(home).as_posix()
-    text = path.read_text(encoding="utf-8")
+    text = read_text(path, file, problems)
+    if text is None:
+        return None
     header = _HEADER.match(text)
     if header is None:
         problems.append(Problem(file, 1, "expected a leading comment /* … */ with grain, description and key."))
         return None
-    first = text[: header.start(1)].count("\n")
-    document = parse_yaml(file, header[1], problems, offset=first)
+    document = parse_yaml(file, header[1], problems, offset=text[: header.start(1)].count("\n"))
     if document is None:
         return None
-    try:
-        model = GoldModel(name=path.stem, file=file, sql=text[header.end() :].strip(), **document.values)
-    except (ValidationError, TypeError) as error:
-        for found in error.errors(include_input=False, include_url=False) if isinstance(error, ValidationError) else ():
-            problems.append(Problem(file, document.line(*found["loc"]), f"{'.'.join(map(str, found['loc']))}: {found['msg']}."))
+    own = [key for key in _NOT_IN_HEADER if key in document.values]
+    problems += [Problem(file, document.line(key), f"{key}: this key is not known; the file itself gives it.") for key in own]
+    values = {key: value for key, value in document.values.items() if key not in own}
+    sql = text[header.end() :].strip()
+    model: GoldModel | None = validated(document, (), problems, lambda: GoldModel(name=path.stem, file=file, sql=sql, **values), (GoldModel,))
+    sound = model is not None and _names_are_sound(model, document, problems)
+    tree = _one_select(file, sql, problems)
+    if model is None or tree is None or not sound:
         return None
-    return model if _is_one_select(model, problems) else None
+    return model if _outputs_are_there(model, document, tree, problems) else None
 
 
-def _is_one_select(model: GoldModel, problems: list[Problem]) -> bool:
+def _names_are_sound(model: GoldModel, document: Document, problems: list[Problem]) -> bool:
+    """The model's name becomes a table's; names of its header become SQL names."""
+    before = len(problems)
+    if not NAME.match(model.name):
+        problems.append(Problem(model.file, 0, "the file's name is no snake_case name; it becomes the table's."))
+    for what, names in (("key", model.key), ("measures", model.measures), ("ties_out", model.ties_out)):
+        for name in names:
+            if not NAME.match(name):
+                problems.append(Problem(model.file, document.line(what), f"{what} holds what is no column name."))
+    return len(problems) == before
+
+
+def _one_select(file: str, sql: str, problems: list[Problem]) -> exp.Query | None:
+    wrong = wrong_select(sql)
+    if wrong:
+        problems.append(Problem(file, 0, wrong))
+        return None
     try:
-        trees = [tree for tree in sqlglot.parse(model.sql, read="spark") if tree is not None]
+        trees = [tree for tree in sqlglot.parse(sql, read="spark") if tree is not None]
+    except RecursionError:
+        problems.append(Problem(file, 0, "the SQL is nested too deeply."))
+        return None
     except SqlglotError as error:
         line = (getattr(error, "errors", None) or [{}])[0].get("line") or 0
-        problems.append(Problem(model.file, 0, f"the SQL does not parse (line {line} of the statement)."))
-        return False
+        problems.append(Problem(file, 0, f"the SQL does not parse (line {line} of the statement)."))
+        return None
     if len(trees) != 1 or not isinstance(trees[0], exp.Query):
-        problems.append(Problem(model.file, 0, f"expected one SELECT, found {len(trees)} statements or another kind."))
-        return False
-    unknown = {str(node.name) for node in trees[0].find_all(exp.Placeholder)} - set(PARAMETERS)
+        problems.append(Problem(file, 0, f"expected one SELECT, found {len(trees)} statements or another kind."))
+        return None
+    return trees[0] if _reads_only(file, trees[0], problems) else None
+
+
+def _reads_only(file: str, tree: exp.Query, problems: list[Problem]) -> bool:
+    before = len(problems)
+    if tree.find(exp.DDL, exp.DML, exp.Command, exp.Into, exp.QueryTransform, exp.Parameter) is not None:
+        problems.append(Problem(file, 0, "expected one SELECT that only reads."))
+    if any(table.catalog or table.args.get("version") or table.args.get("when") for table in tree.find_all(exp.Table)):
+        problems.append(Problem(file, 0, "a table is named layer.table, without a catalog and as it is now, like silver.patient."))
+    if any(isinstance(table.this, exp.Func) for table in tree.find_all(exp.Table)):
+        problems.append(Problem(file, 0, "a function stands where a table is expected; call explode and the like in the SELECT or in LATERAL VIEW."))
+    unknown = {str(node.name) for node in tree.find_all(exp.Placeholder)} - set(PARAMETERS)
     for name in sorted(unknown):
-        problems.append(Problem(model.file, 0, f"there is no parameter ':{name}'; there are {', '.join(PARAMETERS)}.{did_you_mean(name, PARAMETERS)}"))
-    return not unknown
+        problems.append(Problem(file, 0, f"there is no parameter ':{name}'; there are {', '.join(PARAMETERS)}.{did_you_mean(name, PARAMETERS)}"))
+    return len(problems) == before
 
 
-def check_models(models: Mapping[str, GoldModel], contracts: Mapping[str, tuple[Contract, Document]], problems: list[Problem]) -> None:
-    """Note tables that do not exist, ties to columns that do not exist, and models that read each other."""
-    tables = {f"silver.{name}" for name in contracts} | {f"gold.{name}" for name in models}
+def _outputs_are_there(model: GoldModel, document: Document, tree: exp.Query, problems: list[Problem]) -> bool:
+    """Columns that the header names are columns of the result; a SELECT * cannot be judged before it runs."""
+    before = len(problems)
+    outputs = [name.lower() for name in tree.named_selects]
+    if not outputs or "*" in outputs:
+        return True
+    for what, names in (("key", model.key), ("measures", model.measures), ("ties_out", model.ties_out)):
+        for name in names:
+            if name not in outputs and (what, name) != ("ties_out", "rows"):
+                line = document.line(what, name) if what != "key" else document.line(what)
+                problems.append(Problem(model.file, line, f"{what} names '{name}', which the SELECT does not give.{did_you_mean(name, outputs)}"))
+    return len(problems) == before
+
+
+def check_models(
+    models: Mapping[str, GoldModel],
+    broken_models: frozenset[str],
+    contracts: Mapping[str, tuple[Contract, Document]],
+    broken_contracts: frozenset[str],
+    problems: list[Problem],
+) -> None:
+    """Note tables that do not exist, ties to columns that do not exist, and models that read each other.
+
+    `broken_…` are files that could not be read at all; that they are named elsewhere is no second mistake.
+    """
+    tables = {f"silver.{name}" for name in {*contracts, *broken_contracts}} | {f"gold.{name}" for name in {*models, *broken_models}}
     reads = {model.name: _tables(model) for model in models.values()}
     for model in models.values():
         for table in sorted(reads[model.name] - tables):
             problems.append(Problem(model.file, 0, f"it reads '{table}', which does not exist.{did_you_mean(table, tables)}"))
-        for target in model.ties_out.values():
-            _check_tie(model, target, contracts, problems)
+        for column, target in model.ties_out.items():
+            if not any(target.split(".")[1:2] == [name] for name in broken_contracts):
+                _check_tie(model, column, target, contracts, problems)
     for name in sorted(models):
         if name in _reach(name, reads):
             problems.append(Problem(models[name].file, 0, f"'{name}' reads itself through other models."))
@@ -75,12 +138,13 @@ def _tables(model: GoldModel) -> set[str]:
     return {f"{table.db}.{table.name}".lower() for table in tree.find_all(exp.Table) if table.db or table.name not in own}
 
 
-def _check_tie(model: GoldModel, target: str, contracts: Mapping[str, tuple[Contract, Document]], problems: list[Problem]) -> None:
-    layer, _, rest = target.partition(".")
-    entity, _, column = rest.partition(".")
+def _check_tie(model: GoldModel, name: str, target: str, contracts: Mapping[str, tuple[Contract, Document]], problems: list[Problem]) -> None:
+    layer, entity, *columns = target.split(".")
     known = contracts[entity][0] if layer == "silver" and entity in contracts else None
-    if known is None or (column and column not in [item.name for item in known.columns]):
-        problems.append(Problem(model.file, 0, f"ties_out names '{target}', which does not exist."))
+    wanted = 0 if name == "rows" else 1
+    if known is None or len(columns) != wanted or not {*columns} <= {item.name for item in known.columns}:
+        form = "silver.<entity>" if name == "rows" else "silver.<entity>.<column>"
+        problems.append(Problem(model.file, 0, f"ties_out: {name} names '{target}', which does not exist; expected {form}."))
 
 
 def _reach(name: str, reads: Mapping[str, set[str]]) -> set[str]:

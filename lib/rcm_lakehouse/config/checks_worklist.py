@@ -7,15 +7,21 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
-from rcm_lakehouse.config.connections import ApiConnection, FilesConnection, JdbcConnection
+from rcm_lakehouse.config.connections import ApiConnection, FilesConnection, JdbcConnection, JdbcTableOptions
 from rcm_lakehouse.config.contracts import Contract
-from rcm_lakehouse.config.problems import Problem, did_you_mean
+from rcm_lakehouse.config.matching import key_of_table, table_options
+from rcm_lakehouse.config.problems import Problem, did_you_mean, printable
+from rcm_lakehouse.config.texts import read_text
 from rcm_lakehouse.config.worklist import COLUMNS, LoadRow
+from rcm_lakehouse.config.yaml_lines import Document
 
 IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_$]{0,127}\Z")
 _DATABASE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}\Z")
 _DATASOURCE = re.compile(r"[a-z][a-z0-9-]{0,30}\Z")
-_SEGMENT = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
+_SEGMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}\Z")
+_MAX_PATH = 200
+# Members of gold's dimensions and the sum over all hospitals have these names.
+_TAKEN_CODES = ("all", "unknown")
 _LOADTYPES: dict[str, Literal["Full", "Incremental"]] = {"full": "Full", "incremental": "Incremental"}
 
 AnyConnection = JdbcConnection | FilesConnection | ApiConnection
@@ -23,21 +29,18 @@ AnyConnection = JdbcConnection | FilesConnection | ApiConnection
 
 def read_work_list(path: Path, problems: list[Problem]) -> list[LoadRow]:
     """The rows that are sound; what is wrong with the others is noted with line and column."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        problems.append(Problem(path.name, 0, f"the file cannot be read: {reason}."))
+    text = read_text(path, path.name, problems)
+    if text is None:
         return []
     reader = csv.reader(io.StringIO(text), strict=True)
     rows: list[LoadRow] = []
     try:
         header = next(reader, [])
-        if not _header_is_right(path.name, [cell.strip() for cell in header], problems):
+        if not _header_is_right(path.name, [_trimmed(cell) for cell in header], problems):
             return []
         for cells in reader:
-            if any(cell.strip() for cell in cells):
-                row = _row(path.name, reader.line_num, cells, [cell.strip() for cell in header], problems)
+            if any(_trimmed(cell) for cell in cells):
+                row = _row(path.name, reader.line_num, cells, [_trimmed(cell) for cell in header], problems)
                 rows += [row] if row else []
     except csv.Error as error:
         problems.append(Problem(path.name, reader.line_num, f"this line is no CSV: {error}."))
@@ -59,17 +62,20 @@ def _header_is_right(file: str, header: Sequence[str], problems: list[Problem]) 
     return len(problems) == before
 
 
+def _trimmed(cell: str) -> str:
+    # Blanks and tabs around a cell mean nothing; any other mark is part of what was given, and is refused.
+    return cell.strip(" \t")
+
+
 def _safe(text: str) -> str:
-    """A cell for a message: printable, at most 40 characters."""
-    shown = "".join(mark if mark.isprintable() else "?" for mark in text[:40])
-    return shown + ("…" if len(text) > 40 else "")
+    return printable(text, 40)
 
 
 def _row(file: str, line: int, cells: Sequence[str], header: Sequence[str], problems: list[Problem]) -> LoadRow | None:
     if len(cells) != len(header):
         problems.append(Problem(file, line, f"{len(cells)} cells where the header has {len(header)}."))
         return None
-    values = {name: cell.strip() for name, cell in zip(header, cells, strict=True)}
+    values = {name: _trimmed(cell) for name, cell in zip(header, cells, strict=True)}
     wrong = {name: text for name, text in ((name, _wrong(name, values)) for name in COLUMNS) if text}
     for name, text in wrong.items():
         problems.append(Problem(file, line, f"column {header.index(name) + 1}: {name} {text}"))
@@ -101,6 +107,8 @@ def _wrong(name: str, values: Mapping[str, str]) -> str | None:
         return f"{shown} is no connection name: letters, digits, dot, hyphen and underscore."
     if name == "datasource" and not _DATASOURCE.match(value):
         return f"{shown} is no data source code: lower-case letters, digits and hyphens, like hos-a."
+    if name == "datasource" and value in _TAKEN_CODES:
+        return f"{shown} is a name that gold tables use themselves; choose another code."
     if name == "tablename" and (value.count(".") > 1 or not all(IDENTIFIER.match(part) for part in value.split("."))):
         return f"{shown} is no table name: an identifier, with at most one schema in front."
     if name == "watermark" and value and not IDENTIFIER.match(value):
@@ -111,7 +119,7 @@ def _wrong(name: str, values: Mapping[str, str]) -> str | None:
 
 
 def _is_safe_path(value: str) -> bool:
-    return not value.startswith("/") and all(_SEGMENT.match(part) for part in value.rstrip("/").split("/"))
+    return len(value) <= _MAX_PATH and not value.startswith("/") and all(_SEGMENT.match(part) for part in value.rstrip("/").split("/"))
 
 
 def check_loads(
@@ -120,23 +128,56 @@ def check_loads(
     connections: Mapping[str, AnyConnection],
     contracts: Mapping[str, Contract],
     problems: list[Problem],
+    *,
+    broken_connections: frozenset[str] = frozenset(),
+    broken_contracts: frozenset[str] = frozenset(),
 ) -> None:
-    """Note what is wrong between rows, and between active rows and connections, contracts and each other."""
+    """Note what is wrong between active rows, and between them and connections and contracts. Rows with is_active 0 are not read.
+
+    `broken_…` could not be read at all; that they are named here is no second mistake.
+    """
     known = sorted({table for contract in contracts.values() for mapping in contract.sources for table in mapping.tables})
-    targets: dict[str, LoadRow] = {}
-    labels: dict[str, LoadRow] = {}
-    for row in loads:
-        if not row.is_active:
-            continue
+    active = [row for row in loads if row.is_active]
+    for row in active:
         connection = connections.get(row.database)
-        if connection is None:
+        if connection is None and row.database not in broken_connections:
             hint = did_you_mean(row.database, connections)
             problems.append(Problem(file, row.line, f"database '{_safe(row.database)}' has no entry in conf/connections.yml.{hint}"))
-        if isinstance(connection, JdbcConnection) and row.loadtype == "Incremental" and row.watermark is None:
-            problems.append(Problem(file, row.line, "watermark is blank; an Incremental load of a database needs the column that orders changes."))
-        if row.source_table not in known and not isinstance(connection, ApiConnection):
+        if row.source_table not in known and not isinstance(connection, ApiConnection) and not broken_contracts:
             hint = did_you_mean(row.source_table, known)
             problems.append(Problem(file, row.line, f"tablename '{row.tablename}' is taken by no mapping in conf/cdm.{hint}"))
+        if isinstance(connection, JdbcConnection):
+            problems += [Problem(file, row.line, text) for text in _wrong_in_database(row, connection, contracts, broken_contracts)]
+        if isinstance(connection, FilesConnection) and table_options(connection.tables, row) is None:
+            hint = did_you_mean(row.source_table, connection.tables)
+            text = f"'{row.label}' has no entry under `tables` of '{row.database}' in conf/connections.yml that gives its file pattern.{hint}"
+            problems.append(Problem(file, row.line, text))
+    _check_targets(file, active, problems)
+
+
+def _wrong_in_database(
+    row: LoadRow, connection: JdbcConnection, contracts: Mapping[str, Contract], broken_contracts: frozenset[str]
+) -> list[str]:
+    options = table_options(connection.tables, row) or JdbcTableOptions()
+    has_key = bool(options.key or broken_contracts or key_of_table(row, contracts))
+    place = f"`tables` of '{row.database}' in conf/connections.yml"
+    if row.loadtype == "Incremental" and row.watermark is None:
+        return ["watermark is blank; an Incremental load of a database needs the column that orders changes."]
+    wrong = []
+    if row.loadtype == "Incremental" and options.overlap_seconds != 0 and not has_key:
+        wrong.append(
+            f"'{row.label}' is read with an overlap but has no key that tells a row met again from a changed one: give `key`, or "
+            f"`overlap_seconds: 0`, under {place}."
+        )
+    if options.reconcile != "never" and not has_key:
+        wrong.append(f"'{row.label}' is to be reconciled but has no key to compare by: give `key` under {place}.")
+    return wrong
+
+
+def _check_targets(file: str, active: Sequence[LoadRow], problems: list[Problem]) -> None:
+    targets: dict[str, LoadRow] = {}
+    labels: dict[str, LoadRow] = {}
+    for row in active:
         for name in (row.bronze_table, row.bronze_path):
             if name in targets and targets[name] is not row:
                 problems.append(Problem(file, row.line, f"target '{name}' is the target of line {targets[name].line} too; two loads may not share one."))
@@ -144,3 +185,26 @@ def check_loads(
         if row.label in labels:
             problems.append(Problem(file, row.line, f"'{row.label}' is loaded by line {labels[row.label].line} too."))
         labels.setdefault(row.label, row)
+    for row in active:
+        for other in active:
+            if row.bronze_path.startswith(f"{other.bronze_path}/"):
+                problems.append(Problem(file, row.line, f"target '{row.bronze_path}' lies inside the table of line {other.line}, '{other.bronze_path}'."))
+
+
+def check_table_options(
+    document: Document,
+    connections: Mapping[str, AnyConnection],
+    loads: Sequence[LoadRow],
+    contracts: Mapping[str, Contract],
+    problems: list[Problem],
+) -> None:
+    """Note options for a table that neither a mapping nor the work list (active or not) names: they would be passed over in silence."""
+    tables = {table for contract in contracts.values() for mapping in contract.sources for table in mapping.tables}
+    known = tables | {row.source_table for row in loads}
+    labels = {row.label for row in loads}
+    for name, connection in connections.items():
+        for table in connection.tables:
+            if table.lower() not in labels and table.rpartition(".")[2].lower() not in known:
+                hint = did_you_mean(table, known | labels)
+                line = document.line(name, "tables", table)
+                problems.append(Problem(document.file, line, f"{name}: no mapping and no row of the work list has the table '{_safe(table)}'.{hint}"))

@@ -8,18 +8,21 @@ from rcm_lakehouse.config.settings import Frozen
 
 Dialect = Literal["h2", "mariadb", "mysql", "postgresql", "sqlserver"]
 MissingWatermark = Literal["fail", "include", "exclude"]
+HOURS = r"^([01][0-9]|2[0-3]):[0-5][0-9]-([01][0-9]|2[0-3]):[0-5][0-9]$"
 
 
 class JdbcTableOptions(Frozen):
     """Options of one source table (matched by its name without schema, any case)."""
 
     key: tuple[str, ...] = Field((), description="source columns that identify a row; empty: taken from the contract's mapping")
-    overlap_seconds: int | None = Field(None, ge=0, description="how far below the watermark a window starts; default 900, for DATE watermarks 3 days")
-    partition_column: str | None = None
-    partitions: int = Field(1, ge=1, le=64)
-    null_watermark: MissingWatermark = "fail"
-    reconcile: Literal["daily", "weekly", "never"] = "never"
-    fetch_size: int | None = Field(None, ge=1)
+    overlap_seconds: int | None = Field(
+        None, ge=0, le=315_360_000, description="how far below the watermark a window starts; default 900, for DATE watermarks 3 days"
+    )
+    partition_column: str | None = Field(None, description="column by which a large table is read in parts: number, day, time or text")
+    partitions: int = Field(1, ge=1, le=64, description="parts, each its own connection")
+    null_watermark: MissingWatermark = Field("fail", description="rows without a watermark: stop the load, load them flagged, or leave them out")
+    reconcile: Literal["daily", "weekly", "never"] = Field("never", description="how often keys and hashes of the whole table are compared")
+    fetch_size: int | None = Field(None, ge=1, le=1_000_000, description="rows a round trip; default: the connection's")
 
 
 class JdbcConnection(Frozen):
@@ -35,13 +38,13 @@ class JdbcConnection(Frozen):
     password: str | None = Field(None, description="secret reference env:NAME, file:path or databricks:scope/key")
     params: dict[str, str] = Field({}, description="extra URL parameters, from an allow-list per dialect")
     time_zone: str = Field(description="zone in which the source writes naive times, e.g. America/New_York")
-    settle_seconds: int = Field(60, ge=0, description="rows younger than this wait for the next window")
-    max_stall_seconds: int = Field(3600, ge=0, description="longest time an open transaction may hold a window back")
-    fetch_size: int = Field(10_000, ge=1)
-    connect_timeout_seconds: int = Field(10, ge=1)
-    query_timeout_seconds: int = Field(600, ge=1)
-    max_connections: int = Field(4, ge=1)
-    load_hours: str | None = Field(None, pattern=r"^\d\d:\d\d-\d\d:\d\d$", description="local hours of this connection's zone in which it may be read")
+    settle_seconds: int = Field(60, ge=0, le=604_800, description="rows younger than this wait for the next window")
+    max_stall_seconds: int = Field(3600, ge=0, le=604_800, description="longest time an open transaction may hold a window back")
+    fetch_size: int = Field(10_000, ge=1, le=1_000_000, description="rows a round trip; what bounds the memory of a read")
+    connect_timeout_seconds: int = Field(10, ge=1, le=600, description="longest wait for a connection")
+    query_timeout_seconds: int = Field(600, ge=1, le=86_400, description="longest wait for a query and for the next rows")
+    max_connections: int = Field(4, ge=1, le=64, description="connections at a time, over all loads")
+    load_hours: str | None = Field(None, pattern=HOURS, description="local hours of this connection's zone in which it may be read")
     insecure: bool = Field(False, description="true: no TLS verification; always allowed on loopback")
     tables: dict[str, JdbcTableOptions] = {}
 
@@ -59,7 +62,7 @@ class FileTableOptions(Frozen):
     widths: tuple[tuple[int, int], ...] = Field((), description="fixed: 1-based first and last position of each column")
     drift: Literal["evolve", "freeze", "discard", "quarantine"] = "evolve"
     arrival: Literal["stable", "marker", "manifest"] = "stable"
-    stable_seconds: float = Field(0.0, ge=0, description="a file must not have changed for this long")
+    stable_seconds: float = Field(0.0, ge=0, le=86_400, description="a file must not have changed for this long")
     require_final_newline: bool = True
     zero_rows: Literal["allow", "fail"] = "allow"
 
@@ -96,7 +99,9 @@ class ApiConnection(Frozen):
     """An HTTP source of reference data. TLS is always verified; plain http is for loopback alone."""
 
     type: Literal["api"]
-    kind: Literal["nppes", "nlm_icd10cm", "who_icd"] = Field(description="the service's protocol: NPI registry v2.1, NLM Clinical Tables ICD-10-CM, WHO ICD API v2")
+    kind: Literal["nppes", "nlm_icd10cm", "who_icd"] = Field(
+        description="the service's protocol: NPI registry v2.1, NLM Clinical Tables ICD-10-CM, WHO ICD API v2"
+    )
     base_url: str = Field(description="https address without query or credentials; who_icd: with the release (https://host/icd/release/10/2019)")
     token_url: str | None = Field(None, description="who_icd: where client credentials are turned into a token")
     client_id: str | None = Field(None, description="who_icd: secret reference env:NAME, file:path or databricks:scope/key")
@@ -104,7 +109,9 @@ class ApiConnection(Frozen):
     time_zone: str = Field("UTC", description="zone of naive times in answers; the three services write none, so UTC")
     requests_per_second: float = Field(5.0, gt=0, description="highest rate to one host, over all loads of a run")
     timeout_seconds: float = Field(30.0, gt=0, description="longest time for connecting, between two parts of an answer, and for a whole answer")
-    attempts: int = Field(4, ge=1, le=10, description="tries of one request in all; status 429, 500, 502-504, broken connections and unreadable answers are tried again")
+    attempts: int = Field(
+        4, ge=1, le=10, description="tries of one request in all; status 429, 500, 502-504, broken connections and unreadable answers are tried again"
+    )
     first_wait_seconds: float = Field(1.0, ge=0, description="base of the random exponential wait between tries")
     max_wait_seconds: float = Field(120.0, ge=0, description="longest wait between tries; a server that asks (Retry-After) for more fails the load at once")
     max_response_mb: int = Field(32, ge=1, description="an answer larger than this, decompressed, is refused")

@@ -1,26 +1,46 @@
 """Read and check the whole configuration; every mistake is reported at once, before anything is read from a source."""
 
 import hashlib
-from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
+from rcm_lakehouse.config import connections as nouns
+from rcm_lakehouse.config import contracts as contract_nouns
+from rcm_lakehouse.config import settings as setting_nouns
 from rcm_lakehouse.config.checks_connections import check_connection
 from rcm_lakehouse.config.checks_contracts import check_contracts
 from rcm_lakehouse.config.checks_models import check_models, read_model
-from rcm_lakehouse.config.checks_worklist import check_loads, read_work_list
+from rcm_lakehouse.config.checks_settings import check_folders, check_settings, line_of
+from rcm_lakehouse.config.checks_worklist import check_loads, check_table_options, read_work_list
 from rcm_lakehouse.config.connections import ApiConnection, Connection, FilesConnection, JdbcConnection
 from rcm_lakehouse.config.contracts import Contract
-from rcm_lakehouse.config.models import GoldModel
 from rcm_lakehouse.config.problems import Problem, did_you_mean, raise_problems
 from rcm_lakehouse.config.project import Project
 from rcm_lakehouse.config.settings import LakehouseSettings
+from rcm_lakehouse.config.validated import validated
 from rcm_lakehouse.config.yaml_lines import Document, read_yaml
 
 AnyConnection = JdbcConnection | FilesConnection | ApiConnection
 _CONNECTION: TypeAdapter[AnyConnection] = TypeAdapter(Connection)
+_SETTINGS = (
+    setting_nouns.LakehouseSettings,
+    setting_nouns.LayerSchemas,
+    setting_nouns.QualitySettings,
+    setting_nouns.RetrySettings,
+    setting_nouns.GoldSettings,
+)
+_CONNECTIONS = (
+    nouns.JdbcConnection,
+    nouns.JdbcTableOptions,
+    nouns.FilesConnection,
+    nouns.FileTableOptions,
+    nouns.ApiConnection,
+    nouns.ApiTableOptions,
+)
+_CONTRACTS = (contract_nouns.Contract, contract_nouns.Column, contract_nouns.Rule, contract_nouns.SourceMapping)
 
 
 def load_project(
@@ -33,23 +53,29 @@ def load_project(
     """
     problems: list[Problem] = []
     work_list = load_config or home / "load_config.csv"
-    settings = _settings(home, environment, problems)
+    settings, document = _settings(home, environment, problems)
     connections = _connections(home, problems)
     contracts = _contracts(home, problems)
     models = _models(home, problems)
     loads = read_work_list(work_list, problems)
-    check_contracts(contracts, cleaner_names, problems)
-    check_models(models, contracts, problems)
-    check_loads(work_list.name, loads, connections, {name: contract for name, (contract, _) in contracts.items()}, problems)
+    found = {name: contract for name, (contract, _) in contracts.found.items()}
+    check_contracts(contracts.found, contracts.broken, cleaner_names, problems)
+    check_models(models.found, models.broken, contracts.found, contracts.broken, problems)
+    if document is not None and connections.document is not None:
+        check_folders(connections.document, home, settings, connections.found, problems)
+    broken = {"broken_connections": connections.broken, "broken_contracts": contracts.broken}
+    check_loads(work_list.name, loads, connections.found, found, problems, **broken)
+    if connections.document is not None and not contracts.broken:
+        check_table_options(connections.document, connections.found, loads, found, problems)
     raise_problems(problems)
     assert settings is not None
     return Project(
         home=home,
         settings=settings,
         loads=tuple(loads),
-        connections=connections,
-        contracts={name: contract for name, (contract, _) in contracts.items()},
-        models=models,
+        connections=connections.found,
+        contracts=found,
+        models=models.found,
         config_hash=_hash(home, work_list),
     )
 
@@ -60,10 +86,19 @@ def load_settings(home: Path, environment: str = "local") -> LakehouseSettings:
     Raises one ConfigError that lists every mistake of that file.
     """
     problems: list[Problem] = []
-    settings = _settings(home, environment, problems)
+    settings, _ = _settings(home, environment, problems)
     raise_problems(problems)
     assert settings is not None
     return settings
+
+
+@dataclass
+class _Read:
+    """What was read of a kind of file, by name; `broken` names what stands there but could not be read."""
+
+    found: dict[str, Any] = field(default_factory=dict)
+    broken: frozenset[str] = frozenset()
+    document: Document | None = None
 
 
 def _hash(home: Path, work_list: Path) -> str:
@@ -73,19 +108,36 @@ def _hash(home: Path, work_list: Path) -> str:
     return digest.hexdigest()
 
 
-def _settings(home: Path, environment: str, problems: list[Problem]) -> LakehouseSettings | None:
+def _settings(home: Path, environment: str, problems: list[Problem]) -> tuple[LakehouseSettings | None, Document | None]:
+    """The wanted environment; every block of the file is checked, the others too."""
     document = read_yaml(home, "conf/lakehouse.yml", problems)
     if document is None:
-        return None
+        return None, None
+    wrong = [name for name, block in document.values.items() if not isinstance(block, dict | None)]
+    problems += [Problem(document.file, document.line(name), f"{name}: expected keys with values.") for name in wrong]
     blocks = [name for name in document.values if name != "default"]
+    found = {name: _environment(document, home, name, problems) for name in blocks if not {name, "default"} & {*wrong}}
     if environment not in blocks:
         hint = did_you_mean(environment, blocks)
-        problems.append(Problem(document.file, 0, f"there is no environment '{environment}'; there are {', '.join(blocks)}.{hint}"))
+        problems.append(Problem(document.file, 0, f"there is no environment '{environment}'; there are {', '.join(blocks) or 'none'}.{hint}"))
+    return found.get(environment), document
+
+
+def _environment(document: Document, home: Path, name: str, problems: list[Problem]) -> LakehouseSettings | None:
+    merged = _merged(document.values.get("default") or {}, document.values[name] or {})
+    if "environment" in merged:
+        problems.append(Problem(document.file, line_of(document, name, "environment"), f"{name}.environment: this key is the block's own name."))
         return None
-    merged = _merged(document.values.get("default") or {}, document.values[environment] or {})
-    settings: LakehouseSettings | None = _checked(
-        document, (environment,), problems, lambda: LakehouseSettings(environment=environment, **merged)
+    settings: LakehouseSettings | None = validated(
+        document,
+        (name,),
+        problems,
+        lambda: LakehouseSettings(environment=name, **merged),
+        _SETTINGS,
+        line=lambda *place: line_of(document, name, *place),
     )
+    if settings is not None:
+        check_settings(document, home, settings, problems)
     return settings
 
 
@@ -94,57 +146,39 @@ def _merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
     return {**base, **both}
 
 
-def _connections(home: Path, problems: list[Problem]) -> dict[str, AnyConnection]:
+def _connections(home: Path, problems: list[Problem]) -> _Read:
     document = read_yaml(home, "conf/connections.yml", problems)
+    if document is None:
+        return _Read()
     found: dict[str, AnyConnection] = {}
-    for name, block in (document.values if document else {}).items():
-        assert document is not None
-        connection = _checked(document, (name,), problems, lambda block=block: _CONNECTION.validate_python(block))  # type: ignore[misc]
+    for name, block in document.values.items():
+        connection: AnyConnection | None = validated(
+            document, (name,), problems, lambda block=block: _CONNECTION.validate_python(block), _CONNECTIONS  # type: ignore[misc]
+        )
         if connection is not None:
-            found[str(name)] = connection
-            check_connection(document, str(name), connection, problems)
-    return found
+            found[name] = connection
+            check_connection(document, name, connection, problems)
+    return _Read(found, frozenset(document.values) - frozenset(found), document)
 
 
-def _contracts(home: Path, problems: list[Problem]) -> dict[str, tuple[Contract, Document]]:
+def _contracts(home: Path, problems: list[Problem]) -> _Read:
     found: dict[str, tuple[Contract, Document]] = {}
-    for path in sorted((home / "conf" / "cdm").glob("*.yml")):
+    paths = sorted((home / "conf" / "cdm").glob("*.yml"))
+    if not paths:
+        problems.append(Problem("conf/cdm", 0, "there is no contract; expected one file an entity, like conf/cdm/patient.yml."))
+    for path in paths:
         document = read_yaml(home, f"conf/cdm/{path.name}", problems)
         if document is None:
             continue
-        contract = _checked(document, (), problems, lambda values=document.values: Contract(**values))  # type: ignore[misc]
+        contract: Contract | None = validated(document, (), problems, lambda values=document.values: Contract(**values), _CONTRACTS)  # type: ignore[misc]
         if contract is not None:
             if contract.entity != path.stem:
                 problems.append(Problem(document.file, document.line("entity"), f"entity '{contract.entity}' is not the file's name '{path.stem}'."))
             found[contract.entity] = (contract, document)
-    return found
+    return _Read(found, frozenset(path.stem for path in paths) - frozenset(found))
 
 
-def _models(home: Path, problems: list[Problem]) -> dict[str, GoldModel]:
-    found = (read_model(home, path, problems) for path in sorted((home / "conf" / "gold").glob("*.sql")))
-    return {model.name: model for model in found if model is not None}
-
-
-def _checked(document: Document, prefix: tuple[object, ...], problems: list[Problem], build: Callable[[], Any]) -> Any:
-    try:
-        return build()
-    except ValidationError as error:
-        for found in error.errors(include_input=False, include_url=False, include_context=False):
-            tags = ("jdbc", "files", "api")
-            place = tuple(part for part in found["loc"] if part not in tags)
-            where = (*prefix, *place)
-            named = ".".join(str(part) for part in place) or "the block"
-            problems.append(Problem(document.file, document.line(*where), f"{named}: {_in_words(found, document)}"))
-    except TypeError as error:
-        problems.append(Problem(document.file, document.line(*prefix), f"the block is no mapping of keys to values ({type(error).__name__})."))
-    return None
-
-
-def _in_words(found: Any, document: Document) -> str:
-    kind = found["type"]
-    if kind == "extra_forbidden":
-        key = str(found["loc"][-1])
-        return f"this key is not known.{did_you_mean(key, document.known_keys)}"
-    if kind == "missing":
-        return "this key is required and missing."
-    return f"{found['msg']}."
+def _models(home: Path, problems: list[Problem]) -> _Read:
+    paths = sorted((home / "conf" / "gold").glob("*.sql"))
+    found = {model.name: model for path in paths if (model := read_model(home, path, problems)) is not None}
+    return _Read(found, frozenset(path.stem for path in paths) - frozenset(found))

@@ -1,19 +1,37 @@
 """Problems found in configuration files: where, what was found, what was expected, the nearest name."""
 
 import difflib
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from rcm_lakehouse.config.errors import ConfigError
 
+_LONGEST_TEXT = 500
+
+
+def printable(text: str, longest: int = _LONGEST_TEXT) -> str:
+    """A text fit for a terminal and a log: one line, marks that do not print (control, direction, NUL) as `?`, cut at `longest`."""
+    shown = "".join(mark if mark.isprintable() else "?" for mark in text[: longest + 1])
+    return shown if len(shown) <= longest else shown[:longest] + "…"
+
+
+def hides_marks(text: str) -> bool:
+    """True when a text holds marks that no one sees: control marks other than tab and line end, direction marks, line separators."""
+    return any(unicodedata.category(mark) in ("Cc", "Cf", "Cs", "Zl", "Zp") and mark not in "\t\n" for mark in text)
+
 
 @dataclass(frozen=True, order=True)
 class Problem:
-    """One mistake in one file; line 0 means the file as a whole."""
+    """One mistake in one file; line 0 means the file as a whole. Whatever a file holds, the text is printable."""
 
     file: str
     line: int
     text: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "file", printable(self.file))
+        object.__setattr__(self, "text", printable(self.text))
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}: {self.text}" if self.line else f"{self.file}: {self.text}"
@@ -22,7 +40,7 @@ class Problem:
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """" Did you mean 'x'?" for the nearest known name; empty when none is near."""
     by_lower = {item.lower(): item for item in known}
-    near = difflib.get_close_matches(name.lower(), list(by_lower), n=1, cutoff=0.6)
+    near = difflib.get_close_matches(name[:100].lower(), list(by_lower), n=1, cutoff=0.6)
     return f" Did you mean '{by_lower[near[0]]}'?" if near else ""
 
 

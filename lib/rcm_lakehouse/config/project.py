@@ -4,6 +4,7 @@ from pathlib import Path
 
 from rcm_lakehouse.config.connections import ApiConnection, FilesConnection, JdbcConnection
 from rcm_lakehouse.config.contracts import Contract, SourceMapping
+from rcm_lakehouse.config.matching import mapping_for
 from rcm_lakehouse.config.models import GoldModel
 from rcm_lakehouse.config.settings import Frozen, LakehouseSettings
 from rcm_lakehouse.config.worklist import LoadRow
@@ -27,6 +28,4 @@ class Project(Frozen):
 
     def mapping_of(self, contract: Contract, row: LoadRow) -> SourceMapping | None:
         """The mapping by which `row` feeds `contract`; a hospital's own mapping goes before the general one; None: it does not."""
-        fitting = [m for m in contract.sources if row.source_table in m.tables]
-        own = [m for m in fitting if row.datasource in m.data_sources]
-        return next(iter(own or [m for m in fitting if not m.data_sources]), None)
+        return mapping_for(contract, row)

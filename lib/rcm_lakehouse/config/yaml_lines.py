@@ -1,23 +1,51 @@
-"""YAML with the line of every key, so that a mistake can be shown where it stands."""
+"""YAML with the line of every key, so that a mistake can be shown where it stands.
 
-from dataclasses import dataclass, field
+Plain YAML only: no tags, no anchors, no aliases, text as keys. What is refused here cannot make objects, loops or a text that
+grows when it is read.
+"""
+
+import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from rcm_lakehouse.config.problems import Problem
+from rcm_lakehouse.config.problems import Problem, hides_marks
+from rcm_lakehouse.config.texts import read_text
 
-KNOWN_KEYS = (
-    "root catalog schemas threads quality retry gold max_bad_share min_batch_rows max_delete_share attempts first_wait_seconds "
-    "max_wait_seconds ageing_basis revenue_window_days fiscal_year_start_month type dialect host port database user password params "
-    "time_zone settle_seconds max_stall_seconds fetch_size connect_timeout_seconds query_timeout_seconds max_connections load_hours "
-    "insecure tables key overlap_seconds partition_column partitions null_watermark reconcile path archive pattern format delimiter "
-    "quote encoding header columns widths null_text drift arrival stable_seconds require_final_newline zero_rows kind base_url token_url "
-    "client_id client_secret requests_per_second timeout_seconds ca_bundle queries ids_from page_size max_age_days entity description "
-    "grain key_is_personal sequence_by history sources rules after version name phi tracked clean formats derive key_of values where "
-    "delete_when data_sources check references unique severity null_passes message measures ties_out"
-).split()
+MAX_DEPTH = 12
+# A parser's message may quote what stands in the file, a secret perhaps; names of YAML's own parts (<block end>) are kept.
+_QUOTED = re.compile(r"'[^'<>]{2,}'")
+
+
+class _PlainLoader(yaml.SafeLoader):
+    """A safe loader that leaves days as text and refuses tags, anchors, aliases and deep nesting."""
+
+    yaml_implicit_resolvers = {
+        first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+    depth = 0
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        """One node; see the class."""
+        event = self.peek_event()  # type: ignore[no-untyped-call]
+        wrong = _not_plain(event) or ("nested too deeply" if self.depth >= MAX_DEPTH else None)
+        if wrong:
+            raise yaml.MarkedYAMLError(problem=wrong, problem_mark=event.start_mark)
+        self.depth += 1
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
+
+
+def _not_plain(event: Any) -> str | None:
+    if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) is not None:
+        return "anchors (&) and aliases (*) are not allowed; put a text that begins with such a mark in quotes"
+    if getattr(event, "tag", None) is not None:
+        return "tags (!) are not allowed; put a text that begins with such a mark in quotes"
+    return None
 
 
 @dataclass(frozen=True)
@@ -28,7 +56,6 @@ class Document:
     values: dict[str, Any]
     lines: dict[tuple[str, ...], int]
     offset: int = 0
-    known_keys: list[str] = field(default_factory=lambda: list(KNOWN_KEYS))
 
     def line(self, *path: object) -> int:
         """The line of a key or list entry, or of the nearest one above it; 0 when there is none."""
@@ -39,27 +66,28 @@ class Document:
             wanted = wanted[:-1]
         return self.offset + 1 if path else 0
 
+    def has(self, *path: object) -> bool:
+        """True when this very key or list entry stands in the file."""
+        return tuple(str(part) for part in path) in self.lines
+
 
 def read_yaml(home: Path, file: str, problems: list[Problem]) -> Document | None:
     """A file as a Document; None after noting why it cannot be read."""
-    try:
-        text = (home / file).read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        problems.append(Problem(file, 0, f"the file cannot be read: {reason}."))
-        return None
-    return parse_yaml(file, text, problems)
+    text = read_text(home / file, file, problems)
+    return None if text is None else parse_yaml(file, text, problems)
 
 
 def parse_yaml(file: str, text: str, problems: list[Problem], offset: int = 0) -> Document | None:
     """A text as a Document; `offset` lines stand before it in its file. The text itself is never quoted in a problem."""
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        values = yaml.safe_load(text)
+        loader = _PlainLoader(text)
+        node = loader.get_single_node()
+        values = None if node is None else loader.construct_document(node)
     except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = mark.line + 1 + offset if mark else 0
-        problems.append(Problem(file, line, f"this is no valid YAML: {getattr(error, 'problem', None) or 'it cannot be parsed'}."))
+        problems.append(Problem(file, _line_of(error, text, offset), f"this is no valid YAML: {_reason(error)}."))
+        return None
+    except (ValueError, OverflowError):
+        problems.append(Problem(file, 0, "this is no valid YAML: a number in it is too long."))
         return None
     if values is None:
         return Document(file, {}, {}, offset)
@@ -67,23 +95,46 @@ def parse_yaml(file: str, text: str, problems: list[Problem], offset: int = 0) -
         problems.append(Problem(file, 1 + offset, "expected keys with values."))
         return None
     lines: dict[tuple[str, ...], int] = {}
-    _note_lines(file, node, (), lines, problems, offset)
-    return Document(file, values, lines, offset)
+    return Document(file, values, lines, offset) if _note_lines(file, node, (), lines, problems, offset) else None
 
 
-def _note_lines(file: str, node: Any, path: tuple[str, ...], lines: dict[tuple[str, ...], int], problems: list[Problem], offset: int) -> None:
+def _line_of(error: yaml.YAMLError, text: str, offset: int) -> int:
+    mark = getattr(error, "problem_mark", None)
+    if mark is not None:
+        return int(mark.line) + 1 + offset
+    position = getattr(error, "position", None)
+    return text[:position].count("\n") + 1 + offset if isinstance(position, int) else 0
+
+
+def _reason(error: yaml.YAMLError) -> str:
+    if isinstance(error, yaml.reader.ReaderError):
+        return "it holds a control character"
+    return _QUOTED.sub("'…'", getattr(error, "problem", None) or "it cannot be parsed")
+
+
+def _note_lines(file: str, node: Any, path: tuple[str, ...], lines: dict[tuple[str, ...], int], problems: list[Problem], offset: int) -> bool:
+    """Note lines and keys given twice; False when a key is no text (its values cannot be addressed then)."""
+    sound = True
     if isinstance(node, yaml.MappingNode):
         seen: set[str] = set()
         for key, value in node.value:
+            line = key.start_mark.line + 1
+            if key.tag != "tag:yaml.org,2002:str":
+                problems.append(Problem(file, line + offset, "a key here is no text; put it in quotes."))
+                sound = False
+                continue
             name = str(key.value)
             if name in seen:
-                problems.append(Problem(file, key.start_mark.line + 1 + offset, f"the key '{name}' is given twice."))
+                problems.append(Problem(file, line + offset, f"the key '{name}' is given twice."))
             seen.add(name)
             place = (*path, name)
-            lines[place] = key.start_mark.line + 1
-            _note_lines(file, value, place, lines, problems, offset)
+            lines[place] = line
+            sound &= _note_lines(file, value, place, lines, problems, offset)
     elif isinstance(node, yaml.SequenceNode):
         for number, value in enumerate(node.value):
             place = (*path, str(number))
             lines[place] = value.start_mark.line + 1
-            _note_lines(file, value, place, lines, problems, offset)
+            sound &= _note_lines(file, value, place, lines, problems, offset)
+    elif hides_marks(node.value):
+        problems.append(Problem(file, node.start_mark.line + 1 + offset, "a text here holds a mark that cannot be seen (control or direction mark)."))
+    return sound

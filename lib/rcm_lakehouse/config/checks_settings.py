@@ -1,0 +1,80 @@
+"""Settings are untrusted input: roots become paths and SQL texts, catalog and schemas become SQL names."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from rcm_lakehouse.config.connections import ApiConnection, FilesConnection, JdbcConnection
+from rcm_lakehouse.config.places import holds_tables, wrong_folder
+from rcm_lakehouse.config.problems import Problem
+from rcm_lakehouse.config.settings import LakehouseSettings
+from rcm_lakehouse.config.yaml_lines import Document
+
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,127}\Z")
+_URI = re.compile(r"(abfss?|s3a?|gs|hdfs|dbfs)://[\w.@-]+(/[\w.@=+-]+)+/?\Z", re.ASCII)
+_LOCAL = re.compile(r"[\w.@=+,~ /-]{1,400}\Z")
+
+AnyConnection = JdbcConnection | FilesConnection | ApiConnection
+
+
+def line_of(document: Document, environment: str, *path: object) -> int:
+    """The line of a key: in the environment's own block, or in `default` when only that one has it."""
+
+    def depth(block: str) -> int:
+        return max((n for n in range(len(path) + 1) if document.has(block, *path[:n])), default=-1)
+
+    return document.line("default" if depth("default") > depth(environment) else environment, *path)
+
+
+def check_settings(document: Document, home: Path, settings: LakehouseSettings, problems: list[Problem]) -> None:
+    """Note everything about one environment that its types alone cannot refuse."""
+
+    def note(text: str, *path: str) -> None:
+        problems.append(Problem(document.file, line_of(document, settings.environment, *path), f"{settings.environment}: {text}"))
+
+    wrong = wrong_root(home, settings.root)
+    if wrong:
+        note(f"root {wrong}", "root")
+    if settings.catalog is not None and not _NAME.match(settings.catalog):
+        note("catalog is no plain name: letters, digits, underscore and hyphen.", "catalog")
+    used: dict[str, str] = {}
+    for layer, schema in settings.schemas.model_dump().items():
+        if not _NAME.match(schema):
+            note(f"the schema of {layer} is no plain name: letters, digits, underscore and hyphen.", "schemas", layer)
+        elif schema.lower() in used:
+            note(f"{layer} and {used[schema.lower()]} have the same schema; each layer needs its own.", "schemas", layer)
+        used.setdefault(schema.lower(), layer)
+    if settings.retry.max_wait_seconds < settings.retry.first_wait_seconds:
+        note("max_wait_seconds is less than first_wait_seconds.", "retry", "max_wait_seconds")
+
+
+def wrong_root(home: Path, root: str) -> str | None:
+    """What is wrong with a lakehouse's root, in words; None when nothing is."""
+    if "://" in root:
+        sound = _URI.match(root) and ".." not in root.split("/")
+        return None if sound else "is no storage address: abfss, s3, s3a, gs, hdfs or dbfs, container and folder, no '..'."
+    if not _LOCAL.match(root):
+        return "is no plain folder: quotes, semicolons, wildcards and control marks are not allowed."
+    return wrong_folder(home, root)
+
+
+def check_folders(
+    document: Document, home: Path, settings: LakehouseSettings | None, connections: Mapping[str, AnyConnection], problems: list[Problem]
+) -> None:
+    """Note landing and archive folders in which files would be taken from the program, from the system or from the tables."""
+    for name, connection in connections.items():
+        if not isinstance(connection, FilesConnection):
+            continue
+        for key, text in (("path", connection.path), ("archive", connection.archive)):
+            wrong = None if text is None else wrong_folder(home, text)
+            if text is not None and wrong is None and settings is not None and holds_tables(home, settings.root, text):
+                wrong = "takes in the lakehouse's own tables."
+            if wrong:
+                problems.append(Problem(document.file, document.line(name, key), f"{name}: {key} {wrong}"))
+        if connection.archive is not None and _would_be_read_again(home, connection.path, connection.archive):
+            problems.append(Problem(document.file, document.line(name, "archive"), f"{name}: archive lies in path, where its files would be met again."))
+
+
+def _would_be_read_again(home: Path, path: str, archive: str) -> bool:
+    landing, place = (home / path).resolve(), (home / archive).resolve()
+    return place == landing or (place.is_relative_to(landing) and "_archive" not in place.relative_to(landing).parts)

@@ -1,0 +1,168 @@
+"""SQL in the configuration: one expression over a row, or one SELECT over the lakehouse's tables, and nothing that leaves them.
+
+The text is judged by its tokens before it is parsed, so that no second reading of it (by Spark) can find more in it than was
+judged here: no comment can hide code, no quote can end elsewhere, every call is to a function of a list.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+
+import sqlglot
+from sqlglot.errors import SqlglotError
+from sqlglot.tokenizer_core import Token, TokenType
+
+from rcm_lakehouse.config.problems import did_you_mean, hides_marks
+from rcm_lakehouse.config.sql_functions import AGGREGATE, BARE, CLOCKS, CLOCKS_WHEN_EMPTY, GENERATOR, OUTSIDE, SCALAR
+
+MAX_EXPRESSION = 4_000
+MAX_SELECT = 200_000
+MAX_DEPTH = 40
+
+_NO_COMMENT = re.compile(r"[ \t\r\n]*\Z")
+# A backslash before the line's end would lengthen the comment for Spark alone.
+_LINE_COMMENT = re.compile(r"(?:[ \t\r\n]|--[^\n\\]*(?:\n|\Z))*\Z")
+_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_ ]*\Z")
+_STRINGS = (TokenType.STRING, TokenType.HEX_STRING, TokenType.RAW_STRING)
+_OPENING, _CLOSING = (TokenType.L_PAREN, TokenType.L_BRACKET), (TokenType.R_PAREN, TokenType.R_BRACKET)
+
+_WRITES = frozenset("alter create delete directory drop insert into merge overwrite table tablesample truncate update".split())
+_QUERIES = frozenset("from having intersect lateral over qualify select union values where window with".split())
+# FROM is part of the call here: extract(YEAR FROM day), trim(BOTH '0' FROM code).
+_TAKES_FROM = frozenset({"extract", "trim", "substring", "substr", "overlay"})
+_BEFORE_PAREN = frozenset(
+    """
+    all and any array as between by case char cube dec decimal distinct div else except exists from group having ilike in intersect is
+    join like minus not numeric on or over recursive regexp rlike rollup select sets some then union using values varchar when where
+    with
+    """.split()
+)
+_CLOCK_TEXTS = frozenset({"now", "today", "tomorrow", "yesterday"})
+
+
+def wrong_expression(text: str) -> str | None:
+    """What makes a text no expression over one row, in words; None when nothing does (it may still not parse)."""
+    if len(text) > MAX_EXPRESSION:
+        return f"an expression has at most {MAX_EXPRESSION:,} characters."
+    return _wrong(text, SCALAR, _WRITES | _QUERIES, _NO_COMMENT)
+
+
+def wrong_select(text: str) -> str | None:
+    """What makes a text no SELECT over tables of the lakehouse, in words; None when nothing does (it may still not parse)."""
+    if len(text) > MAX_SELECT:
+        return f"a model has at most {MAX_SELECT:,} characters."
+    return _wrong(text, SCALAR | AGGREGATE | GENERATOR, _WRITES, _LINE_COMMENT)
+
+
+def _wrong(text: str, functions: frozenset[str], forbidden: frozenset[str], between: re.Pattern[str]) -> str | None:
+    if hides_marks(text.replace("\r\n", "\n")):
+        return "the SQL holds a mark that cannot be seen."
+    if "${" in text:
+        return "the SQL holds ${…}, which Spark would replace with a setting or an environment variable."
+    if "\\'" in text or '\\"' in text:
+        return "the SQL holds a quote behind a backslash; double the quote instead."
+    try:
+        tokens = sqlglot.tokenize(text, read="spark")
+    except SqlglotError:
+        return "this is no SQL: a quote or a bracket is not closed."
+    if not tokens:
+        return "the SQL is empty."
+    return next(_findings(text, tokens, functions, forbidden, between), None)
+
+
+def _findings(text: str, tokens: Sequence[Token], functions: frozenset[str], forbidden: frozenset[str], between: re.Pattern[str]) -> Iterator[str]:
+    odd = [gap for gap in _gaps(text, tokens) if not between.match(gap)]
+    if any("--" in gap or "/*" in gap for gap in odd) or any(token.token_type == TokenType.HINT for token in tokens):
+        yield "comments are not allowed here." if between is _NO_COMMENT else "only comments from -- to the line's end are allowed; no hints, no /* */."
+    if odd or any(not text[token.start : token.end + 1].isascii() for token in tokens if token.token_type not in _STRINGS):
+        yield "outside texts in quotes SQL is ASCII here; a letter or blank only looks like one."
+    for token in tokens:
+        if token.token_type == TokenType.SEMICOLON:
+            yield "a semicolon: one expression or one SELECT, nothing after it."
+        if token.token_type in (TokenType.PARAMETER, TokenType.PIPE_GT):
+            yield f"'{token.text}' is not allowed here."
+    yield from _depth(tokens)
+    yield from _words(tokens, forbidden)
+    yield from _calls(tokens, functions)
+
+
+def _gaps(text: str, tokens: Sequence[Token]) -> Iterator[str]:
+    position = 0
+    for token in tokens:
+        yield text[position : token.start]
+        position = token.end + 1
+    yield text[position:]
+
+
+def _depth(tokens: Sequence[Token]) -> Iterator[str]:
+    depth = 0
+    for token in tokens:
+        depth += (token.token_type in _OPENING or token.text.lower() == "case") - (token.token_type in _CLOSING or token.text.lower() == "end")
+        if depth > MAX_DEPTH:
+            yield f"brackets and CASE are nested more than {MAX_DEPTH} deep."
+
+
+def _is_word(token: Token) -> bool:
+    return token.token_type not in (*_STRINGS, TokenType.IDENTIFIER) and bool(_WORD.match(token.text))
+
+
+def _words(tokens: Sequence[Token], forbidden: frozenset[str]) -> Iterator[str]:
+    """Words that begin another statement or a query where none may be; a column of that name is written in backticks."""
+    calls: list[str] = []
+    for number, token in enumerate(tokens):
+        before, after = tokens[number - 1] if number else None, tokens[number + 1] if number + 1 < len(tokens) else None
+        if token.token_type == TokenType.L_PAREN:
+            calls.append(before.text.lower() if before is not None else "")
+        elif token.token_type == TokenType.R_PAREN and calls:
+            calls.pop()
+        if not _is_word(token) or (before is not None and before.token_type == TokenType.DOT):
+            continue
+        words = token.text.lower().split()
+        is_part = (calls and calls[-1] in _TAKES_FROM) or (before is not None and before.text.lower() == "distinct")
+        found = next((word for word in words if word in forbidden and not (word == "from" and is_part)), None)
+        if found:
+            kind = "expression over columns" if "select" in forbidden else "SELECT that only reads"
+            yield f"'{found.upper()}' is not allowed here: one {kind}. A column of that name stands in backticks."
+        if "using" in words and after is not None and after.token_type in _STRINGS:
+            yield "a script (USING '…') is not allowed here."
+        if words[-1] in ("date", "timestamp") and after is not None and after.token_type in _STRINGS and after.text.strip().lower() in _CLOCK_TEXTS:
+            yield f"'{after.text.strip().lower()}' asks the clock, so a second run would differ; a model has :as_of."
+    yield from _bare(tokens)
+
+
+def _bare(tokens: Sequence[Token]) -> Iterator[str]:
+    """Functions called without parentheses. Backticks do not help: Spark takes such a name for the function all the same."""
+    for number, token in enumerate(tokens):
+        around = (tokens[number - 1] if number else None, tokens[number + 1] if number + 1 < len(tokens) else None)
+        is_part = any(other is not None and other.token_type == TokenType.DOT for other in around)
+        is_alias = around[0] is not None and around[0].text.lower() == "as"
+        if token.token_type not in _STRINGS and token.text.lower() in BARE and not is_part and not is_alias:
+            yield f"'{token.text.lower()}' asks the session or the clock, so a second run would differ; a model has :as_of."
+
+
+def _calls(tokens: Sequence[Token], functions: frozenset[str]) -> Iterator[str]:
+    for number, (token, after) in enumerate(pairwise(tokens)):
+        if after.token_type != TokenType.L_PAREN:
+            continue
+        before = tokens[number - 1] if number else None
+        name = token.text.lower()
+        if token.token_type in (*_CLOSING, *_STRINGS, TokenType.NUMBER):
+            yield "a bracket opens behind a value; a function is called by its name."
+        elif before is not None and before.token_type == TokenType.DOT and (_is_word(token) or token.token_type == TokenType.IDENTIFIER):
+            yield "a function is called by its plain name, without catalog or schema."
+        elif _is_word(token) and (name.split()[-1] in _BEFORE_PAREN or (before is not None and before.text.lower() == "as")):
+            continue
+        elif (_is_word(token) or token.token_type == TokenType.IDENTIFIER) and name not in functions:
+            yield _unknown(name, functions)
+        elif name in CLOCKS_WHEN_EMPTY and number + 2 < len(tokens) and tokens[number + 2].token_type == TokenType.R_PAREN:
+            yield f"'{name}()' asks the clock, so a second run would differ."
+
+
+def _unknown(name: str, functions: frozenset[str]) -> str:
+    if name in OUTSIDE:
+        return f"'{name}' may not be called here: it reaches outside the row."
+    if name in CLOCKS:
+        return f"'{name}' may not be called here: a second run would differ; a model has :as_of."
+    if name in AGGREGATE | GENERATOR:
+        return f"'{name}' may not be called here: an expression takes one row and gives one value."
+    return f"there is no function '{name[:40]}' that SQL in the configuration may call.{did_you_mean(name, functions)}"
