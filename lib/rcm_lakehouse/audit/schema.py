@@ -16,6 +16,7 @@ STATUSES = (
     "OUTSIDE_HOURS",
     "CANCELLED",
     "ABANDONED",
+    "RESET",
 )
 
 

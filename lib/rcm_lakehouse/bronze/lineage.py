@@ -55,7 +55,7 @@ def with_lineage(
         "_batch_seq": F.lit(batch_seq).cast("bigint"),
         "_window_high": F.lit(window_high).cast("timestamp"),
         "_watermark_before": F.lit(watermark_before).cast("string"),
-        "_change_type": F.lit(change_type),
+        "_change_type": F.col("_change_type") if "_change_type" in rows.columns else F.lit(change_type),
         "_ingested_at": F.current_timestamp(),
     }
     absent = {field.name: F.lit(None).cast(field.dataType) for field in LINEAGE if field.name not in rows.columns and field.name not in own}

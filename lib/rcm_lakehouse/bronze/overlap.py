@@ -17,14 +17,15 @@ def without_known(rows: DataFrame, bronze: DataFrame, key: Sequence[str]) -> Dat
     """Rows that say something new: a row equal to the newest bronze row of its key is left out.
 
     So a value that went a, b, a inside the overlap reaches bronze three times. Without a key a row is left out when the
-    overlap holds an equal one. NULL key parts are equal to each other. `rows` and `bronze` carry `_row_hash`.
+    overlap holds an equal one. NULL key parts are equal to each other. `rows` and `bronze` carry `_row_hash`. A key whose newest
+    row is a delete is not known: what comes back is news.
     """
     if key:
-        known = newest_per_key(bronze, key).select(*[F.col(f"`{name}`").alias(f"_known_{i}") for i, name in enumerate(key)], _hash())
+        known = newest_per_key(bronze, key).where("_change_type <> 'delete'").select(*[F.col(f"`{name}`").alias(f"_known_{i}") for i, name in enumerate(key)], _hash())
         same = [F.col(f"`{name}`").eqNullSafe(F.col(f"_known_{i}")) for i, name in enumerate(key)]
         condition = reduce(lambda one, other: one & other, same) & (F.col("_row_hash") == F.col("_known_hash"))
     else:
-        known = bronze.select(_hash()).distinct()
+        known = bronze.where("_change_type <> 'delete'").select(_hash()).distinct()
         condition = F.col("_row_hash") == F.col("_known_hash")
     return rows.join(known, condition, how="left_anti")
 

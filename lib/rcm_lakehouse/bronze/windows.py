@@ -33,13 +33,15 @@ class SourceClock(Frozen):
 class Window(Frozen):
     """What one load reads: rows with `low <= value < high`; rows at or beyond `future_from` are read once and flagged.
 
-    `low` None means from the beginning. `high` None (a table without a value yet) reads everything.
+    `low` None means from the beginning. `high` None (a table without a value yet) reads everything. Rows without a value are read
+    too, unless `takes_null` is false (a back-fill).
     """
 
     kind: Kind
     low: str | None
     high: str | None
     future_from: str | None = None
+    takes_null: bool = True
 
     @property
     def is_empty(self) -> bool:

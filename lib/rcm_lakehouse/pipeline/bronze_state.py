@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 from rcm_lakehouse.lake.tables import Lake, Table
 
 # Rows that are no proof of how far the live watermark came.
-UNCOUNTED_FLAGS = ("future_watermark", "backfill")
+UNCOUNTED_FLAGS = ("future_watermark", "backfill", "reconciled")
 
 
 @dataclass(frozen=True)

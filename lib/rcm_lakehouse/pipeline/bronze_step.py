@@ -23,6 +23,7 @@ from rcm_lakehouse.pipeline.bronze_state import hash_sum
 from rcm_lakehouse.pipeline.context import RunContext
 from rcm_lakehouse.pipeline.freeze import Frozen, JdbcPlan, table_options
 from rcm_lakehouse.pipeline.graph import Step
+from rcm_lakehouse.pipeline.reset_step import reset
 from rcm_lakehouse.pipeline.silver_sources import bronze_table
 from rcm_lakehouse.sources.jdbc import Database, has_rows, read_table
 from rcm_lakehouse.sources.jdbc_errors import translated
@@ -43,6 +44,8 @@ def load(ctx: RunContext, lake: Lake, step: Step, done: Mapping[str, Outcome], f
         log = start_log(ctx, frozen, row, status="OUTSIDE_HOURS", message=frozen.outside[row.label])
         return Outcome("OUTSIDE_HOURS", (log,), {"batch_seq": frozen.state_of(row).batch_seq})
     connection = ctx.project.connections[row.database]
+    if ctx.options.reset_watermark is not None and row.label == ctx.options.reset_watermark[0]:
+        return reset(ctx, lake, *ctx.options.reset_watermark, frozen)
     if isinstance(connection, JdbcConnection):
         return JdbcLoad(ctx, lake, row, frozen, connection).run()
     if isinstance(connection, FilesConnection):
@@ -98,7 +101,7 @@ class JdbcLoad:
         """Stage the rows that say something new; returns the counts of the one pass over the source."""
         seq = self.frozen.state_of(self.row).batch_seq + 1
         column = _spelled(rows.schema, self.row.watermark) if plan.watermark is not None else None
-        flagged = rows.withColumn("_flags", _flags(column, plan.window))
+        flagged = rows.withColumn("_flags", _flags(column, plan.window, plan.flag))
         lined = with_lineage(
             flagged,
             load_id=self.frozen.load_ids[self.row.label],
@@ -198,11 +201,11 @@ class JdbcLoad:
         return f"{self.lake.scratch(self.ctx.run_id)}/bronze/{self.row.bronze_table}"
 
 
-def _flags(column: str | None, window: Window | None) -> Column:
+def _flags(column: str | None, window: Window | None, flag: str | None) -> Column:
     if column is None or window is None:
         return F.lit(None).cast("array<string>")
     value = F.col(f"`{column}`")
-    flags = [F.when(value.isNull(), F.lit("null_watermark"))]
+    flags = [F.lit(flag).cast("string"), F.when(value.isNull(), F.lit("null_watermark"))]
     if window.future_from is not None:
         flags.append(F.when(value >= F.lit(window.future_from).cast("timestamp"), F.lit("future_watermark")))
     found = F.array_compact(F.array(*flags))

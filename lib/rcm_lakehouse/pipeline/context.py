@@ -19,6 +19,15 @@ TEST_NOW = "RCM_TEST_NOW"
 
 
 @dataclass(frozen=True)
+class Backfill:
+    """Loads to read again for values in [low, high), typed text; the live watermark is not touched."""
+
+    loads: tuple[str, ...]
+    low: str
+    high: str
+
+
+@dataclass(frozen=True)
 class RunOptions:
     """What the caller asked for."""
 
@@ -28,6 +37,25 @@ class RunOptions:
     threads: int = 2
     dry_run: bool = False
     approve_deletes: tuple[str, ...] = ()
+    full_refresh: tuple[str, ...] = ()
+    backfill: Backfill | None = None
+    reset_watermark: tuple[str, str] | None = None
+    reconcile: tuple[str, ...] = ()
+
+    def described(self) -> str:
+        """The options as the start mark keeps them."""
+        told = [f"layers={','.join(self.layers)}", f"only={','.join(self.only)}"]
+        told += [f"full_refresh={','.join(self.full_refresh)}"] if self.full_refresh else []
+        told += [f"backfill={','.join(self.backfill.loads)} from {self.backfill.low} to {self.backfill.high}"] if self.backfill else []
+        told += ["reset_watermark={} to {}".format(*self.reset_watermark)] if self.reset_watermark else []
+        told += [f"reconcile={','.join(self.reconcile)}"] if self.reconcile else []
+        return " ".join(told)
+
+    @property
+    def verb_loads(self) -> tuple[str, ...]:
+        """Loads that a verb names: only these are read, whatever else is active. Empty without a verb."""
+        filled = self.backfill.loads if self.backfill else ()
+        return tuple(dict.fromkeys([*self.full_refresh, *filled, *((self.reset_watermark[0],) if self.reset_watermark else ()), *self.reconcile]))
 
 
 def utc_now() -> datetime:

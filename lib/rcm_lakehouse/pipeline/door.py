@@ -11,7 +11,7 @@ from pathlib import Path
 from rich.console import Console
 
 from rcm_lakehouse.config.errors import RcmError
-from rcm_lakehouse.pipeline.context import LAYERS, RunOptions, utc_now
+from rcm_lakehouse.pipeline.context import LAYERS, Backfill, RunOptions, utc_now
 from rcm_lakehouse.pipeline.runner import run_pipeline
 
 EXIT_CODES = """\
@@ -41,6 +41,12 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--dry-run", action="store_true", help="show what would be read, from which watermark, into what; change nothing")
     options.add_argument("--threads", type=int, default=None, help="loads at a time; default: threads of conf/lakehouse.yml")
     options.add_argument("--approve-deletes", default="", help="loads (hos-a.providers) whose held deletes are to be applied, separated by commas")
+    verbs = options.add_argument_group("verbs", "each reads only the loads it names; silver and gold follow as usual")
+    verbs.add_argument("--full-refresh", default="", metavar="LOADS", help="read these loads whole, whatever their watermark; what is known is dropped and counted")
+    verbs.add_argument("--from", dest="low", default=None, metavar="VALUE", help="back-fill: first value of the watermark column to read, with --to and --only")
+    verbs.add_argument("--to", dest="high", default=None, metavar="VALUE", help="back-fill: the value before which reading ends; the live watermark is not touched")
+    verbs.add_argument("--reset-watermark", nargs=2, default=None, metavar=("LOAD", "VALUE"), help="set a watermark; 'beginning' reads everything next time")
+    verbs.add_argument("--reconcile", default="", metavar="LOADS", help="compare these loads with their source now: close deleted rows, load missed ones")
     return options
 
 
@@ -71,14 +77,27 @@ def _options(given: argparse.Namespace) -> RunOptions:
         as_of = date.fromisoformat(given.as_of) if given.as_of else utc_now().date()
     except ValueError:
         parser().error(f"--as-of: {given.as_of!r} is not a day in the form YYYY-MM-DD")
+    backfill = _backfill(given)
     return RunOptions(
         as_of=as_of,
-        only=_names(given.only),
+        only=() if backfill else _names(given.only),
+        full_refresh=_names(given.full_refresh),
+        backfill=backfill,
+        reset_watermark=tuple(given.reset_watermark) if given.reset_watermark else None,
+        reconcile=_names(given.reconcile),
         layers=layers,
         threads=given.threads or 0,
         dry_run=given.dry_run,
         approve_deletes=_names(given.approve_deletes),
     )
+
+
+def _backfill(given: argparse.Namespace) -> Backfill | None:
+    if given.low is None and given.high is None:
+        return None
+    if given.low is None or given.high is None or not given.only:
+        parser().error("a back-fill needs --from, --to and --only with the loads to fill")
+    return Backfill(_names(given.only), given.low, given.high)
 
 
 def _names(text: str) -> tuple[str, ...]:

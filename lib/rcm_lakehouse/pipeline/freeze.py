@@ -36,6 +36,7 @@ class JdbcPlan:
     watermark_before: str | None
     window_high: str
     warnings: tuple[str, ...] = ()
+    flag: str | None = None  # set on every row of the load: `backfill`
 
 
 @dataclass

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterable
 
+from rcm_lakehouse.config.connections import JdbcConnection
 from rcm_lakehouse.config.errors import ConfigError
 from rcm_lakehouse.config.problems import did_you_mean
 from rcm_lakehouse.config.project import Project
 from rcm_lakehouse.config.worklist import LoadRow
 from rcm_lakehouse.gold.models import inputs_of
 from rcm_lakehouse.pipeline.context import RunOptions
+from rcm_lakehouse.pipeline.freeze import is_windowed, table_options
 from rcm_lakehouse.pipeline.graph import Step
 
 
@@ -16,18 +18,33 @@ def steps_of(project: Project, options: RunOptions) -> list[Step]:
 
     Raises ConfigError when `--only` names something that does not exist.
     """
-    steps = [Step("bronze", row.label) for row in project.active_loads]
+    named = options.verb_loads
+    steps = [Step("bronze", row.label) for row in project.active_loads if not named or row.label in named]
+    steps += [Step("reconcile", row.label, frozenset({f"bronze:{row.label}"})) for row in reconciled_loads(project, options)]
     steps += [Step("silver", entity, _needs_of_entity(project, entity)) for entity in project.contracts]
     steps += [
         Step("gold", model.name, frozenset(name.replace(".", ":", 1) for name in inputs_of(model))) for model in project.models.values()
     ]
     check_names(options.only, steps)
-    return [step for step in steps if step.layer in options.layers and (not options.only or step.label in options.only)]
+    layers = {*options.layers, *(["reconcile"] if "bronze" in options.layers else [])}
+    return [step for step in steps if step.layer in layers and (not options.only or step.label in options.only)]
+
+
+def reconciled_loads(project: Project, options: RunOptions) -> list[LoadRow]:
+    """Loads that are compared with their source: those that `--reconcile` names; without a verb those whose connection says daily or weekly."""
+    if options.verb_loads:
+        return [row for row in project.active_loads if row.label in options.reconcile]
+    found = []
+    for row in project.active_loads:
+        connection = project.connections[row.database]
+        if isinstance(connection, JdbcConnection) and is_windowed(project, row) and table_options(connection, row).reconcile != "never":
+            found.append(row)
+    return found
 
 
 def _needs_of_entity(project: Project, entity: str) -> frozenset[str]:
     contract = project.contracts[entity]
-    loads = [f"bronze:{row.label}" for row in feeding(project, entity)]
+    loads = [f"{layer}:{row.label}" for layer in ("bronze", "reconcile") for row in feeding(project, entity)]
     return frozenset([*loads, *(f"silver:{other}" for other in contract.after)])
 
 

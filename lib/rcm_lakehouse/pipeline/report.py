@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from rcm_lakehouse.config.project import Project
 from rcm_lakehouse.gold.models import inputs_of
 from rcm_lakehouse.lake.tables import Lake, layer_table
+from rcm_lakehouse.pipeline.context import RunOptions
 from rcm_lakehouse.pipeline.freeze import Frozen
 from rcm_lakehouse.pipeline.graph import Step
 from rcm_lakehouse.pipeline.plan import feeding
@@ -19,11 +20,15 @@ def read_kpis(lake: Lake) -> list[tuple[object, ...]]:
     return [tuple(row) for row in rows]
 
 
-def plan_rows(project: Project, steps: Iterable[Step], frozen: Frozen) -> list[tuple[str, ...]]:
+def plan_rows(project: Project, steps: Iterable[Step], frozen: Frozen, options: RunOptions) -> list[tuple[str, ...]]:
     """One line a step: what it reads, from and to which watermark, and what it writes."""
     lines: list[tuple[str, ...]] = []
     for step in steps:
-        if step.layer == "bronze":
+        if options.reset_watermark and step.name == f"bronze:{options.reset_watermark[0]}":
+            lines.append((step.name, "nothing", frozen.described(step.label)[1], options.reset_watermark[1], "the watermark"))
+        elif step.layer == "reconcile":
+            lines.append((step.name, f"sums of {frozen.rows[step.label].tablename}, rows where they differ", "", "", f"bronze.{frozen.rows[step.label].bronze_table}"))
+        elif step.layer == "bronze":
             lines.append((step.name, *frozen.described(step.label)))
         elif step.layer == "silver":
             sources = ", ".join(f"bronze.{row.bronze_table}" for row in feeding(project, step.label))

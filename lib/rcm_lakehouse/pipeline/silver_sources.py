@@ -71,9 +71,10 @@ def backlog(ctx: RunContext, lake: Lake, contract: Contract, silver: Table, done
 
 
 def _head(row: LoadRow, done: Mapping[str, Outcome], frozen: Frozen) -> int:
-    outcome = done.get(f"bronze:{row.label}")
-    if outcome is not None and "batch_seq" in outcome.facts:
-        return int(str(outcome.facts["batch_seq"]))
+    for layer in ("reconcile", "bronze"):
+        outcome = done.get(f"{layer}:{row.label}")
+        if outcome is not None and "batch_seq" in outcome.facts:
+            return int(str(outcome.facts["batch_seq"]))
     return frozen.state_of(row).batch_seq
 
 

@@ -151,6 +151,8 @@ class SilverBatch:
         """Stage, judge, quarantine, merge; returns one audit row for each bronze load taken."""
         staged = self._staged()
         tallies = self._tallies(staged)
+        if not tallies:  # control rows only
+            return [self._nothing_in_it()]
         self._check_share(tallies)
         if any(tally.quarantined for tally in tallies.values()):
             self._quarantine(staged)
@@ -234,6 +236,11 @@ class SilverBatch:
                     f"silver.{self.contract.entity}: load {load} of {table} has {tally.read} rows but {tally.accounted} are accounted for. This is a "
                     "defect of the pipeline, not of the data: stop using the table and report it."
                 )
+
+    def _nothing_in_it(self) -> LoadLog:
+        log = self.ctx.log("silver", tablename=self.contract.entity, target=self.entity.silver.label, status="NOOP")
+        log.consumed, log.table_id = _as_json(self.consumed), self.lake.table_id(self.entity.silver)
+        return log
 
     def _log(self, load: LoadKey, tally: Tally, merged: Merged) -> LoadLog:
         part = next(part for part in self.parts if part.table.label == load[0])

@@ -35,7 +35,7 @@ def _name(row: LoadLog) -> str:
 
 
 def _by_step(logs: Iterable[LoadLog]) -> list[LoadLog]:
-    order = {"bronze": 0, "silver": 1, "gold": 2}
+    order = {"bronze": 0, "reconcile": 1, "silver": 2, "gold": 3}
     return sorted((row for row in logs if row.layer in order), key=lambda row: order[row.layer])
 
 

@@ -116,4 +116,6 @@ def _event_at(contract: Contract, types: dict[str, str], time_zone: str) -> Colu
         return F.col("_window_high")
     first = contract.sequence_by[0]
     at = F.col(first).cast("timestamp")
-    return at if types.get(first) is None else F.to_utc_timestamp(at, time_zone)
+    own = at if types.get(first) is None else F.to_utc_timestamp(at, time_zone)
+    # A delete that a reconciliation found happened after the row's last change, at the latest when it was noticed.
+    return F.when(F.col("_change_type") == "delete", F.greatest(own, F.col("_window_high"))).otherwise(own)

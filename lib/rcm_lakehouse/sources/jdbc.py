@@ -20,7 +20,8 @@ from rcm_lakehouse.sources.jdbc_errors import translated
 from rcm_lakehouse.sources.partitions import predicates
 
 _DATES = ("date",)
-_INTEGERS = ("int", "integer", "bigint", "smallint", "tinyint", "mediumint", "numeric", "decimal", "number")
+_DECIMALS = ("numeric", "decimal", "number")
+_INTEGERS = ("int", "integer", "bigint", "smallint", "tinyint", "mediumint", *_DECIMALS)
 
 _log = logging.getLogger(__name__)
 
@@ -81,12 +82,13 @@ def read_catalog(database: Database, schemas: Sequence[str | None]) -> Catalog:
     places = ", ".join(_text_literal(schema) for schema in wanted)
     # Capitals and no quotes: H2 keeps this case, PostgreSQL folds it, the others do not mind.
     sql = (
-        "SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, DATA_TYPE, COALESCE(NUMERIC_PRECISION, 0) AS DECIMAL_PRECISION, ORDINAL_POSITION "
+        "SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, DATA_TYPE, COALESCE(NUMERIC_PRECISION, 0) AS DECIMAL_PRECISION, "
+        "COALESCE(NUMERIC_SCALE, 0) AS DECIMAL_SCALE, ORDINAL_POSITION "
         f"FROM INFORMATION_SCHEMA.COLUMNS WHERE LOWER(TABLE_SCHEMA) IN ({places})"
     )
     rows = database.query(sql, "reading its catalog")
-    ordered = sorted(rows, key=lambda row: (str(row[0]), str(row[1]), int(str(row[5]))))
-    return catalog_of(database.name, [row[:5] for row in ordered], default)
+    ordered = sorted(rows, key=lambda row: (str(row[0]), str(row[1]), int(str(row[6]))))
+    return catalog_of(database.name, [row[:6] for row in ordered], default)
 
 
 def real_schema(connection: JdbcConnection, schema: str | None) -> str | None:
@@ -131,17 +133,19 @@ def kind_of_column(dialect: Dialect, column: SourceColumn, table: SourceTable) -
     declared = column.data_type
     if declared in _DATES:
         return "date"
+    if declared in dialect.rowversion_types:
+        return "int"
     if declared in dialect.zoned_types:
         return "timestamptz"
     if declared.startswith(("timestamp", "datetime", "smalldatetime")):
         return "timestamp"
-    if declared in _INTEGERS:
+    if declared in _INTEGERS and column.scale == 0 and (declared not in _DECIMALS or 1 <= column.precision <= 38):
         return "int"
     if "char" in declared or "text" in declared:
         return "digits"
     raise SourceDataError(
         f"{table.schema}.{table.name}: column '{column.name}' of type {declared} cannot be a watermark. Expected a date, a time, an integer "
-        "or text of digits. Nothing was read. Name another column in load_config.csv."
+        "(a decimal of at most 38 digits without scale is one) or text of digits. Nothing was read. Name another column in load_config.csv."
     )
 
 
@@ -150,6 +154,9 @@ def highest_value(database: Database, table: SourceTable, column: SourceColumn, 
     quoted = database.dialect.quoted(column.name)
     value = f"CAST({quoted} AS DECIMAL(38,0))" if kind == "digits" else quoted
     sql = f"SELECT MAX({value}) AS highest FROM {qualified(database.dialect, table)}"
+    if column.data_type in database.dialect.rowversion_types:
+        # Below the oldest open transaction's first rowversion everything is committed.
+        sql = "SELECT CAST(MIN_ACTIVE_ROWVERSION() AS bigint) - 1 AS highest"
     found = database.query(sql, f"finding the greatest {column.name}")[0][0]
     return None if found is None else str(int(str(found).split(".")[0]))
 
@@ -167,23 +174,17 @@ def projection(dialect: Dialect, table: SourceTable, names: Sequence[str]) -> st
     """
     spelled = {name.lower(): name for name in names}
     return ", ".join(
-        f"{_expression(dialect, column)} AS {dialect.quoted(spelled.get(column.name.lower(), column.name))}" for column in table.columns
+        f"{dialect.expression(column.name, column.data_type, column.precision)} AS {dialect.quoted(spelled.get(column.name.lower(), column.name))}"
+        for column in table.columns
     )
-
-
-def _expression(dialect: Dialect, column: SourceColumn) -> str:
-    quoted = dialect.quoted(column.name)
-    if column.data_type in dialect.float_types:
-        return dialect.float_cast.format(column=quoted)
-    if column.data_type in dialect.text_types or (column.data_type in ("numeric", "decimal") and column.precision > 38):
-        return dialect.text_cast.format(column=quoted)
-    return quoted
 
 
 def window_predicate(dialect: Dialect, column: SourceColumn, window: Window) -> str:
     """SQL that is true for rows of the window, rows far in the future and rows without a watermark."""
     quoted = dialect.quoted(column.name)
     value = f"CAST({quoted} AS DECIMAL(38,0))" if window.kind == "digits" else quoted
+    if column.data_type in dialect.rowversion_types:
+        value = f"CAST({quoted} AS bigint)"
     bounds = []
     if window.low is not None:
         bounds.append(f"{value} >= {dialect.literal(window.kind, window.low)}")
@@ -192,7 +193,9 @@ def window_predicate(dialect: Dialect, column: SourceColumn, window: Window) -> 
     parts = [f"({' AND '.join(bounds)})"] if bounds else ["1 = 1"]
     if window.future_from is not None:
         parts.append(f"{value} >= {dialect.literal(window.kind, window.future_from)}")
-    return f"({' OR '.join([*parts, f'{quoted} IS NULL'])})"
+    if window.takes_null:
+        parts.append(f"{quoted} IS NULL")
+    return f"({' OR '.join(parts)})"
 
 
 def read_table(

@@ -1,0 +1,225 @@
+"""Reconciliation of a windowed load with its source: keys and hashes compared, deleted rows closed, missed rows loaded, drift counted.
+
+A window sees only rows whose watermark moved. Once a day or week the source sums its rows by 256 buckets of the key; bronze is summed
+the same way; only buckets that differ are read. The rows are then compared by key and row hash.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from functools import cached_property, reduce
+from zoneinfo import ZoneInfo
+
+from pyspark.sql import Column, DataFrame, Observation
+from pyspark.sql import functions as F
+
+from rcm_lakehouse.audit.schema import LoadLog
+from rcm_lakehouse.audit.reconciled import last_reconciled
+from rcm_lakehouse.bronze.lineage import LINEAGE_NAMES, with_lineage
+from rcm_lakehouse.bronze.overlap import newest_per_key
+from rcm_lakehouse.bronze.windows import as_text
+from rcm_lakehouse.config.connections import JdbcConnection
+from rcm_lakehouse.config.errors import SourceDataError
+from rcm_lakehouse.config.worklist import LoadRow
+from rcm_lakehouse.lake.tables import Lake
+from rcm_lakehouse.pipeline.attempts import Outcome
+from rcm_lakehouse.pipeline.bronze_state import read_states
+from rcm_lakehouse.pipeline.bronze_step import mapped_key, mapped_names
+from rcm_lakehouse.pipeline.context import RunContext, utc_now
+from rcm_lakehouse.pipeline.freeze import Frozen, JdbcPlan, table_options, watermark_of
+from rcm_lakehouse.pipeline.graph import Step
+from rcm_lakehouse.pipeline.silver_sources import bronze_table
+from rcm_lakehouse.sources.checksums import bronze_sums, read_buckets, source_sums, with_bucket
+from rcm_lakehouse.sources.jdbc import Database
+
+RECONCILED_FLAG = "reconciled"
+# A little less than the period, so that a run that starts some minutes earlier than yesterday's still reconciles.
+_PERIODS = {"daily": timedelta(hours=20), "weekly": timedelta(days=6, hours=12)}
+_ACT = "_act"
+
+
+@dataclass(frozen=True)
+class Drift:
+    """What a comparison found: rows read from differing buckets, keys bronze knows, rows to load, keys to close."""
+
+    read: int = 0
+    known: int = 0
+    missed: int = 0
+    changed: int = 0
+    deleted: int = 0
+    waiting: int = 0
+
+
+def reconcile(ctx: RunContext, lake: Lake, label: str, batch_seq: int, frozen: Frozen) -> Outcome:
+    """Compare one load with its source when it is due or asked for; `batch_seq` is bronze's head after the load of this run.
+
+    Deletes above max_delete_share are HELD, not applied, until the run is told --approve-deletes; missed rows are loaded all the
+    same. Nothing is committed when nothing differs. Raises SourceDataError when the load has no key.
+    """
+    row = frozen.rows[label]
+    if label in frozen.refused or label in frozen.outside or batch_seq == 0 or not _is_due(ctx, lake, row):
+        return Outcome("NOOP", (), {"batch_seq": batch_seq})
+    return _Comparison(ctx, lake, row, frozen.jdbc[label], f"{frozen.load_ids[label]}-r", batch_seq).run()
+
+
+def after_load(ctx: RunContext, lake: Lake, step: Step, done: Mapping[str, Outcome], frozen: Frozen) -> Outcome:
+    """The step of the graph: compare once the load of this run has ended; a load that failed is not compared."""
+    loaded = done.get(f"bronze:{step.label}")
+    if loaded is not None and loaded.failed:
+        return Outcome("NOOP")
+    head = int(str(loaded.facts["batch_seq"])) if loaded is not None else frozen.state_of(frozen.rows[step.label]).batch_seq
+    return reconcile(ctx, lake, step.label, head, frozen)
+
+
+def _is_due(ctx: RunContext, lake: Lake, row: LoadRow) -> bool:
+    if row.label in ctx.options.reconcile:
+        return True
+    connection = ctx.project.connections[row.database]
+    period = table_options(connection, row).reconcile if isinstance(connection, JdbcConnection) else "never"
+    if period == "never":
+        return False
+    last = last_reconciled(lake).get(f"bronze.{row.bronze_table}")
+    return last is None or utc_now() - last.replace(tzinfo=timezone.utc) >= _PERIODS[period]
+
+
+@dataclass
+class _Comparison:
+    ctx: RunContext
+    lake: Lake
+    row: LoadRow
+    plan: JdbcPlan
+    load_id: str
+    head: int
+    spelled_key: list[str] = field(default_factory=list)
+
+    def run(self) -> Outcome:
+        connection = self.ctx.project.connections[self.row.database]
+        assert isinstance(connection, JdbcConnection)
+        key = mapped_key(self.ctx, self.row, table_options(connection, self.row).key)
+        if not key:
+            raise SourceDataError(
+                f"{self.row.label}: reconciliation needs the columns that identify a row, and no contract names them. Nothing was compared. "
+                "Set `key` for this table in conf/connections.yml."
+            )
+        database = Database(self.lake.spark, self.row.database, connection, self.ctx.project.home)
+        self.spelled_key += self._spelled(key)
+        newest = newest_per_key(self._data(), self.spelled_key).where(self._whole_key() & (F.col("_change_type") == "upsert"))
+        buckets = self._differing(database, newest)
+        if not buckets:
+            return self._told(Drift(), 0, held=False)
+        return self._settle(*self._compared(database, newest, buckets))
+
+    def _data(self) -> DataFrame:
+        return self.lake.read(bronze_table(self.row)).where(F.col("_change_type") != "watermark")
+
+    def _spelled(self, key: Sequence[str]) -> list[str]:
+        names = {name.lower(): name for name in self.lake.read(bronze_table(self.row)).columns}
+        return [names[name.lower()] for name in key]
+
+    def _whole_key(self) -> Column:
+        return reduce(lambda one, other: one & other, [F.col(f"`{name}`").isNotNull() for name in self.spelled_key])
+
+    def _differing(self, database: Database, newest: DataFrame) -> list[int]:
+        theirs = source_sums(database, self.plan.table, self.spelled_key)
+        found = bronze_sums(newest, database.dialect, self.plan.table, self.spelled_key).collect()
+        ours = {int(row["_bucket"]): (int(row["row_count"]), int(row["checksums"])) for row in found}
+        return sorted(bucket for bucket in {*theirs, *ours} if theirs.get(bucket) != ours.get(bucket))
+
+    def _compared(self, database: Database, newest: DataFrame, buckets: Sequence[int]) -> tuple[Drift, DataFrame]:
+        """The drift, and staged rows with `_act`: load (missed or changed), delete, wait (not due yet), same."""
+        names = mapped_names(self.ctx, self.row)
+        fetched = read_buckets(database, self.plan.table, self.spelled_key, buckets, names)
+        theirs = self._lined(fetched)
+        ours = with_bucket(newest, database.dialect, self.plan.table, self.spelled_key).where(F.col("_bucket").isin(list(buckets))).drop("_bucket")
+        left, right = theirs.alias("s"), ours.alias("b")
+        same_key = [F.col(f"s.`{name}`").eqNullSafe(F.col(f"b.`{name}`")) for name in self.spelled_key]
+        condition = reduce(lambda one, other: one & other, same_key)
+        is_gone, is_new = F.col("s._load_id").isNull(), F.col("b._load_id").isNull()
+        is_same = F.col("s._row_hash") == F.col("b._row_hash")
+        act = (
+            F.when(is_gone, "delete").when(self._is_waiting("s"), "wait").when(is_new, "missed").when(is_same, "same").otherwise("changed")
+        )
+        columns = [name for name in theirs.columns if name not in LINEAGE_NAMES]
+        known = {name.lower() for name in ours.columns}
+        values = [F.when(is_gone, F.col(f"b.`{name}`") if name.lower() in known else None).otherwise(F.col(f"s.`{name}`")).alias(name) for name in columns]
+        joined = left.join(right, condition, how="full").select(act.alias(_ACT), *values)
+        seen = Observation()
+        counted = joined.observe(seen, *[F.count_if(F.col(_ACT) == name).alias(name) for name in ("delete", "wait", "missed", "same", "changed")])
+        path = f"{self.lake.scratch(self.ctx.run_id)}/reconcile/{self.row.bronze_table}"
+        counted.write.mode("overwrite").parquet(path)
+        found = seen.get
+        total = newest.agg(F.count(F.lit(1)).alias("known")).first()
+        read = int(found["missed"] + found["same"] + found["changed"] + found["wait"])
+        drift = Drift(read, int(total["known"]) if total else 0, int(found["missed"]), int(found["changed"]), int(found["delete"]), int(found["wait"]))
+        return drift, self.lake.read_files(path, joined.schema)
+
+    def _is_waiting(self, side: str) -> Column:
+        """Rows at or beyond the window's end: the next load takes them, they are not missed."""
+        window = self.plan.window
+        if window is None or window.high is None or self.row.watermark is None:
+            return F.lit(False)
+        names = {name.lower(): name for name in self.lake.read(bronze_table(self.row)).columns}
+        value = F.col(f"{side}.`{names[self.row.watermark.lower()]}`")
+        if window.kind in ("int", "digits"):
+            return F.coalesce(value.cast("decimal(38,0)") >= F.lit(window.high).cast("decimal(38,0)"), F.lit(False))
+        return F.coalesce(value.cast("timestamp") >= F.lit(window.high).cast("timestamp"), F.lit(False))
+
+    def _lined(self, rows: DataFrame) -> DataFrame:
+        at = self._deleted_at()
+        return with_lineage(rows, load_id=self.load_id, batch_seq=self.head + 1, window_high=at, watermark_before=self.watermark)
+
+    def _deleted_at(self) -> str:
+        """UTC text of the time at which deletes are noted: now less settle; for DATE watermarks the last moment of yesterday in the source's
+        zone, so that a row entered again today is later than its delete."""
+        if self.plan.window is None or self.plan.window.kind != "date":
+            return self.plan.window_high
+        zone = ZoneInfo(self.ctx.project.connections[self.row.database].time_zone)
+        settled = datetime.fromisoformat(self.plan.window_high).replace(tzinfo=timezone.utc).astimezone(zone)
+        midnight = datetime(settled.year, settled.month, settled.day, tzinfo=zone)
+        return as_text(midnight.astimezone(timezone.utc) - timedelta(microseconds=1))
+
+    @cached_property
+    def watermark(self) -> str | None:
+        """The live watermark after the load of this run; a reconciliation carries it on unchanged."""
+        table = bronze_table(self.row)
+        state = read_states(self.lake, {table: self.row.watermark})[table]
+        return watermark_of(self.plan.window.kind if self.plan.window else "date", state)
+
+    def _settle(self, drift: Drift, staged: DataFrame) -> Outcome:
+        limit = self.ctx.project.settings.quality.max_delete_share
+        is_held = drift.deleted > limit * max(drift.known, 1) and self.row.label not in self.ctx.options.approve_deletes
+        wanted = ["missed", "changed"] if is_held else ["missed", "changed", "delete"]
+        if drift.missed + drift.changed + (0 if is_held else drift.deleted) == 0:
+            return self._told(drift, 0, held=is_held)
+        rows = staged.where(F.col(_ACT).isin(wanted))
+        change = F.when(F.col(_ACT) == "delete", "delete").otherwise("upsert")
+        lined = self._lined(rows.withColumns({"_change_type": change, "_flags": F.array(F.lit(RECONCILED_FLAG))}).drop(_ACT))
+        metadata = {"load_id": self.load_id, "batch_seq": self.head + 1, "kind": "reconcile"}
+        commit = self.lake.append(bronze_table(self.row), lined, metadata=metadata, merge_schema=True, txn=(self.row.label, self.head + 1))
+        return self._told(drift, self.head + 1, held=is_held, version=commit.version)
+
+    def _told(self, drift: Drift, seq: int, *, held: bool, version: int | None = None) -> Outcome:
+        log = self._log(drift, held=held)
+        log.batch_seq, log.table_version = seq or None, version
+        return Outcome("HELD" if held else "SUCCESS", (log,), {"batch_seq": seq or self.head, "rows": log.rows_written}, is_data_stop=held)
+
+    def _log(self, drift: Drift, *, held: bool) -> LoadLog:
+        told = f"compared with the source: {drift.missed} missed, {drift.changed} changed without a new watermark, {drift.deleted} deleted"
+        if held:
+            limit = self.ctx.project.settings.quality.max_delete_share
+            told += f"; the deletes are more than max_delete_share {limit:.0%} of {drift.known} keys and are held. If they are right, run again with --approve-deletes {self.row.label}"
+        return self.ctx.log(
+            "reconcile",
+            data_source=self.row.datasource,
+            tablename=self.row.source_table,
+            target=f"bronze.{self.row.bronze_table}",
+            status="HELD" if held else "SUCCESS",
+            load_id=self.load_id,
+            watermarkcolumnname=self.row.watermark,
+            rows_read=drift.read,
+            rows_written=drift.missed + drift.changed,
+            rows_duplicate=drift.read - drift.missed - drift.changed,
+            rows_dropped=0,
+            numberofrowscopied=drift.missed + drift.changed,
+            message=told,
+        )

@@ -1,0 +1,80 @@
+"""Verbs that a person gives for named loads: full refresh, back-fill, reset of a watermark. Each is audited and can be tried dry."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from rcm_lakehouse.bronze.windows import Window, canonical, compare
+from rcm_lakehouse.config.connections import JdbcConnection
+from rcm_lakehouse.config.errors import ConfigError
+from rcm_lakehouse.config.problems import did_you_mean
+from rcm_lakehouse.config.project import Project
+from rcm_lakehouse.config.worklist import LoadRow
+from rcm_lakehouse.pipeline.context import Backfill, RunOptions
+from rcm_lakehouse.pipeline.freeze import Frozen, JdbcPlan, is_windowed
+
+BACKFILL_FLAG = "backfill"
+BEGINNING = "beginning"
+
+
+def check_verbs(project: Project, options: RunOptions) -> None:
+    """Raise ConfigError for a verb on a load that does not exist or cannot take it; nothing was read or written."""
+    loads = {row.label: row for row in project.active_loads}
+    given = [("--full-refresh", name) for name in options.full_refresh]
+    given += [("--from/--to", name) for name in (options.backfill.loads if options.backfill else ())]
+    given += [("--reset-watermark", options.reset_watermark[0])] if options.reset_watermark else []
+    given += [("--reconcile", name) for name in options.reconcile]
+    problems = [problem for verb, name in given for problem in _problems(project, loads, verb, name)]
+    if problems:
+        raise ConfigError("\n".join([*problems, "Nothing was read or written."]))
+
+
+def _problems(project: Project, loads: dict[str, LoadRow], verb: str, name: str) -> Iterable[str]:
+    row = loads.get(name)
+    if row is None:
+        yield f"{verb}: '{name}' is no active load.{did_you_mean(name, loads)} There are: {', '.join(loads)}."
+    elif not isinstance(project.connections[row.database], JdbcConnection):
+        yield f"{verb}: '{name}' is not read from a database. Files are known by their content: deliver the file again under its name to correct it."
+    elif verb in ("--from/--to", "--reset-watermark") and not is_windowed(project, row):
+        yield f"{verb}: '{name}' is loaded in full and has no watermark."
+    elif verb == "--reconcile" and not is_windowed(project, row):
+        yield f"{verb}: '{name}' is loaded in full: every load of it finds deleted and missed rows."
+
+
+def apply_verbs(frozen: Frozen, options: RunOptions) -> None:
+    """Change the frozen plans of the named loads.
+
+    A full refresh reads the whole table again; what bronze has already is dropped and counted, and the watermark is never lowered. A
+    back-fill reads [low, high) without overlap, rows without a value left out, and marks its rows so that they move no watermark.
+
+    Raises ConfigError when a bound is no value of the watermark's kind.
+    """
+    for name in options.full_refresh:
+        plan = frozen.jdbc.get(name)
+        if plan is not None and plan.window is not None:
+            frozen.jdbc[name] = replace(plan, window=plan.window.model_copy(update={"low": None}))
+    for name in options.backfill.loads if options.backfill else ():
+        plan = frozen.jdbc.get(name)
+        if plan is not None and options.backfill is not None:
+            frozen.jdbc[name] = _backfilled(plan, options.backfill)
+
+
+def _backfilled(plan: JdbcPlan, wanted: Backfill) -> JdbcPlan:
+    assert plan.window is not None
+    kind = plan.window.kind
+    low, high = (checked_value(plan, verb, text) for verb, text in (("--from", wanted.low), ("--to", wanted.high)))
+    if compare(kind, low, high) >= 0:
+        raise ConfigError(f"--from {low} is not before --to {high}. Nothing was read or written.")
+    return replace(plan, window=Window(kind=kind, low=low, high=high, takes_null=False), flag=BACKFILL_FLAG)
+
+
+def checked_value(plan: JdbcPlan, verb: str, text: str) -> str:
+    """A value of the watermark's kind as canonical text.
+
+    Raises ConfigError when it is none; nothing was read or written.
+    """
+    assert plan.window is not None
+    try:
+        return canonical(plan.window.kind, text)
+    except ValueError:
+        expected = {"date": "a day like 2026-01-31", "int": "an integer", "digits": "an integer"}.get(plan.window.kind, "a time like 2026-01-31 08:30:00")
+        raise ConfigError(f"{verb}: the value is no {plan.window.kind} watermark of {plan.row.label}; expected {expected}. Nothing was read or written.") from None
