@@ -20,7 +20,7 @@ import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 from typing_extensions import Self
@@ -28,6 +28,21 @@ from typing_extensions import Self
 from rcm_lakehouse.demo.targets import Target, TargetKind
 
 START_SECONDS = 30.0
+
+PLAIN_CONTRACT: Mapping[str, Any] = {
+    "description": "A row of a table made for a test.",
+    "grain": "one row of one source",
+    "key": ["row_id"],
+    "sequence_by": ["changed_at"],
+    "columns": [
+        {"name": "row_id", "type": "string", "description": "the row's number"},
+        {"name": "content", "type": "string", "description": "what the row says"},
+        {"name": "changed_at", "type": "timestamp", "tracked": False, "description": "time of the change"},
+    ],
+    "sources": [{"name": "emr", "tables": ["traps", "notes"], "columns": {"row_id": "id", "content": "content", "changed_at": "changed"}}],
+    "rules": [],
+}
+"""A contract for the tables `traps` and `notes` with the columns id, content and changed."""
 
 
 class MissingServerError(Exception):
@@ -127,6 +142,18 @@ class Server:
         """The client's command and environment, statements from standard input, tab-separated rows without headings."""
         raise NotImplementedError
 
+    def session(self, database: str) -> "OpenSession":
+        """A second session that stays open, for transactions that are not yet committed."""
+        return OpenSession(self, database)
+
+    def make_database(self, name: str) -> None:
+        """An empty database, with the schema dbo where the product has schemas; one of the same name is dropped."""
+        raise NotImplementedError
+
+    def qualified(self, table: str) -> str:
+        """A table's name in statements, in exactly this case."""
+        raise NotImplementedError
+
     def _prepare(self, folder: Path) -> None:
         raise NotImplementedError
 
@@ -173,6 +200,39 @@ class Server:
             process.wait(timeout=20)
 
 
+class OpenSession:
+    """A client that stays connected: statements one by one, until it is closed; what was not committed is then rolled back."""
+
+    def __init__(self, server: Server, database: str) -> None:
+        command, environment = server.client(database)
+        unbuffered = ["--unbuffered"] if server.kind == "mariadb" else []
+        self.process = subprocess.Popen(
+            [*command[:1], *([command[1]] if command[1] == "--no-defaults" else []), *unbuffered, *command[2 if command[1] == "--no-defaults" else 1 :]],
+            env={**os.environ, **environment}, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        )  # fmt: skip
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.kill()
+        self.process.communicate()
+
+    def execute(self, sql: str) -> list[str]:
+        """Run statements and wait for them; returns the lines they answered."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        mark = f"done-{secrets.token_hex(6)}"
+        self.process.stdin.write(f"{sql.rstrip().rstrip(';')};\nSELECT '{mark}';\n")
+        self.process.stdin.flush()
+        lines: list[str] = []
+        for line in self.process.stdout:
+            if line.strip() == mark:
+                return lines
+            lines.append(line.rstrip("\n"))
+        raise RuntimeError(f"the session ended: {lines}")
+
+
 class MariaDbServer(Server):
     """MariaDB with small buffers and its clock in UTC."""
 
@@ -199,6 +259,14 @@ class MariaDbServer(Server):
         place = ["--protocol=tcp", f"--host={self.host}", f"--port={self.port}", f"--user={self.user}"]
         plain = ["--no-defaults", "--batch", "--skip-column-names", "--default-character-set=utf8mb4"]
         return [self.paths["mariadb"], *plain, *place, *([database] if database else [])], {"MYSQL_PWD": self.password}
+
+    def make_database(self, name: str) -> None:
+        """An empty database."""
+        self.execute(f"DROP DATABASE IF EXISTS `{name}`; CREATE DATABASE `{name}` CHARACTER SET utf8mb4;")
+
+    def qualified(self, table: str) -> str:
+        """The table in back quotes."""
+        return f"`{table}`"
 
 
 class PostgresServer(Server):
@@ -236,9 +304,31 @@ class PostgresServer(Server):
         plain = ["--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--field-separator=\t", "--set=ON_ERROR_STOP=1"]
         return [self.paths["psql"], *plain, *place], {"PGPASSWORD": self.password, "PGCLIENTENCODING": "UTF8"}
 
+    def make_database(self, name: str) -> None:
+        """An empty database with the schema dbo."""
+        self.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE);\nCREATE DATABASE "{name}";')
+        self.execute("CREATE SCHEMA dbo;", name)
+
+    def qualified(self, table: str) -> str:
+        """The table in schema dbo."""
+        return f'dbo."{table}"'
+
     def stop(self) -> None:
         """End in order without waiting for clients; data stay."""
         self._end(signal.SIGINT, whole_group=False)
+
+
+def connection_to(server: Server, database: str, home: Path, *, user: str | None = None, password: str | None = None, **values: Any) -> dict[str, Any]:
+    """An entry of conf/connections.yml for a server's database; the password lies in a file of the project.
+
+    Waits are short and nothing is settled, so that a row is read by the run after it.
+    """
+    reference = f"secret_{server.kind}_{user or server.user}"
+    (home / reference).write_text((password or server.password) + "\n", encoding="utf-8")
+    place = {"host": server.host, "port": server.port, "database": database, "schemas": {"dbo": None} if server.kind == "mariadb" else {}}
+    account = {"user": user or server.user, "password": f"file:{reference}"}
+    waits = {"settle_seconds": 0, "connect_timeout_seconds": 5, "query_timeout_seconds": 60}
+    return {"type": "jdbc", "dialect": server.kind, "time_zone": "UTC", **place, **account, **waits, **values}
 
 
 def _free_port() -> int:

@@ -9,11 +9,12 @@ from rcm_lakehouse.config.problems import did_you_mean
 
 @dataclass(frozen=True)
 class SourceColumn:
-    """A column: its real name, its declared type in lower case and its decimal precision (0 when it has none)."""
+    """A column: its real name, its declared type in lower case, its decimal precision (0 when it has none) and scale."""
 
     name: str
     data_type: str
     precision: int = 0
+    scale: int = 0
 
 
 @dataclass(frozen=True)
@@ -61,10 +62,10 @@ class Catalog:
 
 
 def catalog_of(connection: str, rows: Sequence[Sequence[object]], default_schema: str) -> Catalog:
-    """A catalog from rows (schema, table, column, type, precision) in column order."""
+    """A catalog from rows (schema, table, column, type, precision, scale) in column order."""
     columns: dict[tuple[str, str], list[SourceColumn]] = {}
-    for schema, table, name, data_type, precision in rows:
+    for schema, table, name, data_type, precision, scale in rows:
         place = (str(schema), str(table))
-        columns.setdefault(place, []).append(SourceColumn(str(name), str(data_type).lower(), int(str(precision or 0))))
+        columns.setdefault(place, []).append(SourceColumn(str(name), str(data_type).lower(), int(str(precision or 0)), int(str(scale or 0))))
     tables = {(schema.lower(), table.lower()): SourceTable(schema, table, tuple(found)) for (schema, table), found in columns.items()}
     return Catalog(connection, tables, default_schema)

@@ -7,12 +7,18 @@ from pathlib import Path
 from rcm_lakehouse.bronze.windows import Kind
 from rcm_lakehouse.config.connections import JdbcConnection
 
+_MYSQL_DRIVER = "org.mariadb.jdbc.Driver"
+_FLOATS = ("float", "real", "double", "double precision")
 LOOPBACK = ("localhost", "127.0.0.1", "::1", "[::1]")
 
 
 @dataclass(frozen=True)
 class Dialect:
-    """One database product. `clock_sql` answers one row: now_utc, oldest_utc (NULL: none open or not to be seen), sees (1 or 0)."""
+    """One database product. `clock_sql` answers one row: now_utc, oldest_utc (NULL: none open or not to be seen), sees (1 or 0).
+
+    `casts` are expressions for declared types that Spark would read as something else; `text_types` have no Spark twin and are read
+    as text of any length. `zoned_types` hold instants; all other times are the source's wall clock.
+    """
 
     name: str
     driver: str
@@ -22,16 +28,23 @@ class Dialect:
     clock_sql: str
     blind_clock_sql: str
     default_port: int = 0
-    float_types: tuple[str, ...] = ("float", "real", "double", "double precision")
-    float_cast: str = "CAST({column} AS DOUBLE PRECISION)"
-    text_cast: str = "CAST({column} AS VARCHAR(200))"
-    text_types: tuple[str, ...] = field(default=())
+    float_types: tuple[str, ...] = _FLOATS
+    casts: Mapping[str, str] = field(default_factory=lambda: dict.fromkeys(_FLOATS, "CAST({column} AS DOUBLE PRECISION)"))
+    text_cast: str = "CAST({column} AS VARCHAR)"
+    text_types: tuple[str, ...] = ()
     zoned_types: tuple[str, ...] = ("timestamp with time zone",)
+    rowversion_types: tuple[str, ...] = ()
     bucket: str = ""
 
     def quoted(self, name: str) -> str:
         """An identifier as this database quotes it; a quote inside is doubled."""
         return f"{self.quote_open}{name.replace(self.quote_close, self.quote_close * 2)}{self.quote_close}"
+
+    def expression(self, name: str, declared: str, precision: int) -> str:
+        """A column of a declared type as it is read. Decimals of more than 38 digits, or of any number of digits (precision 0), are text."""
+        quoted = self.quoted(name)
+        is_wide = declared in ("numeric", "decimal") and not 1 <= precision <= 38
+        return self.text_cast.format(column=quoted) if is_wide or declared in self.text_types else self.casts.get(declared, "{column}").format(column=quoted)
 
     def literal(self, kind: Kind, text: str) -> str:
         """A canonical watermark text as a typed literal. `text` was checked to be a value of `kind`."""
@@ -41,27 +54,31 @@ class Dialect:
             return f"CAST('{text}' AS {'date' if kind == 'date' else 'datetime2(7)' if kind == 'timestamp' else 'datetimeoffset(7)'})"
         if kind == "date":
             return f"DATE '{text}'"
-        if kind == "timestamptz":
+        if kind == "timestamptz" and self.driver != _MYSQL_DRIVER:
             return f"TIMESTAMP WITH TIME ZONE '{text}+00:00'"
         return f"TIMESTAMP '{text}'"
 
 
-_MYSQL_NOW = "SELECT UTC_TIMESTAMP(6) AS now_utc, "
+# Whole seconds on both sides: trx_started has no fraction, and a fraction added to it could pass a row that was written within its second.
+# trx_started is in the server's system zone, whatever the session's is.
+_MYSQL_OLDEST = (
+    "SELECT UTC_TIMESTAMP() - INTERVAL MAX(TIMESTAMPDIFF(SECOND, trx_started, CONVERT_TZ(UTC_TIMESTAMP(), '+00:00', 'SYSTEM'))) SECOND "
+    "FROM information_schema.innodb_trx WHERE trx_is_read_only = 0 AND trx_mysql_thread_id <> CONNECTION_ID()"
+)
 _MYSQL = Dialect(
     name="mariadb",
-    driver="org.mariadb.jdbc.Driver",
+    driver=_MYSQL_DRIVER,
     quote_open="`",
     quote_close="`",
     default_schema=None,
     default_port=3306,
-    clock_sql=_MYSQL_NOW
-    + "(SELECT UTC_TIMESTAMP(6) - INTERVAL MAX(TIMESTAMPDIFF(SECOND, trx_started, NOW())) SECOND FROM information_schema.innodb_trx "
-    "WHERE trx_is_read_only = 0 AND trx_mysql_thread_id <> CONNECTION_ID()) AS oldest_utc, 1 AS sees",
-    blind_clock_sql=_MYSQL_NOW + "CAST(NULL AS DATETIME(6)) AS oldest_utc, 0 AS sees",
-    float_cast="({column} + 0e0)",
+    clock_sql=f"SELECT UTC_TIMESTAMP(6) AS now_utc, ({_MYSQL_OLDEST}) AS oldest_utc, 1 AS sees",
+    blind_clock_sql="SELECT UTC_TIMESTAMP(6) AS now_utc, CAST(NULL AS DATETIME(6)) AS oldest_utc, 0 AS sees",
+    casts={**dict.fromkeys(_FLOATS, "({column} + 0e0)"), "bit": "({column} + 0)"},
     text_cast="CAST({column} AS CHAR)",
-    text_types=("time", "json", "year"),
-    zoned_types=(),
+    text_types=("time", "json", "year", "uuid", "inet4", "inet6"),
+    # Stored in UTC and shown in the session's zone, which is UTC here; DATETIME is the wall clock.
+    zoned_types=("timestamp",),
     bucket="MOD(CRC32({column}), {count})",
 )
 DIALECTS: Mapping[str, Dialect] = {
@@ -74,7 +91,7 @@ DIALECTS: Mapping[str, Dialect] = {
         clock_sql="SELECT CAST(CURRENT_TIMESTAMP(6) AT TIME ZONE 'UTC' AS TIMESTAMP(6)) AS now_utc, CAST(NULL AS TIMESTAMP) AS oldest_utc, 0 AS sees",
         blind_clock_sql="SELECT CAST(CURRENT_TIMESTAMP(6) AT TIME ZONE 'UTC' AS TIMESTAMP(6)) AS now_utc, "
         "CAST(NULL AS TIMESTAMP) AS oldest_utc, 0 AS sees",
-        text_types=("time", "json", "interval"),
+        text_types=("time", "time with time zone", "json", "interval", "uuid", "enum", "geometry"),
         bucket="ORA_HASH({column}, {count} - 1)",
     ),
     "mariadb": _MYSQL,
@@ -87,10 +104,15 @@ DIALECTS: Mapping[str, Dialect] = {
         default_schema="public",
         default_port=5432,
         clock_sql="SELECT clock_timestamp() AT TIME ZONE 'UTC' AS now_utc, (SELECT min(xact_start) AT TIME ZONE 'UTC' FROM pg_stat_activity "
-        "WHERE datname = current_database() AND pid <> pg_backend_pid()) AS oldest_utc, "
+        "WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type <> 'autovacuum worker') AS oldest_utc, "
         "CASE WHEN pg_has_role('pg_read_all_stats', 'USAGE') THEN 1 ELSE 0 END AS sees",
         blind_clock_sql="SELECT clock_timestamp() AT TIME ZONE 'UTC' AS now_utc, CAST(NULL AS timestamp) AS oldest_utc, 0 AS sees",
-        text_types=("time without time zone", "json", "jsonb", "interval", "money", "uuid"),
+        casts={**dict.fromkeys(_FLOATS, "CAST({column} AS DOUBLE PRECISION)"), "money": "CAST({column} AS numeric(19,2))"},
+        text_cast="CAST({column} AS text)",
+        text_types=(
+            *("time without time zone", "time with time zone", "json", "jsonb", "interval", "uuid", "xml", "bit", "bit varying"),
+            *("inet", "cidr", "macaddr", "array", "user-defined", "tsvector", "point"),
+        ),
         bucket="MOD(ABS(CAST(hashtext(CAST({column} AS text)) AS bigint)), {count})",
     ),
     "sqlserver": Dialect(
@@ -100,13 +122,16 @@ DIALECTS: Mapping[str, Dialect] = {
         quote_close="]",
         default_schema="dbo",
         default_port=1433,
-        clock_sql="SELECT SYSUTCDATETIME() AS now_utc, (SELECT DATEADD(SECOND, DATEDIFF(SECOND, GETDATE(), MIN(transaction_begin_time)), "
-        "SYSUTCDATETIME()) FROM sys.dm_tran_active_transactions WHERE transaction_type = 1) AS oldest_utc, 1 AS sees",
+        clock_sql="SELECT SYSUTCDATETIME() AS now_utc, (SELECT DATEADD(MINUTE, -DATEPART(TZOFFSET, SYSDATETIMEOFFSET()), MIN(t.transaction_begin_time)) "
+        "FROM sys.dm_tran_active_transactions t JOIN sys.dm_tran_session_transactions s ON s.transaction_id = t.transaction_id "
+        "WHERE t.transaction_type = 1 AND s.session_id <> @@SPID) AS oldest_utc, 1 AS sees",
         blind_clock_sql="SELECT SYSUTCDATETIME() AS now_utc, CAST(NULL AS datetime2) AS oldest_utc, 0 AS sees",
-        float_cast="CAST({column} AS float(53))",
-        text_cast="CAST({column} AS nvarchar(200))",
-        text_types=("time", "xml", "sql_variant", "money", "smallmoney"),
+        # A rowversion, which the catalog calls timestamp, is eight bytes that count up.
+        casts={**dict.fromkeys(_FLOATS, "CAST({column} AS float(53))"), **dict.fromkeys(("timestamp", "rowversion"), "CAST({column} AS bigint)")},
+        text_cast="CAST({column} AS nvarchar(max))",
+        text_types=("time", "xml", "sql_variant", "hierarchyid", "geography", "geometry"),
         zoned_types=("datetimeoffset",),
+        rowversion_types=("timestamp", "rowversion"),
         bucket="ABS(CHECKSUM({column})) % {count}",
     ),
 }
@@ -146,4 +171,4 @@ def _fixed_params(connection: JdbcConnection, *, local: bool) -> dict[str, str]:
     # Spark has no MariaDB dialect: with jdbc:mariadb: it reads the column's name as its value. The mysql scheme is right.
     tls = {} if trusting else {"sslMode": "verify-full"}
     times = {"connectTimeout": str(connect * 1000), "socketTimeout": str(read * 1000)}
-    return {"permitMysqlScheme": "", "tinyInt1isBit": "false", "yearIsDateType": "false", **times, **tls}
+    return {"permitMysqlScheme": "", "tinyInt1isBit": "false", "yearIsDateType": "false", "sessionVariables": "time_zone='+00:00'", **times, **tls}
