@@ -55,7 +55,7 @@ def _delta_folders(top: Path) -> Iterator[Path]:
 def register_all(spark: SparkSession, settings: LakehouseSettings, home: Path) -> list[str]:
     """Make all tables of the lakehouse known by name to this session; returns the names. Needs no Spark job.
 
-    A table whose log cannot be read (its first commit was broken off) is left out with a warning. On a catalog (Databricks) the
+    A table whose log cannot be read is left out with a warning; a folder without a first commit is no table. On a catalog (Databricks) the
     tables are there already and nothing is registered.
     """
     lake = Lake(spark, settings, home)
@@ -71,8 +71,8 @@ def _register(lake: Lake, table: Table) -> bool:
         known = lake.exists(table)
         if known and table.layer == "quarantine":
             create_rows_view(lake, table)
-    except PySparkException as error:
-        _log.warning("%s at %s is not known by name: its log cannot be read (%s)", table.label, table.path, error.getCondition() or type(error).__name__)
+    except (PySparkException, RcmError) as error:
+        _log.warning("%s at %s is not known by name: %s", table.label, table.path, _reason(error))
         return False
     return known
 
@@ -109,5 +109,11 @@ def name_for_readers(spark: SparkSession) -> None:
         if not register_all(spark, settings, Path(home)) and settings.catalog is None:
             raise ConfigError(f"there is none below {settings.root} yet. The first run makes them.")
     except (RcmError, PySparkException, Py4JError, OSError, ValueError) as error:
-        reason = " ".join(str(error).split())[:300] if isinstance(error, RcmError) else type(error).__name__
-        sys.stderr.write(f"The lakehouse's tables are not known by name in this session: {reason}\n")
+        sys.stderr.write(f"The lakehouse's tables are not known by name in this session: {_reason(error)}\n")
+
+
+def _reason(error: Exception) -> str:
+    """One line: our own words whole, of others' errors the name alone, for their text may quote a row."""
+    if isinstance(error, RcmError):
+        return " ".join(str(error).split())[:400]
+    return (error.getCondition() if isinstance(error, PySparkException) else None) or type(error).__name__

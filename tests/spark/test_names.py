@@ -1,0 +1,133 @@
+"""Tables by schema and name in any process, without a server."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import uuid
+from pathlib import Path
+
+import pytest
+from pyspark.sql import SparkSession
+
+from rcm_lakehouse.config.load import load_settings
+from rcm_lakehouse.lake.install import HOME_CONF, install_hook, install_profile
+from rcm_lakehouse.lake.names import name_for_readers, register_all
+from rcm_lakehouse.silver.schema import QUARANTINE
+
+PROJECT = Path(__file__).resolve().parents[2]
+# What a notebook or script of someone else does; the two wait for each other, so that both have the lakehouse open at once.
+READER = """
+import json, sys, time
+from pathlib import Path
+from pyspark.sql import SparkSession
+
+spark = SparkSession.builder.getOrCreate()
+me, other, counts = sys.argv[1:4]
+Path(me).touch()
+deadline = time.monotonic() + 120
+while not Path(other).exists() and time.monotonic() < deadline:
+    time.sleep(0.1)
+names = [f"{schema}.{table.tableName}" for schema in json.loads(counts) for table in spark.sql(f"SHOW TABLES IN {schema}").collect()]
+again = SparkSession.builder.getOrCreate().newSession()
+print(json.dumps({
+    "together": Path(other).exists(),
+    "names": sorted(names),
+    "rows": spark.table("gold.claims_by_name").count(),
+    "joined": again.sql("SELECT count(*) FROM bronze.hosa_patients JOIN silver.patient USING (id)").first()[0],
+    "status": [row.status for row in spark.sql("SELECT status FROM quarantine.patient_rows").collect()],
+}))
+"""
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory, spark: SparkSession) -> Path:
+    """A project with four good tables, one that never came to its first commit, and one whose log is torn."""
+    home = tmp_path_factory.mktemp("a project")
+    (home / "conf").mkdir()
+    (home / "conf" / "lakehouse.yml").write_text("default: {}\nlocal: {root: lakehouse}\n")
+    shutil.copytree(PROJECT / "conf" / "spark", home / "conf" / "spark")
+    root = home / "lakehouse"
+    for path, rows in (("bronze/hosa/patients", 4), ("silver/patient", 3), ("gold/claims_by_name", 2)):
+        spark.range(rows).coalesce(1).write.format("delta").save(str(root / path))
+    event = {"quarantine_id": "q1", "event": "seen", "data_source": "hos-a", "_source_table": "bronze.hosa_patients"}
+    rows = spark.createDataFrame([tuple(event.get(name) for name in QUARANTINE.names)], QUARANTINE)
+    rows.write.format("delta").save(str(root / "quarantine" / "patient"))
+    (root / "gold" / "broken_off" / "_delta_log").mkdir(parents=True)
+    torn = root / "gold" / "torn" / "_delta_log" / f"{0:020d}.json"
+    torn.parent.mkdir(parents=True)
+    torn.write_text('{"commitInfo":{"timest')
+    return home
+
+
+def read_at_once(home: Path, tmp_path: Path, scripts: int, **environment: str) -> list[tuple[int, str, str]]:
+    """Exit code, output and errors of plain Python processes that read at the same time."""
+    install_profile(home, tmp_path / "spark conf")
+    install_hook(tmp_path)
+    start = f"import site; site.addsitedir({str(tmp_path)!r})\n"
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("SPARK_", "PYSPARK_", "RCM_"))}
+    env = {**clean, "SPARK_CONF_DIR": str(tmp_path / "spark conf"), **environment}
+    marks = [str(tmp_path / f"reader-{number}") for number in range(scripts)]
+    schemas = json.dumps(["audit", "bronze", "gold", "quarantine", "silver"])
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-c", start + READER, mark, marks[number - 1], schemas],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=env,
+            cwd=tmp_path,
+        )
+        for number, mark in enumerate(marks)
+    ]
+    done = [(process, *process.communicate(timeout=240)) for process in started]
+    return [(process.returncode, out, err) for process, out, err in done]
+
+
+def test_two_plain_processes_at_once_know_every_table_by_name(home: Path, tmp_path: Path) -> None:
+    done = read_at_once(home, tmp_path, 2)
+    assert [code for code, _, _ in done] == [0, 0], done
+    expected = {
+        "together": True,
+        "names": ["bronze.hosa_patients", "gold.claims_by_name", "quarantine.patient", "quarantine.patient_rows", "silver.patient"],
+        "rows": 2,
+        "joined": 3,
+        "status": ["open"],
+    }
+    assert [json.loads(out.splitlines()[-1]) for _, out, _ in done] == [expected, expected]
+    for _, _, err in done:
+        assert [line for line in err.splitlines() if "incubator" not in line and "gold.torn at gold/torn" not in line] == []
+    assert not any((tmp_path / name).exists() for name in ("spark-warehouse", "metastore_db", "derby.log"))
+
+
+def test_our_own_session_registers_all_when_asked(home: Path, spark: SparkSession, caplog: pytest.LogCaptureFixture) -> None:
+    names = register_all(spark, load_settings(home), home)
+    assert names == ["bronze.hosa_patients", "silver.patient", "quarantine.patient", "gold.claims_by_name"]
+    assert [record.getMessage().partition(":")[0] for record in caplog.records] == ["gold.torn at gold/torn is not known by name"]
+
+
+BROKEN = {  # what the settings of the project are: what the one line says
+    "the project was moved away": (None, "conf/lakehouse.yml"),
+    "no YAML": ("local: {root: [", "conf/lakehouse.yml"),
+    "an unknown key": ("local: {rot: lakehouse}\n", "rot"),
+    "no such environment": ("default: {}\n", "no environment 'local'"),
+    "no tables yet": ("local: {root: nothing_here}\n", "none below nothing_here"),
+}
+
+
+def test_a_session_survives_whatever_is_wrong_with_the_project_and_says_it_in_one_line(
+    spark: SparkSession, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    session = spark.newSession()
+    said = {}
+    for case, (text, _) in BROKEN.items():
+        home = tmp_path / uuid.uuid4().hex
+        if text is not None:
+            (home / "conf").mkdir(parents=True)
+            (home / "conf" / "lakehouse.yml").write_text(text)
+        session.conf.set(HOME_CONF, str(home))
+        name_for_readers(session)
+        said[case] = capsys.readouterr().err.splitlines()
+    assert {case: len(lines) for case, lines in said.items()} == dict.fromkeys(BROKEN, 1)
+    assert {case: words for case, (_, words) in BROKEN.items() if words not in said[case][0]} == {}, said

@@ -1,0 +1,75 @@
+"""Clearing an earlier demo removes the demo's tables and never anything else."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from rcm_lakehouse.config.errors import ConfigError, LockHeldError
+from rcm_lakehouse.lake.clear import clear_demo, main
+from rcm_lakehouse.lake.lock import lakehouse_lock
+
+PROJECT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A project whose demo was made and loaded."""
+    shutil.copytree(PROJECT / "conf", tmp_path / "conf")
+    shutil.copy(PROJECT / "load_config.csv", tmp_path)
+    for folder in ("demo/db", "bronze/hosa/patients", "silver/patient", "gold/dim_date", "_warehouse"):
+        (tmp_path / "lakehouse" / folder).mkdir(parents=True)
+    (tmp_path / "lakehouse" / "demo" / "making.json").write_text("{}")
+    (tmp_path / "notes.txt").write_text("mine")
+    return tmp_path
+
+
+def below(home: Path) -> set[str]:
+    """What lies in the lakehouse."""
+    return {path.name for path in (home / "lakehouse").iterdir()}
+
+
+def test_the_tables_go_and_the_sources_stay(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--home", str(home)]) == 0
+    assert below(home) - {".lock"} == {"demo"}
+    assert (home / "lakehouse" / "demo" / "making.json").exists()
+    assert (home / "notes.txt").exists()
+    assert "below lakehouse/: _warehouse, bronze, gold, silver" in capsys.readouterr().out
+    assert clear_demo(home) == []
+
+
+def test_a_link_is_removed_and_what_it_points_to_stays(home: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    (elsewhere / "table").write_text("rows")
+    (home / "lakehouse" / "audit").symlink_to(elsewhere)
+    clear_demo(home)
+    assert below(home) - {".lock"} == {"demo"}
+    assert (elsewhere / "table").exists()
+
+
+def test_a_lakehouse_that_loads_other_sources_is_left_alone(home: Path) -> None:
+    connections = home / "conf" / "connections.yml"
+    connections.write_text(connections.read_text().replace("database: lakehouse/demo/db/hospital-b", "database: data/hospital-b"))
+    before = below(home)
+    with pytest.raises(ConfigError, match=r"load_config\.csv loads hospital-b"):
+        clear_demo(home)
+    assert below(home) == before
+
+
+def test_tables_without_a_demo_are_left_alone(home: Path) -> None:
+    shutil.rmtree(home / "lakehouse" / "demo")
+    with pytest.raises(ConfigError, match="there is no lakehouse/demo"):
+        clear_demo(home)
+    assert (home / "lakehouse" / "silver" / "patient").is_dir()
+
+
+def test_a_run_at_work_is_not_disturbed(home: Path) -> None:
+    with lakehouse_lock(str(home / "lakehouse"), "01", "run_pipeline"), pytest.raises(LockHeldError):
+        clear_demo(home)
+    assert (home / "lakehouse" / "silver" / "patient").is_dir()
+
+
+def test_a_project_that_never_ran_has_nothing_to_clear(tmp_path: Path) -> None:
+    assert clear_demo(tmp_path) == []
+    (tmp_path / "lakehouse" / "_warehouse").mkdir(parents=True)
+    assert clear_demo(tmp_path) == []
