@@ -3,9 +3,10 @@
 No clinician here exists: their numbers begin with 20, which the real registry never gives. Shapes and refusals are those of the services.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta, timezone
+from functools import cache
 from typing import Any
 
 from rcm_lakehouse.demo.codes import BILLABLE_ICD, HEADER_ICD
@@ -20,12 +21,14 @@ _KINDS = 9
 _ZIPS = 97
 
 
+@cache
 def npi_of(number: int) -> str:
     """The made-up NPI number `number`, its check digit right: ten digits that begin with 20."""
     stem = f"20{number:07d}"
     return f"{stem}{check_digit(stem)}"
 
 
+@cache
 def clinician(npi: str, *, state: str = "NC") -> Body:
     """A registry entry that depends on its number alone: every ninth is an organisation, every seventh has the shape of older bodies."""
     seed = int(npi[2:9])
@@ -119,7 +122,7 @@ class Registry:
         return {"result_count": len(page), "results": page}
 
     def entry(self, npi: str) -> Body:
-        """The entry of a number, as changed by a test."""
+        """The entry of a number, the changed one when there is one."""
         return self.changed.get(npi) or clinician(npi)
 
     def _candidates(self, params: Mapping[str, str]) -> Iterator[Body]:
@@ -149,18 +152,31 @@ def _refusal(params: Mapping[str, str]) -> Body | None:
 
 
 def _fits(entry: Body, params: Mapping[str, str]) -> bool:
-    basic, addresses = entry["basic"], entry["addresses"]
-    fields: dict[str, list[str]] = {
-        "enumeration_type": [entry["enumeration_type"]],
-        "last_name": [basic.get("last_name", "")],
-        "first_name": [basic.get("first_name", "")],
-        "organization_name": [basic.get("organization_name") or (basic.get("name", "") if entry["enumeration_type"] == "NPI-2" else "")],
-        "taxonomy_description": [item["desc"] for item in entry["taxonomies"]],
-        "state": [item["state"] for item in addresses],
-        "city": [item["city"] for item in addresses],
-        "postal_code": [text for item in addresses for text in (item["postal_code"], item["postal_code"][:5])],
-    }
-    return all(_matches(params[name], values) for name, values in fields.items() if name in params)
+    if not all(_matches(wanted, _FIELDS[name](entry)) for name, wanted in params.items() if name in _FIELDS and wanted):
+        return False
+    of_address = {name: wanted for name, wanted in params.items() if name in _ADDRESS_FIELDS and wanted}
+    purpose = params.get("address_purpose")
+    addresses = [item for item in entry["addresses"] if purpose in (None, item["address_purpose"])]
+    return all(_matches(wanted, [text for item in addresses for text in _ADDRESS_FIELDS[name](item)]) for name, wanted in of_address.items())
+
+
+def _organization(entry: Body) -> list[str]:
+    basic = entry["basic"]
+    return [basic.get("organization_name") or (basic.get("name", "") if entry["enumeration_type"] == "NPI-2" else "")]
+
+
+_FIELDS: dict[str, Callable[[Body], list[str]]] = {
+    "enumeration_type": lambda entry: [entry["enumeration_type"]],
+    "last_name": lambda entry: [entry["basic"].get("last_name", "")],
+    "first_name": lambda entry: [entry["basic"].get("first_name", "")],
+    "organization_name": _organization,
+    "taxonomy_description": lambda entry: [item["desc"] for item in entry["taxonomies"]],
+}
+_ADDRESS_FIELDS: dict[str, Callable[[Body], list[str]]] = {
+    "state": lambda address: [address["state"]],
+    "city": lambda address: [address["city"]],
+    "postal_code": lambda address: [address["postal_code"], address["postal_code"][:5]],
+}
 
 
 def _matches(wanted: str, values: Sequence[str]) -> bool:

@@ -48,6 +48,13 @@ class Asked:
     form: dict[str, str]
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that leaves or refuses the certificate is no event here."""
+
+
 class ApiServer:
     """The server; a context manager. What was asked is in `asked`, in order."""
 
@@ -59,8 +66,7 @@ class ApiServer:
         self.faults: list[Fault] = []
         self.released = Event()
         self._lock = Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", port), _handler(self))
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", port), _handler(self))
         self._scheme = "https" if certificate else "http"
         if certificate:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -150,6 +156,8 @@ def _handler(server: ApiServer) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         timeout = 10
+        # Header and body are two small writes: without this the second would wait for the client's late acknowledgement.
+        disable_nagle_algorithm = True
 
         def do_GET(self) -> None:
             self._serve({})

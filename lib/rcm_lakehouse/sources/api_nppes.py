@@ -33,8 +33,9 @@ NOT_FOUND = "not_found"
 _NPI = re.compile(r"[12][0-9]{9}\Z")
 _CODE = re.compile(r"[0-9A-Za-z]{1,6}\Z")
 _FIELD = re.compile(r"[a-z_]{1,40}\Z")
-_FIRST = string.ascii_uppercase + string.digits
-_LATER = _FIRST + "'-"
+_LETTERS = string.ascii_uppercase
+_LETTERS_AND_DIGITS = _LETTERS + string.digits
+_MARKS = "'-"
 _ZIP_LENGTH = 5
 _NAME_LENGTH = 6
 
@@ -134,7 +135,9 @@ def _by_postal_code(query: Query) -> list[dict[str, str]]:
 
 def _by_name(query: Query) -> list[dict[str, str]]:
     kind = query.get("enumeration_type")
-    return _by_prefix(query, "organization_name" if kind == "NPI-2" else "last_name", _FIRST, _LATER, _NAME_LENGTH) if kind else []
+    if kind == "NPI-2":
+        return _by_prefix(query, "organization_name", _LETTERS_AND_DIGITS, _LETTERS_AND_DIGITS + _MARKS, _NAME_LENGTH)
+    return _by_prefix(query, "last_name", _LETTERS, _LETTERS + _MARKS, _NAME_LENGTH) if kind else []
 
 
 def _by_prefix(query: Query, field: str, first: str, later: str, longest: int) -> list[dict[str, str]]:

@@ -1,0 +1,187 @@
+"""ICD-10-CM from the code search, and the WHO classification: pages, prefixes, tokens, and a walk that is whole or refused."""
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from api_clients import client, credentials
+from rcm_lakehouse.config.connections import ApiTableOptions
+from rcm_lakehouse.config.errors import ConfigError, SourceAuthError, SourceDataError, SourceUnavailableError
+from rcm_lakehouse.demo import api_server
+from rcm_lakehouse.demo.api_content import CLASSIFICATION, default_codes
+from rcm_lakehouse.demo.api_server import CLIENT_SECRET, NLM_PATH, TOKEN_PATH, WHO_PATH, ApiServer
+from rcm_lakehouse.sources import api_who
+from rcm_lakehouse.sources.api_cache import Spool
+from rcm_lakehouse.sources.api_icd10cm import Icd10Cm, longer_prefixes
+from rcm_lakehouse.sources.api_who import WhoIcd
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[ApiServer]:
+    for name, value in credentials().items():
+        monkeypatch.setenv(name, value)
+    with ApiServer() as running:
+        yield running
+
+
+def codes(server: ApiServer, folder: Path, *queries: Mapping[str, str], page_size: int = 500, **values: Any) -> list[dict[str, Any]]:
+    source = Icd10Cm(client(server, "nlm_icd10cm", **values), ApiTableOptions(page_size=page_size))
+    with Spool(folder / "spool.jsonl", "code") as spool:
+        source.fetch(queries, spool)
+    return [json.loads(line) for line in spool.path.read_text().splitlines()]
+
+
+def nodes(server: ApiServer, folder: Path, *queries: Mapping[str, str], **values: Any) -> tuple[list[dict[str, Any]], list[str]]:
+    source = WhoIcd(client(server, "who_icd", home=folder, **values), ApiTableOptions(), folder)
+    with Spool(folder / "spool.jsonl", "uri") as spool:
+        source.fetch(queries, spool)
+    return [json.loads(line) for line in spool.path.read_text().splitlines()], source.notes
+
+
+def test_a_prefix_gives_its_codes_in_pages(server: ApiServer, tmp_path: Path) -> None:
+    rows = codes(server, tmp_path, {"terms": "m"}, page_size=2)
+    assert {(row["code"], row["name"]) for row in rows} == {pair for pair in default_codes() if pair[0].startswith("M")}
+    assert [asked.params["offset"] for asked in server.asked] == ["0", "2"]
+    assert {(asked.params["sf"], asked.params["df"], asked.params["terms"]) for asked in server.asked} == {("code", "code,name", "M")}
+
+
+def test_a_page_is_never_larger_than_the_service_allows(server: ApiServer, tmp_path: Path) -> None:
+    codes(server, tmp_path, {"terms": "E11"}, page_size=9999)
+    assert server.asked[0].params["count"] == "500"
+
+
+def test_prefixes_that_meet_give_a_code_once(server: ApiServer, tmp_path: Path) -> None:
+    rows = codes(server, tmp_path, {"terms": "E11"}, {"terms": "E1"})
+    assert sorted(row["code"] for row in rows) == sorted(code for code, _ in default_codes() if code.startswith("E1"))
+
+
+def test_a_prefix_past_the_ceiling_is_divided(server: ApiServer, tmp_path: Path) -> None:
+    server.codes = [(f"S{part:02d}.{rest:03d}A", f"Made-up injury {part} {rest}") for part in range(20) for rest in range(400)]
+    rows = codes(server, tmp_path, {"terms": "S"})
+    assert {row["code"] for row in rows} == {code for code, _ in server.codes}
+    assert len(rows) == 8000
+    assert {asked.params["terms"] for asked in server.asked} == {"S", *(f"S{digit}" for digit in range(10))}
+
+
+def test_longer_prefixes_follow_the_form_of_a_code() -> None:
+    assert {prefix: (longer_prefixes(prefix)[0], longer_prefixes(prefix)[-1], len(longer_prefixes(prefix))) for prefix in ("", "S", "S7", "S72", "S72.0")} == {
+        "": ("A", "Z", 26),
+        "S": ("S0", "S9", 10),
+        "S7": ("S70", "S7Z", 36),
+        "S72": ("S72.0", "S72.Z", 36),
+        "S72.0": ("S72.00", "S72.0Z", 36),
+    }
+    assert longer_prefixes("S72.001A") == []
+
+
+def test_pages_that_do_not_add_up_to_the_total_are_refused(server: ApiServer, tmp_path: Path) -> None:
+    server.misbehave(NLM_PATH, status=200, body=json.dumps([3, ["A00"], None, [["A00", "x"]]]).encode())
+    with pytest.raises(SourceDataError, match="1 different codes where the service counts 3"):
+        codes(server, tmp_path, {"terms": "A"})
+
+
+@pytest.mark.parametrize("body", [b"{}", b"[1]", b'["1",[],null,[]]', b"[true,[],null,[]]", b'[1,["A"],null,[["A"]]]', b'[1,["A"],null,[["A",1]]]'])
+def test_an_array_of_another_shape_is_refused(server: ApiServer, tmp_path: Path, body: bytes) -> None:
+    server.misbehave(NLM_PATH, status=200, body=body)
+    with pytest.raises(SourceDataError, match="answer"):
+        codes(server, tmp_path, {"terms": "A"})
+
+
+def test_the_release_is_walked_breadth_first(server: ApiServer, tmp_path: Path) -> None:
+    rows, notes = nodes(server, tmp_path, {})
+    assert [row["code"] for row in rows] == ["I", "II", "A00-A09", "M50-M54", "A00", "A01", "M51", "A00.0", "A00.9"]
+    assert {row["release"] for row in rows} == {"2019"}
+    assert {row["code"]: row.get("parent_code") for row in rows if row["code"] in ("I", "A00", "A00.9")} == {"I": None, "A00": "A00-A09", "A00.9": "A00"}
+    assert rows[0]["title"] == "Made-up chapter I"
+    assert notes == []
+    walk = [asked for asked in server.asked if asked.path.startswith(WHO_PATH)]
+    assert {asked.headers["api-version"] for asked in walk} == {"v2"}
+    assert len(walk) == len(CLASSIFICATION)
+
+
+def test_a_token_is_asked_for_once_and_its_secret_travels_in_the_form_alone(server: ApiServer, tmp_path: Path) -> None:
+    nodes(server, tmp_path, {"code": "A00"})
+    tokens = [asked for asked in server.asked if asked.path == TOKEN_PATH]
+    assert [(asked.method, asked.form["grant_type"], asked.form["scope"]) for asked in tokens] == [("POST", "client_credentials", "icdapi_access")]
+    others = str([asked for asked in server.asked if asked.path != TOKEN_PATH])
+    assert CLIENT_SECRET not in others
+
+
+def test_a_token_is_renewed_before_it_ends(server: ApiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [1000.0]
+    monkeypatch.setattr(api_who.time, "monotonic", lambda: now[0])
+    token = api_who.Token(client(server, "who_icd", home=tmp_path), tmp_path)
+    first = token.header()
+    now[0] += api_server.TOKEN_SECONDS - 61
+    assert token.header() == first
+    now[0] += 2
+    assert token.header() != first
+
+
+def test_a_withdrawn_token_is_renewed_once(server: ApiServer, tmp_path: Path) -> None:
+    server.misbehave(WHO_PATH, status=401, after=2)
+    rows, _ = nodes(server, tmp_path, {})
+    assert len(rows) == len(CLASSIFICATION) - 1
+    assert sum(asked.path == TOKEN_PATH for asked in server.asked) == 2
+
+
+def test_a_token_that_is_never_accepted_is_an_auth_error(server: ApiServer, tmp_path: Path) -> None:
+    server.misbehave(WHO_PATH, status=401, times=None)
+    with pytest.raises(SourceAuthError, match="401"):
+        nodes(server, tmp_path, {})
+    assert [asked.path for asked in server.asked] == [TOKEN_PATH, f"{WHO_PATH}/2019", TOKEN_PATH, f"{WHO_PATH}/2019"]
+
+
+def test_a_wrong_secret_is_told_without_showing_it(server: ApiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STUB_SECRET", "wrong-secret-value")
+    with pytest.raises(SourceAuthError, match="does not accept client_id and client_secret") as caught:
+        nodes(server, tmp_path, {})
+    assert "wrong-secret-value" not in str(caught.value)
+    monkeypatch.delenv("STUB_SECRET")
+    with pytest.raises(ConfigError, match="env:STUB_SECRET"):
+        nodes(server, tmp_path, {})
+
+
+def test_an_answer_without_a_token_is_refused(server: ApiServer, tmp_path: Path) -> None:
+    server.misbehave(TOKEN_PATH, status=200, body=b'{"token_type":"Bearer"}')
+    with pytest.raises(SourceDataError, match="without a token"):
+        nodes(server, tmp_path, {})
+
+
+def test_an_unknown_start_code_is_noted_and_the_others_are_walked(server: ApiServer, tmp_path: Path) -> None:
+    rows, notes = nodes(server, tmp_path, {"code": "Z99"}, {"code": "A00"})
+    assert [row["code"] for row in rows] == ["A00", "A00.0", "A00.9"]
+    assert notes == ["code=Z99: the classification does not know this code"]
+
+
+def test_a_start_code_cannot_leave_its_path(server: ApiServer, tmp_path: Path) -> None:
+    nodes(server, tmp_path, {"code": "../../secret?x=1"})
+    assert {asked.path for asked in server.asked} <= {TOKEN_PATH, f"{WHO_PATH}/2019/..%2F..%2Fsecret%3Fx%3D1"}
+
+
+def test_a_code_that_its_parent_names_must_be_there(server: ApiServer, tmp_path: Path) -> None:
+    server.misbehave(WHO_PATH, status=404, after=3)
+    with pytest.raises(SourceDataError, match="a code that its parent names is not there"):
+        nodes(server, tmp_path, {})
+
+
+def test_an_address_without_release_leads_to_the_newest(server: ApiServer, tmp_path: Path) -> None:
+    rows, _ = nodes(server, tmp_path, {"code": "M51"}, base_url=server.url + WHO_PATH)
+    assert [(row["code"], row["release"]) for row in rows] == [("M51", "2019")]
+
+
+@pytest.mark.parametrize("uri", ["http://elsewhere.example/icd/release/10/2019/A00", "http://id.who.int/icd/../secret", "http://id.who.int/a?b=c", 7, None])
+def test_an_address_of_another_host_is_never_called(server: ApiServer, tmp_path: Path, uri: object) -> None:
+    server.misbehave(WHO_PATH, status=200, body=json.dumps({"code": "I", "child": [uri]}).encode())
+    with pytest.raises(SourceDataError, match="an answer names an address"):
+        nodes(server, tmp_path, {})
+    assert [asked.path for asked in server.asked] == [TOKEN_PATH, f"{WHO_PATH}/2019"]
+
+
+def test_a_walk_that_breaks_off_is_an_error(server: ApiServer, tmp_path: Path) -> None:
+    server.misbehave(WHO_PATH, "hang_up", after=4, times=None)
+    with pytest.raises(SourceUnavailableError):
+        nodes(server, tmp_path, {})

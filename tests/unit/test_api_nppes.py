@@ -1,0 +1,237 @@
+"""The NPI registry's client: flattening with every known quirk, paging, dividing, and never half."""
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from api_clients import Waits, client
+from rcm_lakehouse.config.connections import ApiTableOptions
+from rcm_lakehouse.config.errors import SourceDataError, SourceUnavailableError
+from rcm_lakehouse.demo.api_content import clinician, npi_of
+from rcm_lakehouse.demo.api_server import NPPES_PATH, ApiServer
+from rcm_lakehouse.sources.api_cache import Spool
+from rcm_lakehouse.sources.api_nppes import Nppes, divisions, is_valid_npi, record_of
+
+SEARCH = {"state": "NC", "address_purpose": "LOCATION"}
+
+
+@pytest.fixture
+def server() -> Iterator[ApiServer]:
+    with ApiServer() as running:
+        yield running
+
+
+def fetched(server: ApiServer, folder: Path, *queries: Mapping[str, str], options: Mapping[str, Any] | None = None, **values: Any) -> list[dict[str, Any]]:
+    source = Nppes(client(server, **values), ApiTableOptions(**(options or {})))
+    with Spool(folder / "spool.jsonl", "number") as spool:
+        source.fetch(queries, spool)
+    return [json.loads(line) for line in spool.path.read_text().splitlines()]
+
+
+def test_R06_check_digits_are_judged_with_the_prefix_80840() -> None:
+    wrong = ("1234567890", "0123456789", "123456789", "12345678930", "3234567891", "", "12345678\uff193", "1234567893\n")
+    assert [text for text in ("1234567893", *wrong) if is_valid_npi(text)] == ["1234567893"]
+    assert all(is_valid_npi(npi_of(place)) for place in range(200))
+
+
+@given(st.from_regex(r"[12][0-9]{8}", fullmatch=True))
+def test_R06_one_digit_in_ten_fits_every_stem(stem: str) -> None:
+    assert sum(is_valid_npi(f"{stem}{digit}") for digit in range(10)) == 1
+
+
+def test_a_record_of_today_is_flattened() -> None:
+    result = {
+        "number": "1999999000",
+        "enumeration_type": "NPI-1",
+        "created_epoch": "1301961600000",
+        "last_updated_epoch": "1525737600000",
+        "basic": {
+            "first_name": "JANE", "last_name": "DOE", "credential": "M.D.", "sex": "F",
+            "enumeration_date": "2011-04-05", "last_updated": "2018-05-08", "status": "A",
+        },
+        "addresses": [
+            {"address_purpose": "MAILING", "state": "VA", "postal_code": "24000"},
+            {"address_purpose": "LOCATION", "state": "NC", "postal_code": "288014811"},
+        ],
+        "taxonomies": [
+            {"code": "111", "desc": "Other", "primary": False},
+            {"code": "207X00000X", "desc": "Made-up", "primary": True, "license": None, "state": ""},
+        ],
+    }
+    record = record_of(result)
+    assert json.loads(record["record"] or "") == result
+    assert {name: value for name, value in record.items() if value is not None and name != "record"} == {
+        "number": "1999999000",
+        "entity_type": "NPI-1",
+        "status": "active",
+        "first_name": "JANE",
+        "last_name": "DOE",
+        "credential": "M.D.",
+        "sex": "F",
+        "primary_taxonomy_code": "207X00000X",
+        "primary_taxonomy_desc": "Made-up",
+        "state": "NC",
+        "postal_code": "288014811",
+        "enumeration_date": "2011-04-05",
+        "last_updated": "2018-05-08",
+    }
+
+
+QUIRKS: dict[str, tuple[dict[str, Any], dict[str, str | None]]] = {
+    "integer number": ({"number": 1999999000}, {"number": "1999999000"}),
+    "epochs in seconds": ({"created_epoch": 1301961600, "last_updated_epoch": 1525737600}, {"enumeration_date": "2011-04-05", "last_updated": "2018-05-08"}),
+    "epochs in milliseconds": ({"created_epoch": "1301961600000"}, {"enumeration_date": "2011-04-05"}),
+    "an epoch that is no number": ({"created_epoch": "soon"}, {"enumeration_date": None}),
+    "gender for sex": ({"basic": {"gender": "M"}}, {"sex": "M"}),
+    "two hyphens mean empty": ({"basic": {"middle_name": "--", "first_name": " -- "}}, {"middle_name": None, "first_name": None}),
+    "an organisation": ({"enumeration_type": "NPI-2", "basic": {"organization_name": "CLINIC"}}, {"organization_name": "CLINIC", "entity_type": "NPI-2"}),
+    "an old organisation has a name": ({"enumeration_type": "NPI-2", "basic": {"name": "OLD CLINIC"}}, {"organization_name": "OLD CLINIC"}),
+    "an old person has a name too": ({"enumeration_type": "NPI-1", "basic": {"name": "DOE JANE"}}, {"organization_name": None}),
+    "no kind, but an organisation's name": ({"basic": {"organization_name": "CLINIC"}}, {"entity_type": "NPI-2"}),
+    "deactivated": ({"basic": {"status": "D", "deactivation_date": "2020-01-01"}}, {"status": "inactive", "deactivation_date": "2020-01-01"}),
+    "without status": ({"basic": {}}, {"status": "inactive"}),
+    "no primary among several": ({"taxonomies": [{"code": "1"}, {"code": "2"}]}, {"primary_taxonomy_code": None}),
+    "one taxonomy, not marked": ({"taxonomies": [{"code": "1"}]}, {"primary_taxonomy_code": "1"}),
+    "no taxonomy": ({"taxonomies": []}, {"primary_taxonomy_code": None}),
+    "only a mailing address": ({"addresses": [{"address_purpose": "MAILING", "state": "VA"}]}, {"state": "VA"}),
+    "lists that are none": ({"addresses": None, "taxonomies": "x", "basic": []}, {"state": None, "primary_taxonomy_code": None, "status": "inactive"}),
+}
+
+
+def test_quirks_of_older_bodies_give_the_same_shape() -> None:
+    found = {case: {name: record_of(body)[name] for name in wanted} for case, (body, wanted) in QUIRKS.items()}
+    assert found == {case: wanted for case, (_, wanted) in QUIRKS.items()}
+
+
+NAMES = ["basic", "taxonomies", "addresses", "number", "created_epoch", "status", "primary", "code", "enumeration_type"]
+LEAVES = st.none() | st.booleans() | st.integers() | st.text(max_size=5)
+BODIES = st.recursive(LEAVES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(NAMES), inner, max_size=4), max_leaves=12)
+
+
+@given(BODIES)
+def test_no_body_breaks_the_flattening(body: object) -> None:
+    record = record_of(body if isinstance(body, dict) else {"basic": body})
+    assert all(value is None or isinstance(value, str) for value in record.values())
+
+
+def test_numbers_are_looked_up_one_by_one_and_the_unknown_is_a_record(server: ApiServer, tmp_path: Path) -> None:
+    known, unknown = npi_of(17), npi_of(18)
+    server.registry.unknown.add(unknown)
+    rows = fetched(server, tmp_path, {"number": known}, {"number": unknown})
+    assert [(row["number"], row["status"], row["_source_file"], row["_source_row"]) for row in rows] == [
+        (known, "active", f"number={known}", 1),
+        (unknown, "not_found", f"number={unknown}", 2),
+    ]
+    assert [asked.params["version"] for asked in server.asked] == ["2.1", "2.1"]
+
+
+def test_pages_are_read_until_a_short_one(server: ApiServer, tmp_path: Path) -> None:
+    server.registry.size = 450
+    rows = fetched(server, tmp_path, SEARCH)
+    assert {row["number"] for row in rows} == {npi_of(place) for place in range(1, 451)}
+    assert [asked.params["skip"] for asked in server.asked] == ["0", "200", "400"]
+    assert {asked.params["limit"] for asked in server.asked} == {"200"}
+
+
+def test_a_last_page_that_is_full_is_followed_by_an_empty_one(server: ApiServer, tmp_path: Path) -> None:
+    server.registry.size = 400
+    assert len(fetched(server, tmp_path, SEARCH)) == 400
+    assert [asked.params["skip"] for asked in server.asked] == ["0", "200", "400"]
+
+
+def test_I27_a_record_repeated_across_pages_is_kept_once(server: ApiServer, tmp_path: Path) -> None:
+    server.registry.size, server.registry.overlap = 450, 3
+    source = Nppes(client(server), ApiTableOptions())
+    with Spool(tmp_path / "spool.jsonl", "number") as spool:
+        source.fetch([SEARCH], spool)
+    numbers = [json.loads(line)["number"] for line in spool.path.read_text().splitlines()]
+    assert (len(numbers), len(set(numbers)), spool.repeated) == (450, 450, 3)
+
+
+@pytest.mark.parametrize("split_by", ["postal_code", "name"])
+def test_a_query_past_the_ceiling_is_divided_and_read_whole(server: ApiServer, tmp_path: Path, split_by: str) -> None:
+    server.registry.size = 1500
+    rows = fetched(server, tmp_path, SEARCH, options={"split_by": split_by})
+    assert {row["number"] for row in rows} == {npi_of(place) for place in range(1, 1501)}
+    assert len(rows) == 1500
+    assert max(int(asked.params["skip"]) for asked in server.asked) == 1000
+    field = "postal_code" if split_by == "postal_code" else "last_name"
+    assert any(asked.params.get(field, "").endswith("*") for asked in server.asked)
+    assert {row["_source_file"] for row in rows} == {"address_purpose=LOCATION&state=NC"}
+
+
+def changed(place: int, **values: object) -> dict[str, Any]:
+    entry = clinician(npi_of(place))
+    return {**entry, **values, "basic": {**entry["basic"], **(values.get("basic") or {})}}  # type: ignore[dict-item]
+
+
+def test_rows_that_one_division_misses_are_met_by_the_next(server: ApiServer, tmp_path: Path) -> None:
+    server.registry.size = 1400
+    address = {"address_purpose": "LOCATION", "state": "NC", "city": "FARAWAY", "postal_code": ""}
+    server.registry.changed = {npi_of(place): changed(place, addresses=[address]) for place in (10, 20, 1390)}
+    rows = fetched(server, tmp_path, SEARCH)
+    assert {row["number"] for row in rows} == {npi_of(place) for place in range(1, 1401)}
+
+
+def test_a_query_that_cannot_be_divided_is_refused_whole(server: ApiServer, tmp_path: Path) -> None:
+    server.registry.size = 1300
+    server.registry.changed = {npi_of(place): changed(place, enumeration_type="NPI-1", basic={"last_name": "SAME"}) for place in range(1, 1301)}
+    with pytest.raises(SourceDataError, match="1,200 rows and cannot be divided"):
+        fetched(server, tmp_path, {"enumeration_type": "NPI-1", "postal_code": "24000", "last_name": "SAME"})
+
+
+def test_divisions_ask_for_kind_first_and_then_for_longer_prefixes() -> None:
+    kinds, by_zip, *_ = divisions({"state": "NC"}, by_name_first=False)
+    assert kinds == [{"state": "NC", "enumeration_type": "NPI-1"}, {"state": "NC", "enumeration_type": "NPI-2"}]
+    assert [part["postal_code"] for part in by_zip] == [f"{number:02d}*" for number in range(100)]
+    longer = next(divisions({"enumeration_type": "NPI-1", "postal_code": "288*"}, by_name_first=False))
+    assert [part["postal_code"] for part in longer] == [f"288{digit}*" for digit in range(10)]
+    names = next(divisions({"enumeration_type": "NPI-2", "organization_name": "LI*"}, by_name_first=True))
+    assert [part["organization_name"] for part in names][:2] == ["LI", "LIA*"]
+    assert list(divisions({"enumeration_type": "NPI-1", "postal_code": "28801", "last_name": "DOE"}, by_name_first=False)) == []
+
+
+def test_refusals_of_the_registry_are_told_by_number_without_their_text_and_not_repeated(server: ApiServer, tmp_path: Path) -> None:
+    with pytest.raises(SourceDataError, match=r"number: error 06") as caught:
+        fetched(server, tmp_path, {"number": "12"})
+    assert "quotes" not in str(caught.value)
+    assert len(server.asked) == 1
+
+
+def test_I26_page_3_fails_twice_and_then_all_is_read(server: ApiServer, tmp_path: Path) -> None:
+    server.registry.size = 650
+    server.misbehave(NPPES_PATH, status=500, after=2, times=2)
+    waits = Waits()
+    assert len(fetched(server, tmp_path, SEARCH, waits=waits)) == 650
+    assert [asked.params["skip"] for asked in server.asked] == ["0", "200", "400", "400", "400", "600"]
+
+
+def test_I26_page_3_fails_for_ever_and_the_fetch_fails(server: ApiServer, tmp_path: Path) -> None:
+    server.registry.size = 650
+    server.misbehave(NPPES_PATH, status=500, after=2, times=None)
+    with pytest.raises(SourceUnavailableError):
+        fetched(server, tmp_path, SEARCH)
+
+
+OTHER_SHAPES = [b"[]", b"{}", b'{"result_count":1,"results":{}}', b'{"result_count":1,"results":["x"]}', b'{"result_count":2,"results":[{}]}']
+
+
+@pytest.mark.parametrize("body", OTHER_SHAPES)
+def test_an_answer_of_another_shape_is_refused(server: ApiServer, tmp_path: Path, body: bytes) -> None:
+    server.misbehave(NPPES_PATH, status=200, body=body)
+    with pytest.raises(SourceDataError, match="an answer"):
+        fetched(server, tmp_path, {"number": npi_of(1)})
+    assert len(server.asked) == 1
+
+
+def test_the_stub_has_every_quirk_it_is_there_for() -> None:
+    entries = [clinician(npi_of(place)) for place in range(1, 200)]
+    assert {type(entry["number"]) for entry in entries} == {int, str}
+    assert {entry["enumeration_type"] for entry in entries} == {"NPI-1", "NPI-2"}
+    assert {record_of(entry)["status"] for entry in entries} == {"active", "inactive"}
+    assert all(record_of(entry)["primary_taxonomy_code"] and record_of(entry)["last_updated"] for entry in entries)
