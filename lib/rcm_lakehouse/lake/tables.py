@@ -137,6 +137,7 @@ class Lake:
             self._check_format(table)
             return False
         self._create_schema(table)
+        self._forget_other_lakehouse(table)
         builder = DeltaTable.createIfNotExists(self.spark).tableName(self.sql_name(table)).addColumns(schema)
         if not self.settings.catalog:
             builder = builder.location(self.location(table))

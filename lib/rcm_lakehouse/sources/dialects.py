@@ -74,7 +74,8 @@ _MYSQL = Dialect(
     default_port=3306,
     clock_sql=f"SELECT UTC_TIMESTAMP(6) AS now_utc, ({_MYSQL_OLDEST}) AS oldest_utc, 1 AS sees",
     blind_clock_sql="SELECT UTC_TIMESTAMP(6) AS now_utc, CAST(NULL AS DATETIME(6)) AS oldest_utc, 0 AS sees",
-    casts={**dict.fromkeys(_FLOATS, "({column} + 0e0)"), "bit": "({column} + 0)"},
+    # Spark pads values of fixed-length types with blanks, those of an ENUM too.
+    casts={**dict.fromkeys(_FLOATS, "({column} + 0e0)"), "bit": "({column} + 0)", **dict.fromkeys(("char", "enum", "set"), "CAST({column} AS CHAR)")},
     text_cast="CAST({column} AS CHAR)",
     text_types=("time", "json", "year", "uuid", "inet4", "inet6"),
     # Stored in UTC and shown in the session's zone, which is UTC here; DATETIME is the wall clock.
@@ -107,7 +108,7 @@ DIALECTS: Mapping[str, Dialect] = {
         "WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type <> 'autovacuum worker') AS oldest_utc, "
         "CASE WHEN pg_has_role('pg_read_all_stats', 'USAGE') THEN 1 ELSE 0 END AS sees",
         blind_clock_sql="SELECT clock_timestamp() AT TIME ZONE 'UTC' AS now_utc, CAST(NULL AS timestamp) AS oldest_utc, 0 AS sees",
-        casts={**dict.fromkeys(_FLOATS, "CAST({column} AS DOUBLE PRECISION)"), "money": "CAST({column} AS numeric(19,2))"},
+        casts={**dict.fromkeys(_FLOATS, "CAST({column} AS DOUBLE PRECISION)"), "money": "CAST({column} AS numeric(19,2))", "character": "CAST({column} AS text)"},
         text_cast="CAST({column} AS text)",
         text_types=(
             *("time without time zone", "time with time zone", "json", "jsonb", "interval", "uuid", "xml", "bit", "bit varying"),

@@ -1,0 +1,77 @@
+"""What real servers hold and what bronze holds after one load: a table of trap types on each product, compared value by value."""
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyspark.sql import SparkSession
+
+from harness import Mini
+from servers import PLAIN_CONTRACT, Server, connection_to
+
+MARIADB_TRAPS = {  # column: (declared type, value as SQL, value in bronze)
+    "id": ("INT PRIMARY KEY", "1", 1),
+    "tiny": ("TINYINT(1)", "2", 2),
+    "bits": ("BIT(8)", "b'00000101'", 5),
+    "flag": ("BIT(1)", "b'1'", 1),
+    "a_year": ("YEAR", "2024", "2024"),
+    "a_time": ("TIME", "'31:15:00'", "31:15:00"),
+    "wide": ("DECIMAL(65,30)", "'12345678901234567890123456789012345.000000000000000000000000000001'", "12345678901234567890123456789012345.000000000000000000000000000001"),
+    "money": ("DECIMAL(18,2)", "'988.37'", Decimal("988.37")),
+    "large": ("BIGINT UNSIGNED", "18446744073709551615", Decimal(18446744073709551615)),
+    "whole": ("INT UNSIGNED", "4294967295", 4294967295),
+    "document": ("JSON", """'{"a": "é"}'""", '{"a": "é"}'),
+    "choice": ("ENUM('Approved', 'Denied')", "'Denied'", "Denied"),
+    "fixed": ("CHAR(10)", "'short'", "short"),
+    "several": ("SET('x', 'y', 'z')", "'x,z'", "x,z"),
+    "latin": ("VARCHAR(20) CHARACTER SET latin1", "'Müller'", "Müller"),
+    "bare_day": ("DATE", "'2024-02-29'", dt.date(2024, 2, 29)),
+    "single": ("FLOAT", "988.37", 988.3699951171875),
+    "at_second": ("DATETIME(0)", "'2024-03-10 02:30:00'", dt.datetime(2024, 3, 10, 2, 30)),
+    "instant": ("TIMESTAMP(6) NULL", "'2024-07-01 12:00:00.000001'", dt.datetime(2024, 7, 1, 12, 0, 0, 1)),
+    "changed": ("DATETIME(6)", "'2024-03-10 02:30:00.123456'", dt.datetime(2024, 3, 10, 2, 30, 0, 123456)),
+}
+POSTGRESQL_TRAPS = {
+    "id": ("INT PRIMARY KEY", "1", 1),
+    "Mixed Case": ("TEXT", "'kept'", "kept"),
+    "bare_numeric": ("NUMERIC", "'12345678901234567890123.1234567890123456789012345'", "12345678901234567890123.1234567890123456789012345"),
+    "wide": ("NUMERIC(60,25)", "'12345678901234567890123.1234567890123456789012345'", "12345678901234567890123.1234567890123456789012345"),
+    "amount": ("NUMERIC(18,2)", "'988.37'", Decimal("988.37")),
+    "price": ("MONEY", "'$1,234.56'", Decimal("1234.56")),
+    "instant": ("TIMESTAMPTZ", "'2024-07-01 08:00:00.000001-04'", dt.datetime(2024, 7, 1, 12, 0, 0, 1)),
+    "without_end": ("TIMESTAMP", "'infinity'", dt.datetime(9999, 12, 31, 23, 59, 59, 999999)),
+    "last_day": ("DATE", "'infinity'", dt.date(9999, 12, 31)),
+    "ident": ("UUID", "'6f9619ff-8b86-d011-b42d-00c04fc964ff'", "6f9619ff-8b86-d011-b42d-00c04fc964ff"),
+    "document": ("JSONB", f"""'{{"text": "{"x" * 300}"}}'""", f'{{"text": "{"x" * 300}"}}'),
+    "a_time": ("TIME", "'23:15:00.5'", "23:15:00.5"),
+    "bits": ("BIT(8)", "B'00000101'", "00000101"),
+    "single": ("REAL", "988.37", 988.3699951171875),
+    "fixed": ("CHAR(10)", "'short'", "short"),
+    "yes": ("BOOLEAN", "true", True),
+    "changed": ("TIMESTAMP(6)", "'2024-03-10 02:30:00.123456'", dt.datetime(2024, 3, 10, 2, 30, 0, 123456)),
+}
+TRAPS: Mapping[str, Mapping[str, Sequence[Any]]] = {"mariadb": MARIADB_TRAPS, "postgresql": POSTGRESQL_TRAPS}
+
+
+@pytest.mark.parametrize("product", ["mariadb", "postgresql"])
+def test_every_type_of_a_source_reaches_bronze_with_its_value(product: str, spark: SparkSession, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    server: Server = request.getfixturevalue(f"{product}_server")
+    traps = TRAPS[product]
+    quoted = {name: f"`{name}`" if product == "mariadb" else f'"{name}"' for name in traps}
+    columns = ", ".join(f"{quoted[name]} {declared}" for name, (declared, _, _) in traps.items())
+    table = f"{server.qualified('Traps')}"
+    server.make_database("types")
+    server.execute(f"CREATE TABLE {table} ({columns}); INSERT INTO {table} VALUES ({', '.join(value for _, value, _ in traps.values())});", "types")
+    mini = Mini(spark, tmp_path, ["emr,hos-a,dbo.traps,Incremental,changed,1,hosa"], own_contracts={"note": PLAIN_CONTRACT})
+    mini.connections = {"emr": connection_to(server, "types", tmp_path)}
+    mini.write()
+
+    ended = mini.run(layers=("bronze",))
+
+    assert ended.code == 0, ended.said
+    (row,) = mini.frame("bronze.hosa_traps").collect()
+    assert {name: row[name] for name in traps} == {name: expected for name, (_, _, expected) in traps.items()}
+    assert ended.log("bronze", "hosa_traps").watermark_after == "2024-03-10 02:30:00.123456"
