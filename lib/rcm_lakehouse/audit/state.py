@@ -1,8 +1,8 @@
-"""What the audit knows of earlier runs: a cache of progress, and the runs that never ended."""
+"""What the audit knows of earlier runs: a cache of progress, the tables they wrote to, and the runs that never ended."""
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from pyspark.sql import functions as F
@@ -25,29 +25,48 @@ class LastDone:
 
 
 @dataclass(frozen=True)
+class KnownTable:
+    """A table that a step wrote to: the id it had, and (bronze) the newest batch in it."""
+
+    table_id: str
+    batch_seq: int = 0
+
+
+@dataclass(frozen=True)
 class AuditState:
-    """Progress by table label, and the runs without an end."""
+    """Progress by table label, known tables by label, the runs without an end, and what is to be said about the audit itself."""
 
     last_done: dict[str, LastDone]
     open_runs: dict[str, list[dict[str, object]]]
+    tables: dict[str, KnownTable] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
-def read_state(lake: Lake) -> AuditState:
-    """The newest finished silver and gold step of each table, and runs whose start mark has no end row; one query each."""
+def read_state(lake: Lake, notes: tuple[str, ...] = ()) -> AuditState:
+    """The newest finished silver and gold step of each table, its id, and runs whose start mark has no end row; two queries."""
     logs = lake.read(LOAD_LOGS_TABLE)
-    newest = F.max_by(
-        F.struct("table_id", "table_version", "consumed", "fingerprint"), F.struct("finished_at", "table_version", "consumed")
-    )
-    done = (
-        logs.where(F.col("layer").isin("silver", "gold") & F.col("status").isin(*DONE)).groupBy("target").agg(newest.alias("last"))
-    ).collect()
+    is_done = F.col("layer").isin("silver", "gold") & F.col("status").isin(*DONE)
+    order = F.struct("finished_at", "table_version", "consumed")
+    newest = F.max_by(F.struct("table_id", "table_version", "consumed", "fingerprint"), F.when(is_done, order))
+    known = F.max_by("table_id", F.when(F.col("table_id").isNotNull(), F.struct("finished_at", "table_version")))
+    seq = F.max(F.when(F.col("layer") == "bronze", F.col("batch_seq")))
+    steps = logs.where(F.col("layer").isin("bronze", "silver", "gold") & F.col("target").isNotNull())
+    found = steps.groupBy("target").agg(newest.alias("last"), known.alias("table_id"), seq.alias("batch_seq")).collect()
     ended = logs.where(F.col("layer") == "run").select("run_id").distinct()
     started = lake.read(RUNS_TABLE).select("run_id", "windows")
     open_runs = started.join(ended, "run_id", how="left_anti").collect()
     return AuditState(
-        {row["target"]: _last_done(row["last"].asDict()) for row in done},
+        {row["target"]: _last_done(row["last"].asDict()) for row in found if row["last"] is not None},
         {row["run_id"]: [window.asDict() for window in row["windows"] or []] for row in open_runs},
+        {row["target"]: KnownTable(row["table_id"], int(row["batch_seq"] or 0)) for row in found if row["table_id"] is not None},
+        notes,
     )
+
+
+def known_ids(lake: Lake, run_ids: Iterable[str]) -> set[str]:
+    """Ids of the audit rows that `audit.load_logs` has of these runs."""
+    rows = lake.read(LOAD_LOGS_TABLE).where(F.col("run_id").isin(*run_ids)).select("id")
+    return {row["id"] for row in rows.collect()}
 
 
 def _last_done(values: dict[str, object]) -> LastDone:
@@ -61,9 +80,9 @@ def _last_done(values: dict[str, object]) -> LastDone:
     )
 
 
-def abandoned_rows(run_id: str, windows: Iterable[dict[str, object]], spooled: Iterable[LoadLog], now: datetime) -> list[LoadLog]:
+def abandoned_rows(run_id: str, windows: Iterable[dict[str, object]], told: Iterable[LoadLog], now: datetime) -> list[LoadLog]:
     """End rows for a run that died: one for each planned load without a row of its own, and one for the run."""
-    known = {row.load_id for row in spooled if row.run_id == run_id}
+    known = {row.load_id for row in told if row.run_id == run_id and row.layer == "bronze"}
     rows = [
         LoadLog(
             id=f"{run_id}-{window['load_id']}-abandoned",
@@ -78,7 +97,7 @@ def abandoned_rows(run_id: str, windows: Iterable[dict[str, object]], spooled: I
             window_low=window["window_low"],  # type: ignore[arg-type]
             window_high=window["window_high"],  # type: ignore[arg-type]
             finished_at=now,
-            message="the run ended without a word; what it committed is in the table, the rest is read again",
+            message="the run ended without a word and this load had committed nothing; its window is read again",
         )
         for window in windows
         if window["load_id"] not in known

@@ -7,13 +7,19 @@ audit table that cannot be written leaves the spool in place, so nothing is forg
 import json
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import date, datetime
 from pathlib import Path
 from threading import Lock
 
+from py4j.protocol import Py4JError
+from pyspark.errors import PySparkException
+
 from rcm_lakehouse.audit.schema import LOAD_LOGS, RUNS, LoadLog
-from rcm_lakehouse.lake.tables import Lake, layer_table
+from rcm_lakehouse.config.errors import CommitConflictError, TableStateError
+from rcm_lakehouse.lake.crash_points import crash_point
+from rcm_lakehouse.lake.tables import Lake, Table, layer_table
 
 LOAD_LOGS_TABLE = layer_table("audit", "load_logs")
 RUNS_TABLE = layer_table("audit", "runs")
@@ -25,14 +31,18 @@ _log = logging.getLogger(__name__)
 
 def ensure_audit(lake: Lake) -> None:
     """Create both audit tables, empty, unless they exist."""
-    lake.ensure(LOAD_LOGS_TABLE, LOAD_LOGS, properties=_STATS)
     lake.ensure(RUNS_TABLE, RUNS, properties={"delta.autoOptimize.autoCompact": "true"})
+    lake.ensure(LOAD_LOGS_TABLE, LOAD_LOGS, properties=_STATS)
 
 
 def mark_start(lake: Lake, row: dict[str, object]) -> None:
-    """Append the start mark of a run: who, when, with which configuration, and the frozen windows."""
-    rows = lake.spark.createDataFrame([tuple(row.get(name) for name in RUNS.names)], RUNS)
-    lake.append(RUNS_TABLE, rows, metadata={"run_id": row["run_id"], "kind": "start"})
+    """Append the start mark of a run: who, when, with which configuration, and the frozen windows.
+
+    Raises TableStateError when it cannot be written: a run without a mark must not begin.
+    """
+    with _writing(RUNS_TABLE):
+        rows = lake.spark.createDataFrame([tuple(row.get(name) for name in RUNS.names)], RUNS)
+        lake.append(RUNS_TABLE, rows, metadata={"run_id": row["run_id"], "kind": "start"})
 
 
 class AuditSpool:
@@ -41,32 +51,57 @@ class AuditSpool:
     def __init__(self, folder: Path, run_id: str) -> None:
         self.path = folder / f"{run_id}.jsonl"
         self.rows: list[LoadLog] = []
+        self.is_flushed = False
         self._lock = Lock()
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     def add(self, row: LoadLog) -> None:
-        """Keep a terminal row; it is on disk when this returns."""
+        """Keep a terminal row; it is on disk when this returns, unless the disk refused it: then it is kept in memory and said so."""
         with self._lock:
             self.rows.append(row)
-            with self.path.open("a", encoding="utf-8") as spool:
-                spool.write(json.dumps(row.as_row(), default=_as_text) + "\n")
-                spool.flush()
-                os.fsync(spool.fileno())
+            try:
+                self._write(json.dumps(row.as_row(), default=as_text))
+            except OSError as error:
+                _log.error("audit spool %s cannot be written (%s): until the run ends its rows are in memory only", self.path.name, error.strerror)
+
+    def _write(self, line: str) -> None:
+        with self.path.open("a", encoding="utf-8") as spool:
+            # A line of its own, whatever an earlier write left unfinished.
+            spool.write(("\n" if spool.tell() else "") + line)
+            spool.flush()
+            os.fsync(spool.fileno())
 
     def flush(self, lake: Lake) -> None:
         """Append all rows in one commit and delete the file; the file stays when the commit fails."""
         with self._lock:
             if self.rows:
                 append_logs(lake, self.rows)
+                crash_point("P16", "flushed")
             self.path.unlink(missing_ok=True)
             self.rows = []
+            self.is_flushed = True
 
 
 def append_logs(lake: Lake, rows: Sequence[LoadLog]) -> None:
-    """Append terminal rows to `audit.load_logs` in one commit."""
-    values = [tuple(row.as_row()[name] for name in LOAD_LOGS.names) for row in rows]
-    frame = lake.spark.createDataFrame(values, LOAD_LOGS).coalesce(1)
-    lake.append(LOAD_LOGS_TABLE, frame, metadata={"run_id": rows[0].run_id, "kind": "load_logs"})
+    """Append terminal rows to `audit.load_logs` in one commit.
+
+    Raises TableStateError when the table cannot be written; nothing was appended.
+    """
+    with _writing(LOAD_LOGS_TABLE):
+        values = [tuple(row.as_row()[name] for name in LOAD_LOGS.names) for row in rows]
+        frame = lake.spark.createDataFrame(values, LOAD_LOGS).coalesce(1)
+        lake.append(LOAD_LOGS_TABLE, frame, metadata={"run_id": rows[0].run_id, "kind": "load_logs"})
+
+
+@contextmanager
+def _writing(table: Table) -> Iterator[None]:
+    try:
+        yield
+    except (PySparkException, Py4JError, CommitConflictError) as error:
+        raise TableStateError(
+            f"{table.label} cannot be written ({type(error).__name__}). The tables of the other layers are as their commits left them. Check free "
+            f"space and permissions of {table.path} below the lakehouse's root; the next run takes up what is missing."
+        ) from None
 
 
 def spooled_rows(folder: Path) -> dict[Path, list[LoadLog]]:
@@ -74,22 +109,26 @@ def spooled_rows(folder: Path) -> dict[Path, list[LoadLog]]:
     left: dict[Path, list[LoadLog]] = {}
     for path in sorted(folder.glob("*.jsonl")):
         rows = []
-        for line in path.read_text(encoding="utf-8").splitlines():
+        for line in filter(None, path.read_text(encoding="utf-8", errors="replace").splitlines()):
             try:
-                rows.append(_from_json(json.loads(line)))
+                rows.append(from_json(json.loads(line)))
             except ValueError:
                 _log.warning("a torn line in %s was left out", path.name)
-        left[path] = rows
+        # A row written twice was corrected: the last one counts.
+        left[path] = list({row.id: row for row in rows}.values())
     return left
 
 
-def _as_text(value: object) -> str:
+def as_text(value: object) -> str:
+    """Times and days as ISO 8601, for JSON."""
     if isinstance(value, datetime | date):
         return value.isoformat()
     raise TypeError(f"{type(value).__name__} cannot be spooled")
 
 
-def _from_json(values: dict[str, object]) -> LoadLog:
+def from_json(values: dict[str, object]) -> LoadLog:
+    """A row that was written as JSON; columns that this release does not know are left out."""
+    values = {name: value for name, value in values.items() if name in LoadLog.__dataclass_fields__}
     for name in ("loaddate", "started_at", "finished_at"):
         if isinstance(values.get(name), str):
             values[name] = datetime.fromisoformat(str(values[name]))

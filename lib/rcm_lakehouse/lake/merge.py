@@ -8,7 +8,7 @@ from delta.tables import DeltaTable
 from pyspark.sql import DataFrame
 
 from rcm_lakehouse.config.errors import CommitConflictError
-from rcm_lakehouse.lake.tables import Commit, Lake, Table
+from rcm_lakehouse.lake.tables import LAST_VERSION, Commit, Lake, Table
 
 _METADATA = "spark.databricks.delta.commitInfo.userMetadata"
 # The source is a folder of immutable staged files: a second copy of it would protect nothing.
@@ -16,19 +16,22 @@ _MATERIALIZE = "spark.databricks.delta.merge.materializeSource"
 
 
 def merge_versions(
-    lake: Lake, table: Table, changed: DataFrame, *, on: Sequence[str], action: str, metadata: Mapping[str, object]
+    lake: Lake, table: Table, changed: DataFrame, *, on: Sequence[str], action: str, metadata: Mapping[str, object], head: int
 ) -> Commit:
-    """Apply staged rows by their action (insert, update, delete) in one commit.
+    """Apply staged rows by their action (insert, update, delete) in one commit; `head` is the version they were computed from.
 
-    Raises CommitConflictError when another writer changed the table at the same time, or when the table is not the one that the
-    difference was computed from (an update that matches nothing, an insert that matches); it is unchanged in the first case.
+    Raises CommitConflictError when another writer committed since `head`: Delta itself sees only what happens during the MERGE. The
+    difference must be computed again; that mends the table too in the moment's gap in which it was applied all the same.
     """
+    if lake.moved_past(table, head):
+        raise CommitConflictError(f"{table.label}: another writer committed after version {head}; the MERGE was not applied and is computed again.")
     columns = [name for name in changed.columns if name != action]
     values = {name: f"s.`{name}`" for name in columns}
     condition = " AND ".join(f"t.`{name}` = s.`{name}`" for name in on)
     conf = lake.spark.conf
     conf.set(_METADATA, json.dumps(metadata, default=str))
     conf.set(_MATERIALIZE, "none")
+    conf.unset(LAST_VERSION)
     try:
         (
             DeltaTable.forName(lake.spark, lake.sql_name(table))
@@ -44,4 +47,7 @@ def merge_versions(
     finally:
         conf.unset(_METADATA)
         conf.unset(_MATERIALIZE)
-    return Commit(lake.last_version())
+    version = lake.last_version()
+    if version > head + 1:
+        raise CommitConflictError(f"{table.label}: another writer committed between version {head} and the MERGE; the difference is computed again.")
+    return Commit(version)

@@ -18,8 +18,9 @@ _SCHEMA = StructType([StructField(SALT_COLUMN, StringType())])
 
 def ensure_salt(lake: Lake) -> None:
     """Make the salt on first use; 256 random bits, never changed afterwards."""
-    created = lake.ensure(SALT_TABLE, _SCHEMA, properties={"delta.dataSkippingNumIndexedCols": "0"})
-    if created or lake.head_version(SALT_TABLE) == 0:
+    lake.ensure(SALT_TABLE, _SCHEMA, properties={"delta.dataSkippingNumIndexedCols": "0"})
+    # A process killed between the two commits leaves the table without its row: joined to it, every row would vanish.
+    if not lake.moved_past(SALT_TABLE, 0):
         rows = lake.spark.createDataFrame([(secrets.token_hex(32),)], _SCHEMA)
         lake.append(SALT_TABLE, rows, metadata={"kind": "salt"}, txn=("salt", 1))
 

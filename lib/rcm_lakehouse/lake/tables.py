@@ -1,6 +1,7 @@
 """Delta tables of the lakehouse by layer and name: create, check, read, append, replace."""
 
 import json
+import logging
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,16 +9,20 @@ from pathlib import Path
 
 from delta.exceptions import DeltaConcurrentModificationException
 from delta.tables import DeltaTable
+from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import StructType
 
 from rcm_lakehouse.config.errors import CommitConflictError, TableStateError
 from rcm_lakehouse.config.settings import LakehouseSettings
+from rcm_lakehouse.lake.log_check import has_begun
 
 FORMAT_VERSION = 1
 FORMAT_PROPERTY = "rcm.formatVersion"
 ID_PROPERTY = "rcm.tableId"
 LAST_VERSION = "spark.databricks.delta.lastCommitVersionInSession"
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -86,10 +91,13 @@ class Lake:
         return f"{self.root}/_scratch/{run_id}"
 
     def exists(self, table: Table) -> bool:
-        """True when the table has a Delta log; registers its name in this session's catalog."""
+        """True when the table has a Delta log; registers its name in this session's catalog.
+
+        Raises TableStateError when the log is torn (local disks only); nothing was read or written.
+        """
         if self.settings.catalog:
             return bool(self.spark.catalog.tableExists(self.sql_name(table)))
-        if self.is_local and not (Path(self.location(table)) / "_delta_log").is_dir():
+        if self.is_local and not has_begun(Path(self.location(table)), table.label):
             return False
         if not self.is_local and not DeltaTable.isDeltaTable(self.spark, self.location(table)):
             return False
@@ -184,20 +192,31 @@ class Lake:
         merge_schema: bool = False,
         txn: tuple[str, int] | None = None,
     ) -> Commit:
-        """Add rows in one commit; `metadata` rides in it. `txn` (application id, version) makes a repeat a no-op.
+        """Add rows in one commit; `metadata` rides in it. `txn` (application id, version) is committed once, whoever repeats it.
 
-        Raises CommitConflictError when another writer changed the table's shape at the same time.
+        Raises CommitConflictError when another writer changed the table's shape at the same time, or has committed this `txn` already;
+        nothing was appended.
         """
         writer = rows.write.format("delta").mode("append").option("userMetadata", json.dumps(metadata, default=str))
         if merge_schema:
             writer = writer.option("mergeSchema", "true")
         if txn:
             writer = writer.option("txnAppId", txn[0]).option("txnVersion", txn[1])
+        self.spark.conf.unset(LAST_VERSION)
         try:
             writer.saveAsTable(self.sql_name(table))
         except DeltaConcurrentModificationException as error:
             raise CommitConflictError(f"{table.label}: another writer committed first; nothing was appended.") from error
-        return Commit(self.last_version())
+        except PySparkException as error:
+            # Compacting small files comes after the commit: its failure leaves the rows committed.
+            if error.getCondition() != "DELTA_POST_COMMIT_HOOK_FAILED" or self.last_version() < 0:
+                raise
+            _log.warning("%s: committed, but its small files could not be compacted", table.label)
+        version = self.last_version()
+        if txn and version < 0:
+            # Delta skips a version of `txn` that it has, whatever the rows are, and says nothing.
+            raise CommitConflictError(f"{table.label}: batch {txn[1]} of {txn[0]} is there already; nothing was appended. The load is computed again.")
+        return Commit(version)
 
     def replace(self, table: Table, rows: DataFrame, *, metadata: Mapping[str, object]) -> Commit:
         """Replace all rows (and, where it changed, the schema) in one commit: readers see the old table or the new one."""
@@ -220,6 +239,12 @@ class Lake:
     def head_version(self, table: Table) -> int:
         """The newest version in the table's log, whoever wrote it."""
         return int(self.spark.sql(f"DESCRIBE HISTORY {self.sql_name(table)} LIMIT 1").select("version").first()["version"])  # type: ignore[index]
+
+    def moved_past(self, table: Table, version: int) -> bool:
+        """True when the table's log goes on after `version`; no Spark job on a local disk."""
+        if self.is_local and not self.settings.catalog:
+            return (Path(self.location(table)) / "_delta_log" / f"{version + 1:020d}.json").exists()
+        return self.head_version(table) > version
 
     def read_files(self, path: str, schema: StructType) -> DataFrame:
         """Staged parquet files with the schema they were written with."""

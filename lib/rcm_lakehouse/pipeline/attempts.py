@@ -16,6 +16,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_at
 from rcm_lakehouse.audit.schema import LoadLog
 from rcm_lakehouse.config.errors import DataStopError, RcmError
 from rcm_lakehouse.config.settings import RetrySettings
+from rcm_lakehouse.lake.crash_points import crash_point
 from rcm_lakehouse.pipeline.context import RunContext
 from rcm_lakehouse.pipeline.graph import Step
 
@@ -70,6 +71,7 @@ def attempted(ctx: RunContext, step: Step, done: Mapping[str, Outcome], work: Wo
         outcome = _failed(ctx, step, error)
         if os.environ.get(SHOW_ERRORS) == "1":
             _log.exception("%s", step.name)
+    crash_point("P7", step.name)
     seconds = round(time.monotonic() - clock, 3)
     for row in outcome.logs:
         row.attempt = tries["count"]
@@ -82,11 +84,12 @@ def attempted(ctx: RunContext, step: Step, done: Mapping[str, Outcome], work: Wo
 
 def _failed(ctx: RunContext, step: Step, error: Exception) -> Outcome:
     source, _, table = step.label.partition(".")
+    is_load = step.layer in ("bronze", "reconcile")
     row = ctx.log(
         step.layer,
-        data_source=source if step.layer == "bronze" else None,
-        tablename=table if step.layer == "bronze" else step.label,
-        target=None if step.layer == "bronze" else f"{step.layer}.{step.label}",
+        data_source=source if is_load else None,
+        tablename=table if is_load else step.label,
+        target=None if is_load else f"{step.layer}.{step.label}",
         status="FAILED",
         error_class=error_class(error),
         message=safe_message(error),

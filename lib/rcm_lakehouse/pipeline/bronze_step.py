@@ -9,6 +9,7 @@ from pyspark.sql import Column, DataFrame, Observation
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
+from rcm_lakehouse.audit.commits import riding
 from rcm_lakehouse.bronze.lineage import LINEAGE, with_lineage
 from rcm_lakehouse.bronze.overlap import without_known
 from rcm_lakehouse.bronze.windows import Window, watermark_after
@@ -165,14 +166,15 @@ class JdbcLoad:
         highest = None if counted["highest"] is None else str(counted["highest"])
         after = watermark_after(plan.window, highest, plan.watermark_before) if plan.window else None
         table = bronze_table(self.row)
-        metadata = {"load_id": self.frozen.load_ids[self.row.label], "batch_seq": seq, "watermark": after, "window_high": plan.window_high}
+        log = self._log(plan, read, kept, read - kept - excluded, excluded, after)
+        log.batch_seq, log.numberofrowscopied, log.table_id = seq, kept, self.lake.table_id(table)
+        metadata = {"load_id": log.load_id, "batch_seq": seq, "watermark": after, "window_high": plan.window_high, **riding([log])}
         crash_point("P5", self.row.label)
         commit = self.lake.append(
             table, self.lake.read_files(self._scratch(), schema), metadata=metadata, merge_schema=True, txn=(self.row.label, seq)
         )
         crash_point("P6", self.row.label)
-        log = self._log(plan, read, kept, read - kept - excluded, excluded, after)
-        log.batch_seq, log.table_version, log.numberofrowscopied, log.table_id = seq, commit.version, kept, self.lake.table_id(table)
+        log.table_version = commit.version
         return Outcome("SUCCESS", (log,), {"batch_seq": seq, "rows": kept})
 
     def _nothing(self, plan: JdbcPlan, read: int, duplicate: int, dropped: int) -> Outcome:

@@ -8,6 +8,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, LongType, StringType, StructField, StructType
 
+from rcm_lakehouse.audit.commits import riding
 from rcm_lakehouse.audit.schema import LoadLog
 from rcm_lakehouse.bronze.lineage import LINEAGE, LINEAGE_NAMES, with_lineage
 from rcm_lakehouse.bronze.windows import as_text
@@ -58,21 +59,23 @@ class FilesLoad:
         self._ensure()
         landing = self._folder(self.connection.path)
         if not candidates(landing, self.options.pattern):
-            return self._told([], 0, 0)
+            return Outcome("SUCCESS", (self._log([], 0),), {"batch_seq": self.frozen.state_of(self.row).batch_seq, "rows": 0})
         items = plan_files(landing, self.options, self._ledger(), self.archive)
         for item in items:
             if item.status in ("waiting", "refused", "duplicate"):
                 (self.refused if item.status == "refused" else self.notes).append(f"{item.name}: {item.status}, {item.reason}")
         parsed = self._parsed([item for item in items if item.status in ("new", "correction")])
         records = sum(found.records for _, found in parsed)
-        version = self._append(parsed) if records else None
+        log = self._log(parsed, records)
+        if records:
+            log.table_version = self._append(parsed, log)
         for item, _ in parsed:
             crash_point("P7", self.row.label)
             archive_file(item, self.archive)
         for item in items:
             if item.status in ("skipped", "duplicate"):
                 archive_file(item, self.archive)
-        return self._told(parsed, records, version)
+        return Outcome(log.status, (log,), {"batch_seq": self.frozen.state_of(self.row).batch_seq + (1 if records else 0), "rows": records})
 
     @property
     def archive(self) -> Path:
@@ -127,7 +130,7 @@ class FilesLoad:
             found.append((item, parsed))
         return found
 
-    def _append(self, parsed: Sequence[tuple[FileItem, Parsed]]) -> int:
+    def _append(self, parsed: Sequence[tuple[FileItem, Parsed]], log: LoadLog) -> int:
         seq = self.frozen.state_of(self.row).batch_seq + 1
         names = list(dict.fromkeys(name for _, found in parsed for name in found.columns))
         frames = [self._frame(number, item, names) for number, (item, _) in enumerate(parsed)]
@@ -138,7 +141,7 @@ class FilesLoad:
         now = as_text(utc_now())
         lined = with_lineage(rows, load_id=load_id, batch_seq=seq, window_high=now, watermark_before=None)
         crash_point("P5", self.row.label)
-        metadata = {"load_id": load_id, "batch_seq": seq, "files": [item.name for item, _ in parsed]}
+        metadata = {"load_id": load_id, "batch_seq": seq, "files": [item.name for item, _ in parsed], **riding([log])}
         commit = self.lake.append(bronze_table(self.row), lined, metadata=metadata, merge_schema=True, txn=(self.row.label, seq))
         crash_point("P6", self.row.label)
         return commit.version
@@ -154,23 +157,16 @@ class FilesLoad:
     def _index(self, number: int, item: FileItem) -> str:
         return sorted(path.name for path in Path(self._scratch()).glob("*.jsonl"))[number]
 
-    def _told(self, parsed: Sequence[tuple[FileItem, Parsed]], records: int, version: int | None) -> Outcome:
-        seq = self.frozen.state_of(self.row).batch_seq + (1 if records else 0)
-        log = self._log(records)
-        log.table_version = version
-        log.batch_seq = seq if records else None
-        log.watermark_after = ", ".join(item.name for item, _ in parsed) or None
-        if self.refused:
-            log.status, log.error_class, log.message = "FAILED", "SourceDataError", " ".join(self.refused)
-        return Outcome(log.status, (log,), {"batch_seq": seq, "rows": records})
-
-    def _log(self, records: int) -> LoadLog:
+    def _log(self, parsed: Sequence[tuple[FileItem, Parsed]], records: int) -> LoadLog:
+        refused = {"status": "FAILED", "error_class": "SourceDataError", "message": " ".join(self.refused)} if self.refused else {}
         return self.ctx.log(
             "bronze",
             data_source=self.row.datasource,
             tablename=self.row.source_table,
             target=bronze_table(self.row).label,
             load_id=self.frozen.load_ids[self.row.label],
+            batch_seq=self.frozen.state_of(self.row).batch_seq + 1 if records else None,
+            watermark_after=", ".join(item.name for item, _ in parsed) or None,
             rows_read=records,
             rows_written=records,
             rows_duplicate=0,
@@ -178,6 +174,7 @@ class FilesLoad:
             numberofrowscopied=records,
             table_id=self.lake.table_id(bronze_table(self.row)),
             warnings=list(self.notes),
+            **refused,
         )
 
     def _scratch(self) -> str:

@@ -8,6 +8,7 @@ from decimal import Decimal
 from pyspark.sql import DataFrame, Observation
 from pyspark.sql import functions as F
 
+from rcm_lakehouse.audit.commits import riding
 from rcm_lakehouse.config.errors import DataStopError
 from rcm_lakehouse.config.models import GoldModel
 from rcm_lakehouse.gold.models import inputs_of
@@ -57,9 +58,6 @@ def _replace(
     found = observed.get
     if model.ties_out:
         _check_totals(lake, model, found)
-    crash_point("P12", model.name)
-    commit = lake.replace(table, lake.read_files(staged_at, result.schema), metadata={"run_id": ctx.run_id, "fingerprint": fingerprint})
-    crash_point("P13", model.name)
     rows = int(found["rows_built"])
     row = ctx.log(
         "gold",
@@ -69,8 +67,11 @@ def _replace(
         rows_written=rows,
         fingerprint=fingerprint,
         table_id=lake.table_id(table),
-        table_version=commit.version,
     )
+    crash_point("P12", model.name)
+    metadata = {"run_id": ctx.run_id, "fingerprint": fingerprint, **riding([row])}
+    row.table_version = lake.replace(table, lake.read_files(staged_at, result.schema), metadata=metadata).version
+    crash_point("P13", model.name)
     return Outcome("SUCCESS", (row,), {"fingerprint": fingerprint})
 
 

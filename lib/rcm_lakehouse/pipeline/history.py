@@ -1,12 +1,14 @@
 """From judged rows to one MERGE: snapshots' deletes, the timeline, tombstones and counts."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pyspark.sql import Column, DataFrame, Observation
 from pyspark.sql import functions as F
 
+from rcm_lakehouse.audit.commits import riding
+from rcm_lakehouse.audit.schema import LoadLog
 from rcm_lakehouse.config.contracts import Contract
 from rcm_lakehouse.lake.crash_points import crash_point
 from rcm_lakehouse.lake.merge import merge_versions
@@ -42,18 +44,23 @@ def merge_history(
     staged: DataFrame,
     loads: Sequence[tuple[str, str]],
     path: str,
+    told: Callable[[Merged], Sequence[LoadLog]],
 ) -> Merged:
     """Apply good rows (and the deletes that snapshots imply) to the entity's history in one MERGE.
 
-    The difference is staged first: its counts say whether there is anything to commit at all.
+    The difference is staged first: its counts say whether there is anything to commit at all. `told` turns them into the audit rows,
+    which ride in the commit; it may refuse by raising, and nothing is committed then.
+
+    Raises CommitConflictError when the table was written to after the difference was computed; the load is then computed again.
     """
     contract = entity.contract
     merged = Merged()
-    is_empty = lake.head_version(entity.silver) == 0
+    head = lake.head_version(entity.silver)
+    is_empty = head == 0
     events = event_rows(staged.where("outcome = 'good'"), contract)
     if not is_empty:
         events = _with_implied_deletes(ctx, lake, entity, parts, staged, events, merged)
-    history = History(None, None) if is_empty else known_history(lake, entity, events)
+    history = known_history(lake, entity, events, is_empty=is_empty)
     fate, act = Observation(), Observation()
     line = timeline(events, history, contract).observe(fate, *_fate_counts(loads))
     changed = changes(line, contract).observe(act, *[F.count_if(F.col(ACTION) == name).alias(name) for name in _ACTIONS])
@@ -64,7 +71,8 @@ def merge_history(
         merged.warnings.append(
             f"{counts['conflicts']} rows share key and time with another row of their delivery but differ; the last in order won"
         )
-    _commit(ctx, lake, entity, lake.read_files(path, changed.schema), acts, merged, is_empty=is_empty)
+    metadata = {"run_id": ctx.run_id, "loads": sorted({load for _, load in merged.fates}), **riding(told(merged))}
+    _commit(lake, entity, lake.read_files(path, changed.schema), acts, merged, metadata, head)
     return merged
 
 
@@ -74,12 +82,15 @@ def event_rows(rows: DataFrame, contract: Contract) -> DataFrame:
     return rows.select(contract.key_column, "data_source", *columns, "event_at", "is_delete", "dq_flags", *_EVENT_LINEAGE)
 
 
-def known_history(lake: Lake, entity: "Entity", events: DataFrame) -> History:
-    """Versions and tombstones of the keys that the events touch."""
+def known_history(lake: Lake, entity: "Entity", events: DataFrame, *, is_empty: bool) -> History:
+    """Versions and tombstones of the keys that the events touch.
+
+    A first run killed after it wrote tombstones leaves them without versions: they count all the same.
+    """
     key = entity.contract.key_column
     keys = events.select(key).distinct()
-    versions = lake.read(entity.silver).join(keys, key, how="left_semi")
-    tombstones = lake.read(entity.tombstones).join(keys, key, how="left_semi")
+    versions = None if is_empty else lake.read(entity.silver).join(keys, key, how="left_semi")
+    tombstones = lake.read(entity.tombstones).join(keys, key, how="left_semi") if lake.moved_past(entity.tombstones, 0) else None
     return History(versions, tombstones)
 
 
@@ -93,21 +104,23 @@ def _fate_counts(loads: Sequence[tuple[str, str]]) -> list[Column]:
 
 
 def _commit(
-    ctx: RunContext, lake: Lake, entity: "Entity", changed: DataFrame, acts: Mapping[str, int], merged: Merged, *, is_empty: bool
+    lake: Lake, entity: "Entity", changed: DataFrame, acts: Mapping[str, int], merged: Merged, metadata: Mapping[str, object], head: int
 ) -> None:
-    metadata = {"run_id": ctx.run_id, "loads": sorted({load for _, load in merged.fates})}
     key = entity.contract.key_column
     if acts["tombstone"]:
         rows = changed.where(F.col(ACTION) == "tombstone").withColumn("deleted_at", F.col("effective_from"))
-        lake.append(entity.tombstones, rows.select(key, "deleted_at", "_source_table", "_load_id", "_batch_seq"), metadata=metadata)
+        noted = rows.select(key, "deleted_at", "_source_table", "_load_id", "_batch_seq")
+        lake.append(entity.tombstones, noted, metadata={"run_id": metadata["run_id"], "loads": metadata["loads"]})
     versions = changed.where(F.col(ACTION) != "tombstone")
     if acts["insert"] + acts["update"] + acts["delete"] == 0:
         return
     crash_point("P9", entity.contract.entity)
-    if is_empty:
-        merged.version = lake.append(entity.silver, versions.drop(ACTION), metadata=metadata).version
+    if head == 0:
+        # Its `txn` makes the first append conflict with another first append.
+        merged.version = lake.append(entity.silver, versions.drop(ACTION), metadata=metadata, txn=("first", 1)).version
     else:
-        merged.version = merge_versions(lake, entity.silver, versions, on=(key, "effective_from"), action=ACTION, metadata=metadata).version
+        on = (key, "effective_from")
+        merged.version = merge_versions(lake, entity.silver, versions, on=on, action=ACTION, metadata=metadata, head=head).version
     crash_point("P10", entity.contract.entity)
 
 

@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 
 from rcm_lakehouse.audit.schema import LoadLog
 from rcm_lakehouse.config.contracts import Contract
-from rcm_lakehouse.config.errors import DataStopError
+from rcm_lakehouse.config.errors import DataStopError, TableStateError
 from rcm_lakehouse.lake.crash_points import crash_point
 from rcm_lakehouse.lake.salt import SALT_TABLE, ensure_salt, with_salt
 from rcm_lakehouse.lake.tables import Lake, Table, layer_table
@@ -157,11 +157,14 @@ class SilverBatch:
         if any(tally.quarantined for tally in tallies.values()):
             self._quarantine(staged)
         crash_point("P8", self.contract.entity)
-        merged = self._merge(staged, tallies)
-        for load, tally in tallies.items():
-            tally.fates = merged.fates.get(load, {})
-        self._check_conservation(tallies)
-        return [self._log(load, tally, merged) for load, tally in tallies.items()]
+        changes, logs = f"{self._scratch()}/changes", list[LoadLog]()
+
+        def told(merged: Merged) -> list[LoadLog]:
+            logs.extend(self._told(merged, tallies))
+            return logs
+
+        self.version = merge_history(self.ctx, self.lake, self.entity, self.parts, staged, list(tallies), changes, told).version
+        return logs
 
     def _staged(self) -> DataFrame:
         rows = reduce(lambda one, other: one.unionByName(other), [self._mapped(part) for part in self.parts])
@@ -219,22 +222,24 @@ class SilverBatch:
         if known is None or fresh.limit(1).collect():
             self.lake.append(table, fresh, metadata={"run_id": self.ctx.run_id, "kind": "seen"})
 
-    def _merge(self, staged: DataFrame, tallies: Mapping[LoadKey, Tally]) -> Merged:
-        merged = merge_history(self.ctx, self.lake, self.entity, self.parts, staged, list(tallies), f"{self._scratch()}/changes")
-        self.version = merged.version
+    def _told(self, merged: Merged, tallies: Mapping[LoadKey, Tally]) -> list[LoadLog]:
+        """Audit rows of what is about to be committed; refuses when a row is unaccounted for."""
+        for load, tally in tallies.items():
+            tally.fates = merged.fates.get(load, {})
+        self._check_conservation(tallies)
         self.warnings += merged.warnings
         for part in self.parts:
             # A held snapshot stays unconsumed, so that it can still be approved.
             if part.table.label in {table for table, _ in merged.held}:
                 self.consumed[part.table.label] = part.low
-        return merged
+        return [self._log(load, tally, merged) for load, tally in tallies.items()]
 
     def _check_conservation(self, tallies: Mapping[LoadKey, Tally]) -> None:
         for (table, load), tally in tallies.items():
             if tally.accounted != tally.read:
                 raise DataStopError(
-                    f"silver.{self.contract.entity}: load {load} of {table} has {tally.read} rows but {tally.accounted} are accounted for. This is a "
-                    "defect of the pipeline, not of the data: stop using the table and report it."
+                    f"silver.{self.contract.entity}: load {load} of {table} has {tally.read} rows but {tally.accounted} are accounted for. Nothing was "
+                    "merged. This is a defect of the pipeline, not of the data: report it."
                 )
 
     def _nothing_in_it(self) -> LoadLog:
@@ -270,6 +275,17 @@ class SilverBatch:
 
 
 def ensure_salt_once(ctx: RunContext, lake: Lake) -> None:
-    """Make the salt before the first pseudonym; the tables of a lakehouse without its salt are refused."""
-    if not lake.exists(SALT_TABLE):
-        ensure_salt(lake)
+    """Make the salt before the first pseudonym.
+
+    Raises TableStateError when it is gone but pseudonyms made with it are there; nothing was written.
+    """
+    if lake.exists(SALT_TABLE) and lake.moved_past(SALT_TABLE, 0):
+        return
+    for name in sorted(personal_entities(ctx.project.contracts)):
+        silver = entity_of(ctx.project.contracts[name]).silver
+        if lake.exists(silver) and lake.moved_past(silver, 0):
+            raise TableStateError(
+                f"{SALT_TABLE.label} is gone, but {silver.label} has keys made with it: a new salt would make every patient a stranger. Nothing was "
+                f"written. Put {SALT_TABLE.path} back from a backup, or move the silver and quarantine folders away to build them anew from bronze."
+            )
+    ensure_salt(lake)

@@ -1,0 +1,84 @@
+"""A table's Delta log on a local disk, looked at before it is opened: whole, torn, or never begun.
+
+After a power loss the last files may be empty or cut. An empty commit file would be read as a commit that changed nothing, so
+the rows it held would be missing without a word: it is refused here.
+"""
+
+import json
+import re
+from pathlib import Path
+
+from rcm_lakehouse.config.errors import TableStateError
+
+_COMMIT = re.compile(r"^(\d{20})\.json$")
+_CHECKPOINT = re.compile(r"^(\d{20})\.checkpoint.*\.parquet$")
+_PARQUET_END = b"PAR1"
+
+
+def has_begun(folder: Path, label: str) -> bool:
+    """True when the folder holds a table; False when nothing was ever committed there.
+
+    A process killed while it made the table leaves an empty log; the table is then made again.
+
+    Raises TableStateError when the log is torn, has a gap, or holds no commit although there are data files; nothing was changed.
+    """
+    log = folder / "_delta_log"
+    if not log.is_dir():
+        return False
+    commits, checkpoints = _versions(log)
+    if not commits and not checkpoints:
+        if any(folder.rglob("*.parquet")):
+            raise _refused(label, "its log holds no commit, but the folder holds data files", "Put `_delta_log` back from a backup, or move the folder away.")
+        return False
+    _check_commits(log, commits, checkpoints, label)
+    _check_checkpoint(log, checkpoints, label)
+    return True
+
+
+def _versions(log: Path) -> tuple[list[int], list[int]]:
+    names = [path.name for path in log.iterdir()]
+    commits = sorted(int(found[1]) for name in names if (found := _COMMIT.match(name)))
+    checkpoints = sorted({int(found[1]) for name in names if (found := _CHECKPOINT.match(name))})
+    return commits, checkpoints
+
+
+def _check_commits(log: Path, commits: list[int], checkpoints: list[int], label: str) -> None:
+    first = checkpoints[-1] + 1 if checkpoints else 0
+    expected = range(first, (commits[-1] if commits else first - 1) + 1)
+    missing = sorted(set(expected) - set(commits))
+    if missing:
+        raise _refused(label, f"version {missing[0]} is missing from its log", f"Put {missing[0]:020d}.json back from a backup.")
+    if not commits:
+        return
+    newest = log / f"{commits[-1]:020d}.json"
+    lines = newest.read_bytes().splitlines()
+    if not lines or not _is_json(lines[-1]) or not _is_json(lines[0]):
+        raise _refused(
+            label,
+            f"its newest commit {newest.name} is torn, as after a power loss or a full disk",
+            f"Move {newest.name} (and .{newest.name}.crc) out of _delta_log: the table is then as before that commit, and the next run loads its rows again.",
+        )
+
+
+def _check_checkpoint(log: Path, checkpoints: list[int], label: str) -> None:
+    hint = log / "_last_checkpoint"
+    if hint.exists() and not _is_json(hint.read_bytes()):
+        raise _refused(label, "_delta_log/_last_checkpoint is torn", "Delete _last_checkpoint (and ._last_checkpoint.crc): Delta finds the checkpoint by itself.")
+    if checkpoints:
+        for path in log.glob(f"{checkpoints[-1]:020d}.checkpoint*.parquet"):
+            with path.open("rb") as stream:
+                stream.seek(max(path.stat().st_size - len(_PARQUET_END), 0))
+                whole = stream.read() == _PARQUET_END
+            if not whole:
+                raise _refused(label, f"its checkpoint {path.name} is torn", f"Move {path.name} out of _delta_log: the commits before it say the same.")
+
+
+def _is_json(line: bytes) -> bool:
+    try:
+        return isinstance(json.loads(line), dict)
+    except ValueError:
+        return False
+
+
+def _refused(label: str, found: str, repair: str) -> TableStateError:
+    return TableStateError(f"{label}: {found}. Nothing was read from it or written to it. {repair}")

@@ -1,0 +1,72 @@
+"""The end of a run: its exit code, its last audit rows, the flush of the audit, and signals that ask it to stop."""
+
+import shutil
+import signal
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from threading import Event
+from types import FrameType
+
+from rich.console import Console
+
+from rcm_lakehouse.audit.schema import LoadLog
+from rcm_lakehouse.config.errors import RcmError
+from rcm_lakehouse.lake.crash_points import crash_point
+from rcm_lakehouse.pipeline.attempts import Outcome, error_class
+from rcm_lakehouse.pipeline.context import RunContext, utc_now
+from rcm_lakehouse.pipeline.graph import Step
+
+SIGNALS = {signal.SIGINT: 130, signal.SIGTERM: 143}
+_STATUS = {0: "SUCCESS", 130: "CANCELLED", 143: "CANCELLED"}
+
+
+def verdict(outcomes: Mapping[str, Outcome], caught: Sequence[int]) -> int:
+    """The exit code of a run: that of the signal, 4 for a data stop, 1 when some step failed, else 0."""
+    if caught:
+        return SIGNALS[signal.Signals(caught[0])]
+    if any(outcome.is_data_stop for outcome in outcomes.values()):
+        return 4
+    return 1 if any(outcome.failed for outcome in outcomes.values()) else 0
+
+
+def close_run(ctx: RunContext, steps: Sequence[Step], outcomes: Mapping[str, Outcome], code: int, console: Console) -> tuple[int, list[LoadLog]]:
+    """Write what is still to be written of a run; returns its exit code and all its audit rows.
+
+    When `audit.load_logs` cannot be written the rows stay in the spool for the next run, and the run counts as failed.
+    """
+    for step in steps:
+        if step.name not in outcomes:
+            ctx.spool.add(ctx.log(step.layer, tablename=step.label, status="CANCELLED", message="the run was stopped before this step began"))
+    crash_point("P16", "open")
+    end = ctx.log("run", status=_STATUS.get(code, "FAILED"), started_at=ctx.started_at, finished_at=utc_now(), warnings=list(ctx.state.notes))
+    ctx.spool.add(end)
+    crash_point("P16", "spooled")
+    logs = list(ctx.spool.rows)
+    try:
+        ctx.spool.flush(ctx.lake)
+    except (RcmError, OSError) as error:
+        code = code or 1
+        end.status, end.error_class, end.message = _STATUS.get(code, "FAILED"), error_class(error), str(error)
+        ctx.spool.add(end)
+        told = f"FAILED: {error} The rows of this run wait in audit/_spool/{ctx.spool.path.name} and are flushed by the next run."
+        console.print(told, style="red", markup=False, highlight=False, soft_wrap=True)
+    finally:
+        shutil.rmtree(ctx.scratch, ignore_errors=True)
+    return code, logs
+
+
+@contextmanager
+def stop_signals(cancel: Event) -> Iterator[list[int]]:
+    """Turn Ctrl-C and SIGTERM into a wish to stop: running commits end, nothing new begins; yields the signals caught."""
+    caught: list[int] = []
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        caught.append(number)
+        cancel.set()
+
+    before = {number: signal.signal(number, stop) for number in SIGNALS}
+    try:
+        yield caught
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
