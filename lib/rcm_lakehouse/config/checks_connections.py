@@ -6,6 +6,7 @@ from collections.abc import Callable
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
+from rcm_lakehouse.config.checks_api import check_api_tables
 from rcm_lakehouse.config.checks_files import check_file_tables
 from rcm_lakehouse.config.connections import ApiConnection, FilesConnection, JdbcConnection
 from rcm_lakehouse.config.problems import Problem, did_you_mean
@@ -43,7 +44,7 @@ def check_connection(document: Document, name: str, connection: JdbcConnection |
 
     if not _NAME.match(name):
         note("this is no connection name: letters, digits, dot, hyphen and underscore.")
-    if not _is_zone(connection.time_zone):
+    if not is_zone(connection.time_zone):
         hint = did_you_mean(connection.time_zone, available_timezones())
         note(f"time_zone is no zone of the IANA database, like America/New_York.{hint}", "time_zone")
     if isinstance(connection, JdbcConnection):
@@ -54,7 +55,8 @@ def check_connection(document: Document, name: str, connection: JdbcConnection |
         _check_api(connection, note)
 
 
-def _is_zone(name: str) -> bool:
+def is_zone(name: str) -> bool:
+    """True for a zone of the IANA database that Java knows too."""
     # Linux keeps a second set under posix/ and right/, which Java does not know.
     if name.startswith(("posix", "right", "localtime")):
         return False
@@ -126,9 +128,7 @@ def _check_api(connection: ApiConnection, note: Note) -> None:
     bundle = connection.ca_bundle
     if bundle is not None and (not re.fullmatch(r"[\w./@+=-]{1,400}", bundle) or ".." in bundle.split("/")):
         note("ca_bundle is no path of a file of certificates; it may not climb out with '..'.", "ca_bundle")
-    for table, options in connection.tables.items():
-        if options.ids_from is not None and not re.fullmatch(r"[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*", options.ids_from):
-            note("ids_from must be entity.column, like provider.npi.", "tables", table, "ids_from")
+    check_api_tables(connection, note)
 
 
 def _wrong_url(url: str) -> str | None:

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
-from rcm_lakehouse.config.connections import ApiConnection, FilesConnection, JdbcConnection, JdbcTableOptions
+from rcm_lakehouse.config.checks_api import wrong_in_api
+from rcm_lakehouse.config.connections import ApiConnection, ApiTableOptions, FilesConnection, JdbcConnection, JdbcTableOptions
 from rcm_lakehouse.config.contracts import Contract
 from rcm_lakehouse.config.matching import key_of_table, table_options
 from rcm_lakehouse.config.problems import Problem, did_you_mean, printable
@@ -148,6 +149,8 @@ def check_loads(
             problems.append(Problem(file, row.line, f"tablename '{row.tablename}' is taken by no mapping in conf/cdm.{hint}"))
         if isinstance(connection, JdbcConnection):
             problems += [Problem(file, row.line, text) for text in _wrong_in_database(row, connection, contracts, broken_contracts)]
+        if isinstance(connection, ApiConnection):
+            problems += [Problem(file, row.line, text) for text in wrong_in_api(row, connection, contracts)]
         if isinstance(connection, FilesConnection) and table_options(connection.tables, row) is None:
             hint = did_you_mean(row.source_table, connection.tables)
             text = f"'{row.label}' has no entry under `tables` of '{row.database}' in conf/connections.yml that gives its file pattern.{hint}"
@@ -155,9 +158,7 @@ def check_loads(
     _check_targets(file, active, problems)
 
 
-def _wrong_in_database(
-    row: LoadRow, connection: JdbcConnection, contracts: Mapping[str, Contract], broken_contracts: frozenset[str]
-) -> list[str]:
+def _wrong_in_database(row: LoadRow, connection: JdbcConnection, contracts: Mapping[str, Contract], broken_contracts: frozenset[str]) -> list[str]:
     options = table_options(connection.tables, row) or JdbcTableOptions()
     has_key = bool(options.key or broken_contracts or key_of_table(row, contracts))
     place = f"`tables` of '{row.database}' in conf/connections.yml"
@@ -198,13 +199,28 @@ def check_table_options(
     contracts: Mapping[str, Contract],
     problems: list[Problem],
 ) -> None:
-    """Note options for a table that neither a mapping nor the work list (active or not) names: they would be passed over in silence."""
+    """Note options for a table that neither a mapping nor the work list (active or not) names: they would be passed over in silence.
+
+    And an API's `ids_from` that no contract has.
+    """
     tables = {table for contract in contracts.values() for mapping in contract.sources for table in mapping.tables}
     known = tables | {row.source_table for row in loads}
     labels = {row.label for row in loads}
     for name, connection in connections.items():
-        for table in connection.tables:
-            if table.lower() not in labels and table.rpartition(".")[2].lower() not in known:
-                hint = did_you_mean(table, known | labels)
-                line = document.line(name, "tables", table)
-                problems.append(Problem(document.file, line, f"{name}: no mapping and no row of the work list has the table '{_safe(table)}'.{hint}"))
+        for table, options in connection.tables.items():
+            line = document.line(name, "tables", table)
+            if isinstance(options, ApiTableOptions):
+                wrong = _wrong_ids(options.ids_from, contracts)
+            elif table.lower() in labels or table.rpartition(".")[2].lower() in known:
+                wrong = None
+            else:
+                wrong = f"no mapping and no row of the work list has the table '{_safe(table)}'.{did_you_mean(table, known | labels)}"
+            if wrong:
+                problems.append(Problem(document.file, line, f"{name}: {wrong}"))
+
+
+def _wrong_ids(ids_from: str | None, contracts: Mapping[str, Contract]) -> str | None:
+    known = {f"{contract.entity}.{column.name}" for contract in contracts.values() for column in contract.columns}
+    if ids_from is None or ids_from in known:
+        return None
+    return f"ids_from names '{_safe(ids_from)}', which is no column of a contract.{did_you_mean(ids_from, known)}"

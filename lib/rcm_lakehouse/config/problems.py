@@ -38,7 +38,7 @@ class Problem:
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """" Did you mean 'x'?" for the nearest known name; empty when none is near."""
+    """A hint that names the nearest known name, with a blank in front; empty when none is near."""
     by_lower = {item.lower(): item for item in known}
     near = difflib.get_close_matches(name[:100].lower(), list(by_lower), n=1, cutoff=0.6)
     return f" Did you mean '{by_lower[near[0]]}'?" if near else ""

@@ -64,6 +64,4 @@ OUTSIDE = frozenset(
     "input_file_block_start input_file_name java_method list_secrets raise_error read_files read_kafka read_kinesis read_pubsub "
     "read_pulsar read_statestore reflect secret table_changes try_reflect try_secret version".split()
 )
-CLOCKS = frozenset(
-    "curdate monotonically_increasing_id now rand randn random randstr shuffle spark_partition_id uniform uuid".split()
-) | BARE
+CLOCKS = frozenset("curdate monotonically_increasing_id now rand randn random randstr shuffle spark_partition_id uniform uuid".split()) | BARE
