@@ -18,7 +18,7 @@ from rcm_lakehouse.config.errors import DataStopError, SourceDataError
 from rcm_lakehouse.config.worklist import LoadRow
 from rcm_lakehouse.lake.crash_points import crash_point
 from rcm_lakehouse.lake.tables import Lake
-from rcm_lakehouse.pipeline import files_step
+from rcm_lakehouse.pipeline import api_step, files_step
 from rcm_lakehouse.pipeline.attempts import Outcome
 from rcm_lakehouse.pipeline.bronze_state import hash_sum
 from rcm_lakehouse.pipeline.context import RunContext
@@ -51,7 +51,7 @@ def load(ctx: RunContext, lake: Lake, step: Step, done: Mapping[str, Outcome], f
         return JdbcLoad(ctx, lake, row, frozen, connection).run()
     if isinstance(connection, FilesConnection):
         return files_step.load_files(ctx, lake, row, frozen, connection)
-    raise SourceDataError(f"load {row.label}: connections of type {connection.type} cannot be loaded by this release. Set is_active to 0.")
+    return api_step.load_api(ctx, lake, row, frozen, connection)
 
 
 def start_log(ctx: RunContext, frozen: Frozen, row: LoadRow, **values: object):  # type: ignore[no-untyped-def]

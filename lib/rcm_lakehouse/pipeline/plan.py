@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable
 
-from rcm_lakehouse.config.connections import JdbcConnection
+from rcm_lakehouse.config.connections import ApiConnection, JdbcConnection
 from rcm_lakehouse.config.errors import ConfigError
+from rcm_lakehouse.config.matching import table_options as find_options
 from rcm_lakehouse.config.problems import did_you_mean
 from rcm_lakehouse.config.project import Project
 from rcm_lakehouse.config.worklist import LoadRow
@@ -19,7 +20,7 @@ def steps_of(project: Project, options: RunOptions) -> list[Step]:
     Raises ConfigError when `--only` names something that does not exist.
     """
     named = options.verb_loads
-    steps = [Step("bronze", row.label) for row in project.active_loads if not named or row.label in named]
+    steps = [Step("bronze", row.label, _needs_of_load(project, row)) for row in project.active_loads if not named or row.label in named]
     steps += [Step("reconcile", row.label, frozenset({f"bronze:{row.label}"})) for row in reconciled_loads(project, options)]
     steps += [Step("silver", entity, _needs_of_entity(project, entity)) for entity in project.contracts]
     steps += [
@@ -40,6 +41,13 @@ def reconciled_loads(project: Project, options: RunOptions) -> list[LoadRow]:
         if isinstance(connection, JdbcConnection) and is_windowed(project, row) and table_options(connection, row).reconcile != "never":
             found.append(row)
     return found
+
+
+def _needs_of_load(project: Project, row: LoadRow) -> frozenset[str]:
+    """A load that looks up ids waits for the entity that has them, so that those of this run are asked for already."""
+    connection = project.connections[row.database]
+    options = find_options(connection.tables, row) if isinstance(connection, ApiConnection) else None
+    return frozenset({f"silver:{options.ids_from.partition('.')[0]}"}) if options is not None and options.ids_from else frozenset()
 
 
 def _needs_of_entity(project: Project, entity: str) -> frozenset[str]:

@@ -13,7 +13,6 @@ from rcm_lakehouse.sources.api_http import HttpClient
 
 PAGE_LIMIT = 500
 CEILING = 7500
-PARAMETERS = frozenset({"terms"})
 COLUMNS = ("code", "name")
 KEY = "code"
 _LONGEST_CODE = len("S72.001A")

@@ -19,10 +19,6 @@ from rcm_lakehouse.sources.api_http import HttpClient
 VERSION = "2.1"
 PAGE_LIMIT = 200
 SKIP_LIMIT = 1000
-PARAMETERS = frozenset(
-    "number enumeration_type taxonomy_description first_name last_name use_first_name_alias organization_name address_purpose city state "
-    "postal_code country_code".split()
-)
 COLUMNS = (
     *("number", "entity_type", "status", "first_name", "last_name", "middle_name", "credential", "organization_name", "sex"),
     *("primary_taxonomy_code", "primary_taxonomy_desc", "state", "postal_code", "enumeration_date", "last_updated"),

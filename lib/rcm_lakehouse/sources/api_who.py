@@ -16,7 +16,6 @@ from rcm_lakehouse.config.secrets import resolve
 from rcm_lakehouse.sources.api_cache import Query, Record, Spool, asked_text
 from rcm_lakehouse.sources.api_http import HttpClient, UnauthorizedError
 
-PARAMETERS = frozenset({"code"})
 COLUMNS = ("uri", "code", "title", "class_kind", "parent_code", "release")
 KEY = "uri"
 _HEADERS = {"Accept-Language": "en", "API-Version": "v2"}
