@@ -1,10 +1,13 @@
 """Tables and columns of a source as the database itself names them; names are met in any case."""
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from rcm_lakehouse.config.errors import SourceDataError
 from rcm_lakehouse.config.problems import did_you_mean
+
+_FORBIDDEN = re.compile(r"[ ,;{}()\n\t=]")
 
 
 @dataclass(frozen=True)
@@ -15,6 +18,11 @@ class SourceColumn:
     data_type: str
     precision: int = 0
     scale: int = 0
+
+    def spelled(self, names: Iterable[str]) -> str:
+        """Its name in bronze: as one of `names` spells it, else its own with blanks and signs that no table may have as underscores."""
+        plain = _FORBIDDEN.sub("_", self.name)
+        return next((name for name in names if name.lower() == plain.lower()), plain)
 
 
 @dataclass(frozen=True)

@@ -108,7 +108,11 @@ DIALECTS: Mapping[str, Dialect] = {
         "WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type <> 'autovacuum worker') AS oldest_utc, "
         "CASE WHEN pg_has_role('pg_read_all_stats', 'USAGE') THEN 1 ELSE 0 END AS sees",
         blind_clock_sql="SELECT clock_timestamp() AT TIME ZONE 'UTC' AS now_utc, CAST(NULL AS timestamp) AS oldest_utc, 0 AS sees",
-        casts={**dict.fromkeys(_FLOATS, "CAST({column} AS DOUBLE PRECISION)"), "money": "CAST({column} AS numeric(19,2))", "character": "CAST({column} AS text)"},
+        casts={
+            **dict.fromkeys(_FLOATS, "CAST({column} AS DOUBLE PRECISION)"),
+            "money": "CAST({column} AS numeric(19,2))",
+            "character": "CAST({column} AS text)",
+        },
         text_cast="CAST({column} AS text)",
         text_types=(
             *("time without time zone", "time with time zone", "json", "jsonb", "interval", "uuid", "xml", "bit", "bit varying"),

@@ -172,10 +172,16 @@ def projection(dialect: Dialect, table: SourceTable, names: Sequence[str]) -> st
     Floats are read as doubles (a FLOAT is rounded to cents only later, per row), decimals beyond 38 digits and types without a
     Spark twin as text.
     """
-    spelled = {name.lower(): name for name in names}
+    spelled = [column.spelled(names) for column in table.columns]
+    twice = sorted({name for name in spelled if [other.lower() for other in spelled].count(name.lower()) > 1})
+    if twice:
+        raise SourceDataError(
+            f"{table.schema}.{table.name}: the columns {', '.join(twice)} have one name in any case, so they cannot be told apart. Nothing was read. "
+            "Give load_config.csv a view of the table that names them apart."
+        )
     return ", ".join(
-        f"{dialect.expression(column.name, column.data_type, column.precision)} AS {dialect.quoted(spelled.get(column.name.lower(), column.name))}"
-        for column in table.columns
+        f"{dialect.expression(column.name, column.data_type, column.precision)} AS {dialect.quoted(name)}"
+        for column, name in zip(table.columns, spelled, strict=True)
     )
 
 

@@ -6,11 +6,12 @@ from rcm_lakehouse.config.errors import RcmError, SourceAuthError, SourceDataErr
 
 _AUTH = (
     r"access denied|password authentication failed|login failed|wrong user name or password|28000|28P01|no password was provided"
-    r"|authentication failed|permission denied|not authorized"
+    r"|authentication failed|permission (was )?denied|does not have permission|not authorized"
 )
 _UNKNOWN = (
-    r"unknown database|database .* does not exist|database .* not found|unknown column|column .* not found|invalid column"
+    r"unknown database|cannot open database|database .* does not exist|database .* not found|unknown column|column .* not found|invalid column"
     r"|table .* (not found|doesn't exist)|relation .* does not exist|invalid object name|90146|42S02|42S22"
+    r"|UNRECOGNIZED_SQL_TYPE"
 )
 _DOWN = (
     r"connection refused|connect timed out|connection reset|communications link|could not connect|connection attempt failed|socket"
@@ -22,14 +23,15 @@ _DOWN = (
 def translated(error: BaseException, connection: str, doing: str) -> RcmError:
     """The error of the taxonomy for a driver's error; the driver's own text is dropped, for it may quote rows or credentials."""
     text = str(error)
-    if re.search(_AUTH, text, re.IGNORECASE):
+    # SQL Server says in one text that the database is not there and that the login failed.
+    if re.search(_AUTH, text, re.IGNORECASE) and "cannot open database" not in text.lower():
         return SourceAuthError(
             f"connection '{connection}': the database refused the credentials or the right to read while {doing}. Its watermark is "
             "unchanged. Check user, password reference and grants in conf/connections.yml; a retry cannot help."
         )
     if re.search(_UNKNOWN, text, re.IGNORECASE):
         return SourceDataError(
-            f"connection '{connection}': the database does not have what was asked for while {doing} (database, table or column). "
+            f"connection '{connection}': the database does not have what was asked for while {doing} (database, table, column or a type that can be read). "
             "Its watermark is unchanged. Compare load_config.csv and conf/connections.yml with the source."
         )
     if re.search(_DOWN, text, re.IGNORECASE):

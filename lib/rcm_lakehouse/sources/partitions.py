@@ -26,8 +26,7 @@ def predicates(
     if options.partition_column is None:
         raise SourceDataError(f"{table.schema}.{table.name}: partitions is {options.partitions} but partition_column is not given.")
     column = table.column(options.partition_column)
-    spelled = {name.lower(): name for name in names}.get(column.name.lower(), column.name)
-    quoted = database.dialect.quoted(spelled)
+    quoted = database.dialect.quoted(column.spelled(names))
     kind = _kind(column)
     if kind is None:
         bucket = database.dialect.bucket.format(column=quoted, count=options.partitions)

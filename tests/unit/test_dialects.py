@@ -1,0 +1,183 @@
+"""SQL and URLs as text, product by product; SQL Server is tested here alone."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rcm_lakehouse.bronze.windows import Kind, Window
+from rcm_lakehouse.config.connections import JdbcConnection
+from rcm_lakehouse.config.errors import RcmError, SourceAuthError, SourceDataError, SourceUnavailableError
+from rcm_lakehouse.sources.catalog import SourceColumn, SourceTable
+from rcm_lakehouse.sources.dialects import DIALECTS, jdbc_url
+from rcm_lakehouse.sources.jdbc import kind_of_column, projection, qualified, window_predicate
+from rcm_lakehouse.sources.jdbc_errors import translated
+
+SQLSERVER = DIALECTS["sqlserver"]
+
+
+def connection(**values: Any) -> JdbcConnection:
+    return JdbcConnection(**{"type": "jdbc", "host": "emr.example.org", "database": "HospitalC", "time_zone": "America/Denver", **values})
+
+
+URLS = {  # case: (connection, URL)
+    "SQL Server verifies the server's certificate": (
+        connection(dialect="sqlserver"),
+        (
+            "jdbc:sqlserver://emr.example.org:1433;databaseName=HospitalC;encrypt=true;trustServerCertificate=false;loginTimeout=10;socketTimeout=600000;"
+            "applicationIntent=ReadOnly"
+        ),
+    ),
+    "SQL Server without verification, spelled out": (
+        connection(dialect="sqlserver", insecure=True, port=14330, params={"applicationName": "rcm"}),
+        (
+            "jdbc:sqlserver://emr.example.org:14330;databaseName=HospitalC;encrypt=true;trustServerCertificate=true;loginTimeout=10;socketTimeout=600000;"
+            "applicationIntent=ReadOnly;applicationName=rcm"
+        ),
+    ),
+    "MariaDB by the mysql scheme, which Spark reads rightly": (
+        connection(dialect="mariadb"),
+        (
+            "jdbc:mysql://emr.example.org:3306/HospitalC?permitMysqlScheme&tinyInt1isBit=false&yearIsDateType=false&sessionVariables=time_zone='+00:00'"
+            "&connectTimeout=10000&socketTimeout=600000&sslMode=verify-full"
+        ),
+    ),
+    "MySQL by the same driver": (
+        connection(dialect="mysql", host="127.0.0.1", query_timeout_seconds=5),
+        (
+            "jdbc:mysql://127.0.0.1:3306/HospitalC?permitMysqlScheme&tinyInt1isBit=false&yearIsDateType=false&sessionVariables=time_zone='+00:00'"
+            "&connectTimeout=10000&socketTimeout=5000"
+        ),
+    ),
+    "PostgreSQL with a certificate of its own": (
+        connection(dialect="postgresql", params={"sslrootcert": "/etc/ca.pem"}),
+        (
+            "jdbc:postgresql://emr.example.org:5432/HospitalC?connectTimeout=10&socketTimeout=600&loginTimeout=10&tcpKeepAlive=true&sslmode=verify-full"
+            "&sslrootcert=/etc/ca.pem"
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", URLS)
+def test_a_url_is_built_from_parts_and_carries_no_credentials(case: str, tmp_path: Path) -> None:
+    entry, url = URLS[case]
+    assert jdbc_url("emr", entry, tmp_path) == url
+
+
+def test_sqlserver_doubles_a_closing_bracket_in_a_name() -> None:
+    table = SourceTable("dbo", "patients] --", ())
+    assert qualified(SQLSERVER, table) == "[dbo].[patients]] --]"
+
+
+LITERALS: dict[str, tuple[str, Kind, str, str]] = {  # case: (product, kind, text, literal)
+    "day": ("sqlserver", "date", "2026-11-23", "CAST('2026-11-23' AS date)"),
+    "wall clock, all digits": ("sqlserver", "timestamp", "2026-11-23 08:30:00.123456", "CAST('2026-11-23 08:30:00.123456' AS datetime2(7))"),
+    "instant": ("sqlserver", "timestamptz", "2026-11-23 08:30:00.000000", "CAST('2026-11-23 08:30:00.000000' AS datetimeoffset(7))"),
+    "number": ("sqlserver", "int", "42", "42"),
+    "digits lose their zeros": ("sqlserver", "digits", "0042", "42"),
+    "instant in PostgreSQL": ("postgresql", "timestamptz", "2026-11-23 08:30:00.000000", "TIMESTAMP WITH TIME ZONE '2026-11-23 08:30:00.000000+00:00'"),
+    "instant in MariaDB, whose session is in UTC": ("mariadb", "timestamptz", "2026-11-23 08:30:00.000000", "TIMESTAMP '2026-11-23 08:30:00.000000'"),
+}
+
+
+@pytest.mark.parametrize("case", LITERALS)
+def test_a_literal_has_a_type(case: str) -> None:
+    product, kind, text, literal = LITERALS[case]
+    assert DIALECTS[product].literal(kind, text) == literal
+
+
+KINDS = {  # (product, declared type, precision, scale): kind, None: refused
+    ("sqlserver", "datetime", 0, 0): "timestamp",
+    ("sqlserver", "datetime2", 0, 0): "timestamp",
+    ("sqlserver", "datetimeoffset", 0, 0): "timestamptz",
+    ("sqlserver", "timestamp", 0, 0): "int",  # the catalog's word for rowversion
+    ("sqlserver", "money", 19, 4): None,
+    ("mariadb", "timestamp", 0, 0): "timestamptz",
+    ("mariadb", "datetime", 0, 0): "timestamp",
+    ("mariadb", "bigint", 20, 0): "int",
+    ("mariadb", "float", 12, 0): None,
+    ("postgresql", "timestamp without time zone", 0, 0): "timestamp",
+    ("postgresql", "timestamp with time zone", 0, 0): "timestamptz",
+    ("postgresql", "numeric", 20, 0): "int",
+    ("postgresql", "numeric", 20, 2): None,
+    ("postgresql", "numeric", 0, 0): None,
+    ("postgresql", "uuid", 0, 0): None,
+    ("h2", "character varying", 0, 0): "digits",
+}
+
+
+@pytest.mark.parametrize("case", KINDS, ids=str)
+def test_a_declared_type_says_how_a_watermark_is_compared(case: tuple[str, str, int, int]) -> None:
+    product, declared, precision, scale = case
+    table = SourceTable("dbo", "t", ())
+    column = SourceColumn("changed", declared, precision, scale)
+    if KINDS[case] is None:
+        with pytest.raises(SourceDataError, match=r"dbo\.t: column 'changed' of type .* cannot be a watermark"):
+            kind_of_column(DIALECTS[product], column, table)
+    else:
+        assert kind_of_column(DIALECTS[product], column, table) == KINDS[case]
+
+
+def test_sqlserver_reads_floats_rowversions_and_long_documents_whole() -> None:
+    columns = (
+        SourceColumn("Amount", "real"),
+        SourceColumn("Version", "timestamp"),
+        SourceColumn("Note", "xml"),
+        SourceColumn("Wide", "decimal", 38, 0),
+        SourceColumn("Any Name", "varchar"),
+    )
+    assert projection(SQLSERVER, SourceTable("dbo", "t", columns), ["amount"]) == (
+        "CAST([Amount] AS float(53)) AS [amount], CAST([Version] AS bigint) AS [Version], CAST([Note] AS nvarchar(max)) AS [Note], [Wide] AS [Wide], "
+        "[Any Name] AS [Any_Name]"
+    )
+
+
+def test_columns_that_differ_only_in_case_are_refused_by_name() -> None:
+    table = SourceTable("dbo", "t", (SourceColumn("Id", "int"), SourceColumn("id", "int"), SourceColumn("x", "int")))
+    with pytest.raises(SourceDataError, match=r"dbo\.t: the columns Id, id have one name in any case"):
+        projection(DIALECTS["postgresql"], table, [])
+
+
+def test_sqlserver_compares_a_rowversion_as_a_number() -> None:
+    window = Window(kind="int", low="4000", high="4821")
+    predicate = window_predicate(SQLSERVER, SourceColumn("Version", "timestamp"), window)
+    assert predicate.startswith("((CAST([Version] AS bigint) >= 4000 AND CAST([Version] AS bigint) < 4821)")
+
+
+def test_sqlserver_tells_its_own_time_and_its_oldest_writing_transaction_in_utc() -> None:
+    assert SQLSERVER.clock_sql == (
+        "SELECT SYSUTCDATETIME() AS now_utc, (SELECT DATEADD(MINUTE, -DATEPART(TZOFFSET, SYSDATETIMEOFFSET()), MIN(t.transaction_begin_time)) "
+        "FROM sys.dm_tran_active_transactions t JOIN sys.dm_tran_session_transactions s ON s.transaction_id = t.transaction_id "
+        "WHERE t.transaction_type = 1 AND s.session_id <> @@SPID) AS oldest_utc, 1 AS sees"
+    )
+    assert SQLSERVER.blind_clock_sql == "SELECT SYSUTCDATETIME() AS now_utc, CAST(NULL AS datetime2) AS oldest_utc, 0 AS sees"
+
+
+REFUSALS: dict[str, tuple[str, type[RcmError], bool]] = {  # a driver's text: (error, may a retry help)
+    "Login failed for user 'rcm'. ClientConnectionId:1": (SourceAuthError, False),
+    "VIEW SERVER STATE permission was denied on object 'server', database 'master'.": (SourceAuthError, False),
+    "The SELECT permission was denied on the object 'patients', database 'emr', schema 'dbo'.": (SourceAuthError, False),
+    "(conn=5) Access denied; you need (at least one of) the PROCESS privilege(s) for this operation": (SourceAuthError, False),
+    "FATAL: password authentication failed for user \"rcm\"": (SourceAuthError, False),
+    "ERROR: permission denied for table patients": (SourceAuthError, False),
+    "FATAL: database \"nowhere\" does not exist": (SourceDataError, False),
+    "Cannot open database \"nowhere\" requested by the login. The login failed.": (SourceDataError, False),
+    "[UNRECOGNIZED_SQL_TYPE] Unrecognized SQL type - name: geometry, id: 2000.": (SourceDataError, False),
+    "Connection to 127.0.0.1:1 refused. Check that the hostname and port are correct": (SourceUnavailableError, True),
+    "The TCP/IP connection to the host emr, port 1433 has failed. Error: \"connect timed out\"": (SourceUnavailableError, True),
+    "FATAL: terminating connection due to administrator command": (SourceUnavailableError, True),
+    "(conn=5) Read timed out": (SourceUnavailableError, True),
+    "(conn=5) Query execution was interrupted (max_statement_time exceeded)": (SourceUnavailableError, True),
+    "ERROR: canceling statement due to user request": (SourceUnavailableError, True),
+}
+
+
+@pytest.mark.parametrize("text", REFUSALS)
+def test_a_drivers_refusal_becomes_the_error_of_the_next_step(text: str) -> None:
+    kind, may_retry = REFUSALS[text]
+    error = translated(RuntimeError(text + " Mallory 078-05-1120"), "emr", "reading dbo.patients")
+    assert type(error) is kind
+    assert error.can_retry is may_retry
+    assert "Mallory" not in str(error)
+    assert str(error).startswith("connection 'emr': ")
