@@ -14,7 +14,7 @@ WRONG = {
     "text for a number": (LAKEHOUSE, "threads: 2", "threads: many", "local.threads: Input should be a valid integer"),
     "yes for a share": (LAKEHOUSE, "threads: 2", "quality: {max_bad_share: yes}", "local.quality.max_bad_share: Input should be a valid number"),
     "infinity": (LAKEHOUSE, "threads: 2", "retry: {max_wait_seconds: .inf}", "local.retry.max_wait_seconds: Input should be a finite number."),
-    "share above one": (LAKEHOUSE, "max_bad_share: 0.2", "max_bad_share: 20", "cluster.quality.max_bad_share: Input should be less than or equal to 1."),
+    "share above one": (LAKEHOUSE, "max_bad_share: 0.2", "max_bad_share: 20", "default.quality.max_bad_share: Input should be less than or equal to 1."),
     "a value outside its set": (
         LAKEHOUSE,
         "threads: 2",
@@ -92,7 +92,8 @@ WRONG = {
 def test_a_wrong_value_is_named_by_file_line_and_key(case: str, tmp_path: Path) -> None:
     file, old, new, says = WRONG[case]
     folder = small_project(tmp_path).edit(file, old, new)
-    place, _, mistake = folder.mistakes()[0].partition(": ")
+    (found,) = folder.mistakes()
+    place, _, mistake = found.partition(": ")
     assert mistake.startswith(says)
     assert place.startswith(f"{file}:")
 
@@ -104,9 +105,7 @@ def test_the_line_is_that_of_the_key(tmp_path: Path) -> None:
 
 
 def test_an_unknown_environment_names_those_there_are(tmp_path: Path) -> None:
-    assert small_project(tmp_path).mistakes("locla") == [
-        "conf/lakehouse.yml: there is no environment 'locla'; there are local, cluster. Did you mean 'local'?"
-    ]
+    assert small_project(tmp_path).mistakes("locla") == ["conf/lakehouse.yml: there is no environment 'locla'; there are local, cluster. Did you mean 'local'?"]
 
 
 def test_a_mistake_in_another_environment_is_reported_too(tmp_path: Path) -> None:

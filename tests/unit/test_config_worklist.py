@@ -196,7 +196,7 @@ def test_another_work_list_may_stand_in_its_place(tmp_path: Path) -> None:
 
 
 # An overlap reads rows again. Only a key tells a row met again from one that changed back to what it was.
-KEYLESS = ('source_visit_id: VisitID', "source_visit_id: \"=concat(VisitID, '-', Line)\"")
+KEYLESS = ("source_visit_id: VisitID", "source_visit_id: \"=concat(VisitID, '-', Line)\"")
 
 
 @pytest.mark.parametrize("options", ["{}", "{overlap_seconds: 900}", "{fetch_size: 10}"])

@@ -17,20 +17,21 @@ _LOCAL = re.compile(r"[\w.@=+,~ /-]{1,400}\Z")
 AnyConnection = JdbcConnection | FilesConnection | ApiConnection
 
 
-def line_of(document: Document, environment: str, *path: object) -> int:
-    """The line of a key: in the environment's own block, or in `default` when only that one has it."""
+def owner_of(document: Document, environment: str, *path: object) -> str:
+    """The block that a key of an environment stands in: its own, or `default` when only that one has it."""
 
     def depth(block: str) -> int:
         return max((n for n in range(len(path) + 1) if document.has(block, *path[:n])), default=-1)
 
-    return document.line("default" if depth("default") > depth(environment) else environment, *path)
+    return "default" if depth("default") > depth(environment) else environment
 
 
 def check_settings(document: Document, home: Path, settings: LakehouseSettings, problems: list[Problem]) -> None:
     """Note everything about one environment that its types alone cannot refuse."""
 
     def note(text: str, *path: str) -> None:
-        problems.append(Problem(document.file, line_of(document, settings.environment, *path), f"{settings.environment}: {text}"))
+        owner = owner_of(document, settings.environment, *path)
+        problems.append(Problem(document.file, document.line(owner, *path), f"{owner}: {text}"))
 
     wrong = wrong_root(home, settings.root)
     if wrong:

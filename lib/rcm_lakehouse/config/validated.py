@@ -11,7 +11,7 @@ from rcm_lakehouse.config.problems import Problem, did_you_mean
 from rcm_lakehouse.config.yaml_lines import Document
 
 _TAGS = ("jdbc", "files", "api")
-Lines = Callable[..., int]
+Owner = Callable[..., object]
 
 
 def validated(
@@ -20,12 +20,12 @@ def validated(
     problems: list[Problem],
     build: Callable[[], Any],
     models: Sequence[type[BaseModel]],
-    line: Lines | None = None,
+    owner: Owner | None = None,
 ) -> Any:
     """What `build` makes; None after noting every finding with its line.
 
-    `models` hold the keys that may stand here, for "did you mean"; `line` finds the line of a key below `prefix`. No value of the
-    file is quoted: a secret may stand where it should not.
+    `models` hold the keys that may stand here, for "did you mean"; `owner` tells in which block a key below `prefix` stands, when that may
+    be another one. No value of the file is quoted: a secret may stand where it should not.
     """
     try:
         return build()
@@ -34,9 +34,9 @@ def validated(
             # The first part of a connection's place is its type, which stands nowhere in the file as a key.
             place = found["loc"][1:] if found["loc"] and found["loc"][0] in _TAGS and prefix else found["loc"]
             place = tuple(part for part in place if part != "[key]")
-            named = ".".join(str(part) for part in (*prefix, *place)) or "the file"
-            where = line(*place) if line else document.line(*prefix, *place)
-            problems.append(Problem(document.file, where, f"{named}: {_in_words(found, models)}"))
+            where = (owner(*place), *place) if owner else (*prefix, *place)
+            named = ".".join(str(part) for part in where) or "the file"
+            problems.append(Problem(document.file, document.line(*where), f"{named}: {_in_words(found, models)}"))
     except TypeError:
         problems.append(Problem(document.file, document.line(*prefix), f"{'.'.join(map(str, prefix)) or 'the file'}: expected keys with values."))
     return None

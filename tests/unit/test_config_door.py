@@ -1,0 +1,57 @@
+"""The door: a wrong configuration ends the job with exit code 2 before a lock, a session or a folder is made."""
+
+from pathlib import Path
+
+import pytest
+from builders import real_project, small_project
+
+from rcm_lakehouse.pipeline.door import main
+
+
+@pytest.fixture(autouse=True)
+def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("RCM_ENV", "RCM_HOME"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_every_mistake_is_shown_and_the_job_ends_with_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = small_project(tmp_path).edit("conf/cdm/patient.yml", "billed_amount >= 0", "bill_amount >= 0")
+    folder.rows("emrr,hos-a,dbo.patients,Full,,1,hosa", "emr,hos-a,dbo.visits,Full,,1,../../x")
+    before = sorted(tmp_path.rglob("*"))
+    assert main(["--home", str(tmp_path)]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith("3 mistakes in the configuration; nothing was read or written:\n")
+    assert "conf/cdm/patient.yml:" in said.err
+    assert "load_config.csv:2: database 'emrr' has no entry in conf/connections.yml. Did you mean 'emr'?" in said.err
+    assert "load_config.csv:3: column 7: targetpath '../../x' is no folder under bronze" in said.err
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_an_unknown_environment_ends_the_job_with_2(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = small_project(tmp_path)
+    assert main(["--home", str(folder.home), "--env", "lcal"]) == 2
+    assert "there is no environment 'lcal'; there are local, cluster. Did you mean 'local'?" in capsys.readouterr().err
+    monkeypatch.setenv("RCM_ENV", "clster")
+    assert main(["--home", str(folder.home)]) == 2
+    assert "there is no environment 'clster'" in capsys.readouterr().err
+
+
+def test_a_name_that_nothing_has_ends_the_job_with_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    small_project(tmp_path)
+    assert main(["--home", str(tmp_path), "--only", "hos-a.patient_s"]) == 2
+    assert "--only: 'hos-a.patient_s' is no active load, entity or model. Did you mean 'hos-a.patients'?" in capsys.readouterr().err
+    assert not (tmp_path / "lakehouse").exists()
+
+
+def test_a_folder_without_configuration_ends_the_job_with_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--home", str(tmp_path)]) == 2
+    said = capsys.readouterr().err
+    assert "conf/lakehouse.yml: the file cannot be read: No such file or directory." in said
+    assert "load_config.csv: the file cannot be read: No such file or directory." in said
+
+
+def test_a_cleaner_that_is_not_there_ends_the_job_with_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    real_project(tmp_path).edit("conf/cdm/patient.yml", "clean: ssn", "clean: sns")
+    assert main(["--home", str(tmp_path)]) == 2
+    assert "column 'ssn': there is no cleaner 'sns'. Did you mean 'ssn'?" in capsys.readouterr().err
