@@ -13,7 +13,7 @@ from rcm_lakehouse.config import settings as setting_nouns
 from rcm_lakehouse.config.checks_connections import check_connection
 from rcm_lakehouse.config.checks_contracts import check_contracts
 from rcm_lakehouse.config.checks_models import check_models, read_model
-from rcm_lakehouse.config.checks_settings import check_folders, check_settings, line_of
+from rcm_lakehouse.config.checks_settings import check_folders, check_settings, owner_of
 from rcm_lakehouse.config.checks_worklist import check_loads, check_table_options, read_work_list
 from rcm_lakehouse.config.connections import ApiConnection, Connection, FilesConnection, JdbcConnection
 from rcm_lakehouse.config.contracts import Contract
@@ -63,7 +63,8 @@ def load_project(
     check_models(models.found, models.broken, contracts.found, contracts.broken, problems)
     if document is not None and connections.document is not None:
         check_folders(connections.document, home, settings, connections.found, problems)
-    broken = {"broken_connections": connections.broken, "broken_contracts": contracts.broken}
+    unread = connections.broken if connections.document is not None else frozenset(row.database for row in loads)
+    broken = {"broken_connections": unread, "broken_contracts": contracts.broken}
     check_loads(work_list.name, loads, connections.found, found, problems, **broken)
     if connections.document is not None and not contracts.broken:
         check_table_options(connections.document, connections.found, loads, found, problems)
@@ -126,7 +127,8 @@ def _settings(home: Path, environment: str, problems: list[Problem]) -> tuple[La
 def _environment(document: Document, home: Path, name: str, problems: list[Problem]) -> LakehouseSettings | None:
     merged = _merged(document.values.get("default") or {}, document.values[name] or {})
     if "environment" in merged:
-        problems.append(Problem(document.file, line_of(document, name, "environment"), f"{name}.environment: this key is the block's own name."))
+        owner = owner_of(document, name, "environment")
+        problems.append(Problem(document.file, document.line(owner, "environment"), f"{owner}.environment: this key is the block's own name."))
         return None
     settings: LakehouseSettings | None = validated(
         document,
@@ -134,7 +136,7 @@ def _environment(document: Document, home: Path, name: str, problems: list[Probl
         problems,
         lambda: LakehouseSettings(environment=name, **merged),
         _SETTINGS,
-        line=lambda *place: line_of(document, name, *place),
+        owner=lambda *place: owner_of(document, name, *place),
     )
     if settings is not None:
         check_settings(document, home, settings, problems)
