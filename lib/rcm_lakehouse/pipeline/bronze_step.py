@@ -240,15 +240,18 @@ def mapped_names(ctx: RunContext, row: LoadRow) -> list[str]:
 
 
 def mapped_key(ctx: RunContext, row: LoadRow, given: Sequence[str]) -> list[str]:
-    """Source columns that identify a row: from conf/connections.yml, else from the first contract that the table feeds whose key is plain."""
+    """Source columns that identify a row: from conf/connections.yml, else from the contract that the table feeds.
+
+    Of several contracts the one named like the table counts (transactions feed transaction, and payer beside it). Empty when the key
+    is no plain column.
+    """
     if given:
         return list(given)
-    for contract in ctx.project.contracts.values():
-        mapping = ctx.project.mapping_of(contract, row)
-        if mapping is not None and contract.entity.replace("_", "") in row.source_table.replace("_", ""):
-            sources = [mapping.columns.get(name, "=") for name in contract.key]
-            if all(not source.startswith("=") for source in sources):
-                return sources
-    return []
+    fed = [contract for contract in ctx.project.contracts.values() if ctx.project.mapping_of(contract, row) is not None]
+    named = [contract for contract in fed if contract.entity.replace("_", "") in row.source_table.replace("_", "")]
+    chosen = named[0] if named else fed[0] if len(fed) == 1 else None
+    mapping = ctx.project.mapping_of(chosen, row) if chosen else None
+    sources = [mapping.columns.get(name, "=") for name in chosen.key] if chosen and mapping else []
+    return [] if any(source.startswith("=") for source in sources) else sources
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from rich.console import Console
 
 from rcm_lakehouse import __version__
+from rcm_lakehouse.audit.calendar import keep_calendar
 from rcm_lakehouse.audit.schema import LoadLog
 from rcm_lakehouse.audit.writer import AuditSpool, mark_start
 from rcm_lakehouse.config.load import load_project
@@ -25,6 +26,7 @@ from rcm_lakehouse.pipeline.closing import close_run, stop_signals, verdict
 from rcm_lakehouse.pipeline.context import RunContext, RunOptions, new_run_id, utc_now
 from rcm_lakehouse.pipeline.freeze import Frozen, freeze
 from rcm_lakehouse.pipeline.graph import Step, run_graph
+from rcm_lakehouse.pipeline.identity import refuse_lost_loads
 from rcm_lakehouse.pipeline.plan import steps_of
 from rcm_lakehouse.pipeline.progress import RunProgress
 from rcm_lakehouse.pipeline.report import plan_rows, read_kpis
@@ -76,10 +78,12 @@ def _locked_run(project: Project, lake: Lake, options: RunOptions, steps: list[S
     console.print(f"run {run_id}: {len(steps)} steps, as of {options.as_of}", highlight=False)
     spools = Path(lake.root) / "audit" / "_spool"
     state = recovery.take_over(project, lake, spools, console)
+    keep_calendar(lake, project.feeds)
     ctx = RunContext(project, lake, options, run_id, utc_now(), AuditSpool(spools, run_id), state)
     with stop_signals(ctx.cancel) as caught:
         frozen = freeze(project, lake, steps, run_id)
         apply_verbs(frozen, options)
+        refuse_lost_loads(ctx, frozen)
         crash_point("P2")
         mark_start(lake, _start_mark(ctx, frozen))
         crash_point("P1")
