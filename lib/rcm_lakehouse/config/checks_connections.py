@@ -31,7 +31,7 @@ _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,252}[A-Za-z0-9])?\Z|\[[0-9A-Fa-
 _DATABASE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_$.-]{0,127}\Z")
 _H2_PATH = re.compile(r"[A-Za-z0-9_.-][A-Za-z0-9_./-]{0,399}\Z")
 _USER = re.compile(r"[\w.@$\\ +-]{1,128}\Z")
-_VALUE = re.compile(r"[A-Za-z0-9_./:@ -]{1,200}\Z")
+_VALUE = re.compile(r"[A-Za-z0-9_./:-]{1,200}\Z")
 _COLUMN = re.compile(r"[A-Za-z_][A-Za-z0-9_$-]{0,127}\Z")
 _URL = re.compile(r"https?://[A-Za-z0-9.:\[\]-]+(/[A-Za-z0-9._~/-]*)?\Z")
 

@@ -17,6 +17,8 @@ from rcm_lakehouse.config.checks_settings import check_folders, check_settings, 
 from rcm_lakehouse.config.checks_worklist import check_loads, check_table_options, read_work_list
 from rcm_lakehouse.config.connections import ApiConnection, Connection, FilesConnection, JdbcConnection
 from rcm_lakehouse.config.contracts import Contract
+from rcm_lakehouse.config.feeds import read_feeds
+from rcm_lakehouse.config.monitors import read_monitors
 from rcm_lakehouse.config.problems import Problem, did_you_mean, raise_problems
 from rcm_lakehouse.config.project import Project
 from rcm_lakehouse.config.settings import LakehouseSettings
@@ -68,6 +70,9 @@ def load_project(
     check_loads(work_list.name, loads, connections.found, found, problems, **broken)
     if connections.document is not None and not contracts.broken:
         check_table_options(connections.document, connections.found, loads, found, problems)
+    monitors = read_monitors(home, found, {*models.found, *models.broken}, loads, contracts.broken, problems)
+    mapped = {table for contract in found.values() for mapping in contract.sources for table in mapping.tables}
+    feeds = read_feeds(home, loads, connections.found, mapped, problems)
     raise_problems(problems)
     assert settings is not None
     return Project(
@@ -78,6 +83,8 @@ def load_project(
         contracts=found,
         models=models.found,
         config_hash=_hash(home, work_list),
+        monitors=monitors,
+        feeds=feeds,
     )
 
 

@@ -4,8 +4,10 @@ from pathlib import Path
 
 from rcm_lakehouse.config.connections import ApiConnection, FilesConnection, JdbcConnection
 from rcm_lakehouse.config.contracts import Contract, SourceMapping
+from rcm_lakehouse.config.feeds import ExpectedFeed
 from rcm_lakehouse.config.matching import mapping_for
 from rcm_lakehouse.config.models import GoldModel
+from rcm_lakehouse.config.monitors import Monitor
 from rcm_lakehouse.config.settings import Frozen, LakehouseSettings
 from rcm_lakehouse.config.worklist import LoadRow
 
@@ -20,6 +22,8 @@ class Project(Frozen):
     contracts: dict[str, Contract]
     models: dict[str, GoldModel]
     config_hash: str
+    monitors: dict[str, Monitor] = {}
+    feeds: tuple[ExpectedFeed, ...] = ()
 
     @property
     def active_loads(self) -> tuple[LoadRow, ...]:
