@@ -211,8 +211,9 @@ class _Check:
         except (SqlglotError, RecursionError):
             self.note(f"{what}: this is no SQL expression.", *place)
             return None
-        if tree.find(exp.Query, exp.Table, exp.Command, exp.DDL, exp.DML, exp.Star, exp.Placeholder, exp.Parameter) is not None:
-            self.note(f"{what}: expected one expression over columns, without SELECT, * or parameters.", *place)
+        outside = tree.find(exp.Query, exp.Table, exp.Command, exp.DDL, exp.DML, exp.Star, exp.Placeholder, exp.Parameter)
+        if outside is not None or isinstance(tree, exp.Alias):
+            self.note(f"{what}: expected one expression over columns, without SELECT, *, alias or parameters.", *place)
             return None
         if any(column.name.lower() in _HIDDEN for column in tree.find_all(exp.Column, exp.Identifier)):
             self.note(f"{what}: this column is the lakehouse's own and may not be read.", *place)

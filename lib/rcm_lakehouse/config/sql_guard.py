@@ -26,7 +26,7 @@ _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_ ]*\Z")
 _STRINGS = (TokenType.STRING, TokenType.HEX_STRING, TokenType.RAW_STRING)
 _OPENING, _CLOSING = (TokenType.L_PAREN, TokenType.L_BRACKET), (TokenType.R_PAREN, TokenType.R_BRACKET)
 
-_WRITES = frozenset("alter create delete directory drop insert into merge overwrite table tablesample truncate update".split())
+_WRITES = frozenset("alter create delete directory drop insert into merge overwrite set table tablesample truncate update".split())
 _QUERIES = frozenset("from having intersect lateral over qualify select union values where window with".split())
 # FROM is part of the call here: extract(YEAR FROM day), trim(BOTH '0' FROM code).
 _TAKES_FROM = frozenset({"extract", "trim", "substring", "substr", "overlay"})

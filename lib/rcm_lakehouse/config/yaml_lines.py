@@ -79,9 +79,13 @@ def read_yaml(home: Path, file: str, problems: list[Problem]) -> Document | None
 
 def parse_yaml(file: str, text: str, problems: list[Problem], offset: int = 0) -> Document | None:
     """A text as a Document; `offset` lines stand before it in its file. The text itself is never quoted in a problem."""
+    lines: dict[tuple[str, ...], int] = {}
     try:
         loader = _PlainLoader(text)
         node = loader.get_single_node()
+        # Before anything is constructed: a merge key (<<) takes itself out of the tree then.
+        if not _note_lines(file, node, (), lines, problems, offset):
+            return None
         values = None if node is None else loader.construct_document(node)
     except yaml.YAMLError as error:
         problems.append(Problem(file, _line_of(error, text, offset), f"this is no valid YAML: {_reason(error)}."))
@@ -94,8 +98,7 @@ def parse_yaml(file: str, text: str, problems: list[Problem], offset: int = 0) -
     if not isinstance(values, dict):
         problems.append(Problem(file, 1 + offset, "expected keys with values."))
         return None
-    lines: dict[tuple[str, ...], int] = {}
-    return Document(file, values, lines, offset) if _note_lines(file, node, (), lines, problems, offset) else None
+    return Document(file, values, lines, offset)
 
 
 def _line_of(error: yaml.YAMLError, text: str, offset: int) -> int:
@@ -135,6 +138,6 @@ def _note_lines(file: str, node: Any, path: tuple[str, ...], lines: dict[tuple[s
             place = (*path, str(number))
             lines[place] = value.start_mark.line + 1
             sound &= _note_lines(file, value, place, lines, problems, offset)
-    elif hides_marks(node.value):
+    elif isinstance(node, yaml.ScalarNode) and hides_marks(node.value):
         problems.append(Problem(file, node.start_mark.line + 1 + offset, "a text here holds a mark that cannot be seen (control or direction mark)."))
     return sound
