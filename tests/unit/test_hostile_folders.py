@@ -25,8 +25,8 @@ def test_a_landing_folder_that_is_a_link_is_judged_by_what_it_leads_to(target: s
     folder = small_project(tmp_path)
     (tmp_path / "lakehouse" / "silver").mkdir(parents=True)
     (tmp_path / "landing").symlink_to(tmp_path / target, target_is_directory=True)
-    (mistake,) = folder.mistakes()
-    assert mistake.startswith(f"{CONNECTIONS}:{folder.line(CONNECTIONS, 'path: landing')}: landing: path {says}")
+    place = f"{CONNECTIONS}:{folder.line(CONNECTIONS, 'path: landing')}"
+    assert any(mistake.startswith(f"{place}: landing: path {says}") for mistake in folder.mistakes())
 
 
 def test_a_lakehouse_that_is_a_link_into_the_program_is_refused(tmp_path: Path) -> None:
