@@ -28,7 +28,7 @@ def has_begun(folder: Path, label: str) -> bool:
     commits, checkpoints = _versions(log)
     if not commits and not checkpoints:
         if any(folder.rglob("*.parquet")):
-            raise _refused(label, "its log holds no commit, but the folder holds data files", "Put `_delta_log` back from a backup, or move the folder away.")
+            raise _refused(label, "its log holds no commit, but there are data files", "Put `_delta_log` back from a backup, or move the folder away.")
         return False
     _check_commits(log, commits, checkpoints, label)
     _check_checkpoint(log, checkpoints, label)
@@ -56,14 +56,14 @@ def _check_commits(log: Path, commits: list[int], checkpoints: list[int], label:
         raise _refused(
             label,
             f"its newest commit {newest.name} is torn, as after a power loss or a full disk",
-            f"Move {newest.name} (and .{newest.name}.crc) out of _delta_log: the table is then as before that commit, and the next run loads its rows again.",
+            f"Move {newest.name} and .{newest.name}.crc out of _delta_log: the table is then as before that commit; the next run loads its rows again.",
         )
 
 
 def _check_checkpoint(log: Path, checkpoints: list[int], label: str) -> None:
     hint = log / "_last_checkpoint"
     if hint.exists() and not _is_json(hint.read_bytes()):
-        raise _refused(label, "_delta_log/_last_checkpoint is torn", "Delete _last_checkpoint (and ._last_checkpoint.crc): Delta finds the checkpoint by itself.")
+        raise _refused(label, "_delta_log/_last_checkpoint is torn", "Delete it and ._last_checkpoint.crc: Delta finds the checkpoint by itself.")
     if checkpoints:
         for path in log.glob(f"{checkpoints[-1]:020d}.checkpoint*.parquet"):
             with path.open("rb") as stream:

@@ -41,6 +41,7 @@ class RunOptions:
     backfill: Backfill | None = None
     reset_watermark: tuple[str, str] | None = None
     reconcile: tuple[str, ...] = ()
+    accept_lost: tuple[str, ...] = ()
 
     def described(self) -> str:
         """The options as the start mark keeps them."""
@@ -49,6 +50,7 @@ class RunOptions:
         told += [f"backfill={','.join(self.backfill.loads)} from {self.backfill.low} to {self.backfill.high}"] if self.backfill else []
         told += ["reset_watermark={} to {}".format(*self.reset_watermark)] if self.reset_watermark else []
         told += [f"reconcile={','.join(self.reconcile)}"] if self.reconcile else []
+        told += [f"accept_lost={','.join(self.accept_lost)}"] if self.accept_lost else []
         return " ".join(told)
 
     @property

@@ -41,6 +41,7 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--dry-run", action="store_true", help="show what would be read, from which watermark, into what; change nothing")
     options.add_argument("--threads", type=int, default=None, help="loads at a time; default: threads of conf/lakehouse.yml")
     options.add_argument("--approve-deletes", default="", help="loads (hos-a.providers) whose held deletes are to be applied, separated by commas")
+    options.add_argument("--accept-lost", default="", metavar="TABLES", help="tables (silver.patient) that were lost for good and are to be made anew")
     verbs = options.add_argument_group("verbs", "each reads only the loads it names; silver and gold follow as usual")
     verbs.add_argument("--full-refresh", default="", metavar="LOADS", help="read these loads whole, whatever their watermark; what is known is dropped and counted")
     verbs.add_argument("--from", dest="low", default=None, metavar="VALUE", help="back-fill: first value of the watermark column to read, with --to and --only")
@@ -89,6 +90,7 @@ def _options(given: argparse.Namespace) -> RunOptions:
         threads=given.threads or 0,
         dry_run=given.dry_run,
         approve_deletes=_names(given.approve_deletes),
+        accept_lost=_names(given.accept_lost),
     )
 
 

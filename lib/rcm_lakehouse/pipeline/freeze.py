@@ -6,11 +6,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 
+from py4j.protocol import Py4JJavaError
+from pyspark.errors import PySparkException
 from tenacity import RetryCallState
 
 from rcm_lakehouse.bronze.windows import DEFAULT_OVERLAP_SECONDS, SourceClock, Window, as_text, next_window, watermark_after
 from rcm_lakehouse.config.connections import JdbcConnection, JdbcTableOptions
-from rcm_lakehouse.config.errors import RcmError
+from rcm_lakehouse.config.errors import RcmError, TableStateError
 from rcm_lakehouse.config.project import Project
 from rcm_lakehouse.config.worklist import LoadRow
 from rcm_lakehouse.lake.tables import Lake, Table
@@ -89,10 +91,7 @@ def freeze(project: Project, lake: Lake, steps: Iterable[Step], run_id: str) -> 
     wanted = {step.label for step in steps if step.layer == "bronze"}
     frozen = Frozen(rows={row.label: row for row in project.active_loads}, planned=wanted)
     frozen.load_ids = {row.label: f"{run_id}-{number:02d}" for number, row in enumerate(project.active_loads, 1)}
-    existing = {row: Table("bronze", row.bronze_table, row.bronze_path) for row in project.active_loads}
-    existing = {row: table for row, table in existing.items() if lake.exists(table)}
-    states = read_states(lake, {table: row.watermark if is_windowed(project, row) else None for row, table in existing.items()})
-    frozen.states = {row.label: states[table] for row, table in existing.items()}
+    frozen.states = _states(project, lake, frozen)
     by_connection: dict[str, list[LoadRow]] = {}
     for row in project.active_loads:
         if row.label in wanted and isinstance(project.connections[row.database], JdbcConnection):
@@ -101,6 +100,34 @@ def freeze(project: Project, lake: Lake, steps: Iterable[Step], run_id: str) -> 
         with ThreadPoolExecutor(max_workers=min(4, len(by_connection))) as pool:
             list(pool.map(lambda item: _freeze_connection(project, lake, frozen, *item), by_connection.items()))
     return frozen
+
+
+def _states(project: Project, lake: Lake, frozen: Frozen) -> dict[str, BronzeState]:
+    """Bronze states of all active loads in two queries; a table that cannot be read refuses its own load."""
+    columns: dict[str, tuple[Table, str | None]] = {}
+    for row in project.active_loads:
+        table = Table("bronze", row.bronze_table, row.bronze_path)
+        try:
+            if lake.exists(table):
+                columns[row.label] = (table, row.watermark if is_windowed(project, row) else None)
+        except TableStateError as error:
+            frozen.refused[row.label] = error
+    try:
+        states = read_states(lake, dict(columns.values()))
+    except (PySparkException, Py4JJavaError):
+        states = {table: state for label, pair in columns.items() for table, state in _state_alone(lake, frozen, label, *pair)}
+    return {label: states[table] for label, (table, _) in columns.items() if table in states}
+
+
+def _state_alone(lake: Lake, frozen: Frozen, label: str, table: Table, column: str | None) -> list[tuple[Table, BronzeState]]:
+    try:
+        return list(read_states(lake, {table: column}).items())
+    except (PySparkException, Py4JJavaError) as error:
+        frozen.refused[label] = TableStateError(
+            f"{table.label} at {table.path}: files that its log names cannot be read ({type(error).__name__}). Nothing was written to it. Put the "
+            f"folder back from a backup, or move it away and run again with --accept-lost {table.label} to load it anew."
+        )
+        return []
 
 
 def is_windowed(project: Project, row: LoadRow) -> bool:

@@ -20,6 +20,7 @@ from rcm_lakehouse.pipeline.attempts import Outcome
 from rcm_lakehouse.pipeline.context import RunContext
 from rcm_lakehouse.pipeline.freeze import Frozen
 from rcm_lakehouse.pipeline.graph import Step
+from rcm_lakehouse.pipeline.identity import is_lost
 
 
 def rebuild(ctx: RunContext, lake: Lake, step: Step, done: Mapping[str, Outcome], frozen: Frozen) -> Outcome:
@@ -42,11 +43,13 @@ def rebuild(ctx: RunContext, lake: Lake, step: Step, done: Mapping[str, Outcome]
         row = ctx.log("gold", tablename=model.name, target=table.label, status="NOOP", fingerprint=fingerprint, table_id=last.table_id)
         row.table_version = last.table_version
         return Outcome("NOOP", (row,), {"fingerprint": fingerprint})
-    return _replace(ctx, lake, model, table, values, fingerprint)
+    # A model holds nothing of its own: a lost table is built anew, but not without a word.
+    lost = [f"{table.label} was dropped or replaced by another table since the last run; it is built anew"] if is_lost(ctx, lake, table) else []
+    return _replace(ctx, lake, model, table, values, fingerprint, lost)
 
 
 def _replace(
-    ctx: RunContext, lake: Lake, model: GoldModel, table: Table, values: Mapping[str, object], fingerprint: str
+    ctx: RunContext, lake: Lake, model: GoldModel, table: Table, values: Mapping[str, object], fingerprint: str, warnings: list[str]
 ) -> Outcome:
     result = lake.spark.sql(model.sql, args=dict(values))
     lake.ensure(table, result.schema)
@@ -67,6 +70,7 @@ def _replace(
         rows_written=rows,
         fingerprint=fingerprint,
         table_id=lake.table_id(table),
+        warnings=warnings,
     )
     crash_point("P12", model.name)
     metadata = {"run_id": ctx.run_id, "fingerprint": fingerprint, **riding([row])}

@@ -3,6 +3,7 @@
 import logging
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -86,8 +87,8 @@ def _rebuilt(project: Project, lake: Lake, console: Console) -> tuple[str, ...]:
     if not runs:
         return ()
     now = datetime.now(timezone.utc)
-    ends = [LoadLog(id=f"{run_id}-lost", loaddate=now, run_id=run_id, layer="run", status="ABANDONED", finished_at=now, message=_LOST) for run_id in sorted(runs)]
-    append_logs(lake, [*rows, *ends])
+    end = LoadLog(id="", loaddate=now, layer="run", status="ABANDONED", finished_at=now, message=_LOST)
+    append_logs(lake, [*rows, *[replace(end, id=f"{run_id}-lost", run_id=run_id) for run_id in sorted(runs)]])
     note = f"{LOAD_LOGS_TABLE.label} was lost: {len(rows)} rows of {len(runs)} runs were rebuilt from the commits of the tables they wrote to"
     console.print(note, highlight=False)
     return (note,)

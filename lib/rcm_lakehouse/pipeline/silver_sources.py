@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pyspark.sql import functions as F
 
 from rcm_lakehouse.config.contracts import Contract, SourceMapping
+from rcm_lakehouse.config.errors import TableStateError
 from rcm_lakehouse.config.worklist import LoadRow
 from rcm_lakehouse.lake.tables import Lake, Table
 from rcm_lakehouse.pipeline.attempts import Outcome
@@ -58,16 +59,27 @@ def backlog(ctx: RunContext, lake: Lake, contract: Contract, silver: Table, done
     pending: list[Pending] = []
     held: dict[str, str] = {}
     for row in feeding(ctx.project, contract.entity):
-        broken = sorted(name for name in upstream_loads(ctx.project, contract.entity, row.datasource) if name in done and done[name].failed)
+        upstream = upstream_loads(ctx.project, contract.entity, row.datasource)
+        broken = sorted(name for name in upstream if name in done and done[name].failed and not _is_whole(name, row, done))
         if broken:
             held[row.label] = broken[0]
             continue
         head = _head(row, done, frozen)
         low = consumed.get(bronze_table(row).label, 0)
+        if head < low and row.label not in frozen.refused:
+            raise TableStateError(
+                f"{silver.label} has taken batch {low} of {bronze_table(row).label}, which has only {head}. Nothing was merged. Put that bronze table "
+                f"back from a backup, or move the folders of {silver.label}, its tombstones and its quarantine away: it is then built anew from bronze."
+            )
         mapping = ctx.project.mapping_of(contract, row)
         if mapping is not None and head > low:
             pending.append(Pending(row, mapping, low, head))
     return Backlog(tuple(pending), consumed, held)
+
+
+def _is_whole(name: str, row: LoadRow, done: Mapping[str, Outcome]) -> bool:
+    """True for the row's own load when it failed for some files alone: what it committed is whole, only the refused files are missing."""
+    return name == f"bronze:{row.label}" and "batch_seq" in done[name].facts
 
 
 def _head(row: LoadRow, done: Mapping[str, Outcome], frozen: Frozen) -> int:

@@ -19,6 +19,7 @@ from rcm_lakehouse.pipeline.context import RunContext
 from rcm_lakehouse.pipeline.freeze import Frozen
 from rcm_lakehouse.pipeline.graph import Step
 from rcm_lakehouse.pipeline.history import Merged, merge_history
+from rcm_lakehouse.pipeline.identity import check_known
 from rcm_lakehouse.pipeline.quarantine import ensure_quarantine, outcome_counts, quarantine_table, share_of_bad, sightings
 from rcm_lakehouse.pipeline.silver_sources import Pending, backlog, next_round
 from rcm_lakehouse.quality.judge import judged
@@ -67,6 +68,22 @@ def ensure_entity(lake: Lake, entity: Entity) -> None:
     ensure_quarantine(lake, entity.contract)
 
 
+def _ensure_known(ctx: RunContext, lake: Lake, entity: Entity) -> None:
+    """The entity's three tables: those that earlier runs wrote to, or new ones when there were none.
+
+    Raises TableStateError when one of them was lost or replaced and that was not accepted; nothing was written.
+    """
+    check_known(ctx, lake, entity.silver)
+    if entity.silver.label in ctx.state.last_done and entity.silver.label not in ctx.options.accept_lost:
+        for table in (entity.tombstones, entity.quarantine):
+            if not lake.exists(table) and table.label not in ctx.options.accept_lost:
+                raise TableStateError(
+                    f"{table.label} at {table.path} is gone, but {entity.silver.label} is there. Nothing was written. Put the folder back from a "
+                    f"backup. If it is lost for good, run again with --accept-lost {table.label}: it is then empty, and what it knew is forgotten."
+                )
+    ensure_entity(lake, entity)
+
+
 def personal_entities(contracts: Mapping[str, Contract]) -> frozenset[str]:
     """Entities whose durable keys are pseudonyms."""
     return frozenset(name for name, contract in contracts.items() if contract.key_is_personal)
@@ -78,7 +95,7 @@ def merge_entity(ctx: RunContext, lake: Lake, step: Step, done: Mapping[str, Out
     Raises DataStopError when too many rows are bad, a `fail` rule is broken or a row is unaccounted for; silver is unchanged.
     """
     entity = entity_of(ctx.project.contracts[step.label])
-    ensure_entity(lake, entity)
+    _ensure_known(ctx, lake, entity)
     work = backlog(ctx, lake, entity.contract, entity.silver, done, frozen)
     blocked = _blocked(ctx, entity, step, done)
     if blocked is not None:

@@ -1,0 +1,61 @@
+"""Is a table the one that earlier runs wrote to? A table that was dropped or put in place of another is never taken for an empty one."""
+
+from rcm_lakehouse.audit.state import KnownTable
+from rcm_lakehouse.config.errors import TableStateError
+from rcm_lakehouse.lake.tables import Lake, Table
+from rcm_lakehouse.pipeline.bronze_state import BronzeState
+from rcm_lakehouse.pipeline.context import RunContext
+from rcm_lakehouse.pipeline.freeze import Frozen
+from rcm_lakehouse.pipeline.silver_sources import bronze_table
+
+_ANEW = {
+    "bronze": "it is then loaded anew from its source; rows that only bronze still had are gone",
+    "silver": "it is then built anew from bronze",
+}
+
+
+def refuse_lost_loads(ctx: RunContext, frozen: Frozen) -> None:
+    """Refuse every planned load whose bronze table is not the one the audit knows; the other loads go on.
+
+    A loss that was accepted goes on counting batches where the lost table ended, so that silver takes the new ones.
+    """
+    for label, row in frozen.rows.items():
+        table = bronze_table(row)
+        known = ctx.state.tables.get(table.label)
+        if label in frozen.refused or known is None:
+            continue
+        error = _lost(ctx.lake, table, known)
+        if error is not None and table.label in ctx.options.accept_lost:
+            frozen.states[label] = BronzeState(batch_seq=known.batch_seq)
+        elif error is not None:
+            frozen.refused[label] = error
+
+
+def check_known(ctx: RunContext, lake: Lake, table: Table) -> None:
+    """Raise TableStateError when the table is not the one the audit knows and its loss was not accepted; nothing was written."""
+    known = ctx.state.tables.get(table.label)
+    error = None if known is None else _lost(lake, table, known)
+    if error is not None and table.label not in ctx.options.accept_lost:
+        raise error
+
+
+def is_lost(ctx: RunContext, lake: Lake, table: Table) -> bool:
+    """True when the audit knows the table but it is gone or another one."""
+    known = ctx.state.tables.get(table.label)
+    return known is not None and _lost(lake, table, known) is not None
+
+
+def _lost(lake: Lake, table: Table, known: KnownTable) -> TableStateError | None:
+    found = lake.table_id(table) if lake.exists(table) else None
+    if found == known.table_id:
+        return None
+    where = f"{table.label} at {table.path}"
+    if found is None:
+        return TableStateError(
+            f"{where} is gone, but earlier runs wrote to it. Nothing was written. Put the folder back from a backup. If it is lost for good, run "
+            f"again with --accept-lost {table.label}: {_ANEW.get(table.layer, 'it is then made anew')}."
+        )
+    return TableStateError(
+        f"{where} is another table than the one that earlier runs wrote to. Nothing was written. Put the right folder back. If this one is to be "
+        f"used from now on, run again with --accept-lost {table.label}."
+    )
