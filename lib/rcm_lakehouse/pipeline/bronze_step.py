@@ -15,6 +15,7 @@ from rcm_lakehouse.bronze.overlap import without_known
 from rcm_lakehouse.bronze.windows import Window, watermark_after
 from rcm_lakehouse.config.connections import FilesConnection, JdbcConnection
 from rcm_lakehouse.config.errors import DataStopError, SourceDataError
+from rcm_lakehouse.config.matching import key_of_table
 from rcm_lakehouse.config.worklist import LoadRow
 from rcm_lakehouse.lake.crash_points import crash_point
 from rcm_lakehouse.lake.tables import Lake
@@ -240,18 +241,5 @@ def mapped_names(ctx: RunContext, row: LoadRow) -> list[str]:
 
 
 def mapped_key(ctx: RunContext, row: LoadRow, given: Sequence[str]) -> list[str]:
-    """Source columns that identify a row: from conf/connections.yml, else from the contract that the table feeds.
-
-    Of several contracts the one named like the table counts (transactions feed transaction, and payer beside it). Empty when the key
-    is no plain column.
-    """
-    if given:
-        return list(given)
-    fed = [contract for contract in ctx.project.contracts.values() if ctx.project.mapping_of(contract, row) is not None]
-    named = [contract for contract in fed if contract.entity.replace("_", "") in row.source_table.replace("_", "")]
-    chosen = named[0] if named else fed[0] if len(fed) == 1 else None
-    mapping = ctx.project.mapping_of(chosen, row) if chosen else None
-    sources = [mapping.columns.get(name, "=") for name in chosen.key] if chosen and mapping else []
-    return [] if any(source.startswith("=") for source in sources) else sources
-
-
+    """Source columns that identify a row: from conf/connections.yml, else the key of the contract that the table feeds; empty when it is no plain column."""
+    return list(given or key_of_table(row, ctx.project.contracts))
