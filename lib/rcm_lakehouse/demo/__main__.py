@@ -1,10 +1,11 @@
-"""`python -m rcm_lakehouse.demo make`: the two hospitals of the demo, from the command line."""
+"""`python -m rcm_lakehouse.demo`: `make` the two hospitals of the demo, or serve the `api` stub, from the command line."""
 
 import argparse
 import os
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import date
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from rcm_lakehouse.config.errors import RcmError
+from rcm_lakehouse.demo.api_server import CLIENT_ID, CLIENT_SECRET, ApiServer
 from rcm_lakehouse.demo.make import Places, make_demo
 from rcm_lakehouse.demo.making import SIZES
 from rcm_lakehouse.demo.targets import Target
@@ -21,7 +23,8 @@ from rcm_lakehouse.demo.truth import truth
 def parser() -> argparse.ArgumentParser:
     """The arguments of the command."""
     root = argparse.ArgumentParser(prog="python -m rcm_lakehouse.demo", description="Two hospitals of made-up people.")
-    make = root.add_subparsers(required=True, dest="verb").add_parser(
+    verbs = root.add_subparsers(required=True, dest="verb")
+    make = verbs.add_parser(
         "make",
         help="make day 1 or day 2",
         description="Day 1 makes both hospitals from nothing; day 2 brings updates, new, late and bad rows and claims corrected or new. "
@@ -36,13 +39,22 @@ def parser() -> argparse.ArgumentParser:
     make.add_argument("--port", type=int, help="server's port (default 3306 or 5432)")
     make.add_argument("--user", help="account that may create databases; its password is read from the environment variable RCM_DEMO_PASSWORD")
     make.add_argument("--home", type=Path, default=Path.cwd(), help="project folder (default: here)")
+    api = verbs.add_parser(
+        "api",
+        help="serve made-up answers of the reference services",
+        description="The NPI registry, the NLM code search and the WHO ICD API with made-up content on 127.0.0.1, until Ctrl-C. The comment at the end of "
+        "conf/connections.yml has the entries and rows that load from it.",
+    )
+    api.add_argument("--port", type=int, default=8099, help="port to listen on (default 8099)")
     return root
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Make a day and show what the sources hold; exit code 0, or that of the error."""
+    """Make a day and show what the sources hold, or serve the API stub; exit code 0, or that of the error."""
     given = parser().parse_args(arguments)
     console = Console(stderr=False)
+    if given.verb == "api":
+        return serve_api(given.port, console)
     target = Target(given.target, given.host, given.port, given.user, os.environ.get("RCM_DEMO_PASSWORD"))
     started = time.monotonic()
     try:
@@ -54,6 +66,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console.print(_summary(given.seed, given.size, made, given.day))
     seconds = time.monotonic() - started
     console.print(f"day {given.day} made in {seconds:.1f} s; files in {Places(given.home).landing}", highlight=False, soft_wrap=True)
+    return 0
+
+
+def serve_api(port: int, console: Console) -> int:
+    """Serve the made-up reference services until Ctrl-C; exit code 0, or 2 when the port is taken."""
+    try:
+        server = ApiServer(port)
+    except OSError as error:
+        Console(stderr=True).print(f"port {port} cannot be listened on ({error.strerror}); choose another with --port", style="red", highlight=False)
+        return 2
+    with server:
+        for kind in ("nppes", "nlm_icd10cm", "who_icd"):
+            console.print(f"{kind}: {server.base_url(kind)}", highlight=False, soft_wrap=True)
+        console.print(f"token: {server.token_url} for client {CLIENT_ID}, secret {CLIENT_SECRET} (both made up)", highlight=False, soft_wrap=True)
+        with suppress(KeyboardInterrupt):
+            server.wait()
     return 0
 
 

@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from rcm_lakehouse.demo.api_content import Registry, default_codes, node, search_codes, versions
 
-NPPES_PATH = "/api/"
+NPPES_PATH = "/registry/api/"
 NLM_PATH = "/api/icd10cm/v3/search"
 WHO_PATH = "/icd/release/10"
 TOKEN_PATH = "/connect/token"
