@@ -49,5 +49,7 @@ def _check_widths(options: FileTableOptions, note: Note, *place: object) -> None
         note("format fixed needs `columns` and as many `widths` [first, last].", *place, "widths")
     elif options.format == "csv" and options.widths:
         note("widths are for format fixed.", *place, "widths")
-    elif any(not 1 <= first <= last <= _MAX_POSITION for first, last in options.widths):
+    elif any(not 1 <= first <= (first if last is None else last) <= _MAX_POSITION for first, last in options.widths):
         note("each of widths is [first, last], counted from 1, first not after last.", *place, "widths")
+    elif any(last is None for _, last in options.widths[:-1]):
+        note("only the last of widths may be open-ended.", *place, "widths")

@@ -52,19 +52,45 @@ class JdbcConnection(Frozen):
 class FileTableOptions(Frozen):
     """How the files of one row of load_config.csv are found and read."""
 
-    pattern: str = Field(description="glob below the connection's path, e.g. hospital1_claim_data*.csv")
-    format: Literal["csv", "fixed"] = "csv"
-    delimiter: str = ","
-    quote: str = '"'
-    encoding: str = "utf-8"
-    header: bool = True
+    pattern: str = Field(
+        description="glob below the connection's path, e.g. claims/hospital1_claim_data*.csv; ** is any folders. Hidden files, links and *.part, "
+        "*.partial, *.filepart, *.tmp are left alone; a name ending in .gz is gunzipped"
+    )
+    format: Literal["csv", "fixed"] = Field("csv", description="csv: cells between delimiters; fixed: cells at positions (`widths`)")
+    delimiter: str = Field(",", description="one character, e.g. ',', '|', ';' or a tab")
+    quote: str = Field('"', description="one character; a quoted value may hold delimiters and line ends, a doubled quote in it is one")
+    encoding: str = Field(
+        "utf-8", description="a byte order mark is honoured where it fits and refuses the file where it contradicts; other bytes refuse the file"
+    )
+    header: bool = Field(True, description="true: the first line names the columns; they are met by name, in any order and case")
     columns: tuple[str, ...] = Field((), description="expected header; required without a header line")
-    widths: tuple[tuple[int, int], ...] = Field((), description="fixed: 1-based first and last position of each column")
-    drift: Literal["evolve", "freeze", "discard", "quarantine"] = "evolve"
-    arrival: Literal["stable", "marker", "manifest"] = "stable"
-    stable_seconds: float = Field(0.0, ge=0, le=86_400, description="a file must not have changed for this long")
-    require_final_newline: bool = True
-    zero_rows: Literal["allow", "fail"] = "allow"
+    widths: tuple[tuple[int, int | None], ...] = Field(
+        (), description="fixed: 1-based first and last position of each column; the last column may be open-ended: [78, null]. A shorter line is malformed"
+    )
+    drift: Literal["evolve", "freeze", "discard", "quarantine"] = Field(
+        "evolve",
+        description="a column beyond `columns`, or, without these, beyond what earlier files had: evolve adds it, NULL in older rows; freeze refuses the file; "
+        "discard leaves its values out and counts them; quarantine keeps lines with a value in it as malformed",
+    )
+    arrival: Literal["stable", "marker", "manifest"] = Field(
+        "stable",
+        description="when a file is complete. stable: stable_seconds alone; marker: also <name>.done, or _SUCCESS in its folder, not older than the file; "
+        "manifest: also <name>.manifest.json with `rows` (records without header) or `sha256`, or both, and the file agrees",
+    )
+    stable_seconds: float = Field(
+        0.0, ge=0, le=86_400, description="a file must not have changed for this long; above 0 a run looks twice and waits for a file whose size or time moved"
+    )
+    require_final_newline: bool = Field(
+        True, description="true: a file whose last line has no end is refused, for it may be cut inside its last value; a sha256 of a manifest makes up for it"
+    )
+    zero_rows: Literal["allow", "fail"] = Field("allow", description="a file with a header alone, or with no byte: archived with 0 rows, or refused")
+    lost_characters: Literal["quarantine", "fail", "allow"] = Field(
+        "quarantine",
+        description="lines with U+FFFD, which stands for a character that an earlier conversion lost: counted, and kept as malformed, or the file refused, or loaded",
+    )
+    max_record_characters: int = Field(
+        1_000_000, ge=1_000, le=10_000_000, description="a longer record is malformed; its text is kept up to this length, the whole file in the archive"
+    )
 
 
 class FilesConnection(Frozen):

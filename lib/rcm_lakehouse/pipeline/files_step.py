@@ -1,41 +1,49 @@
-"""One bronze load from a landing folder: files that are new, in one append; then the archive."""
+"""One bronze load from a landing folder: files that are new, in one append (snapshots: one append a file); then the archive."""
 
+import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from pathlib import Path
 
-from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import ArrayType, LongType, StringType, StructField, StructType
 
 from rcm_lakehouse.audit.commits import riding
 from rcm_lakehouse.audit.schema import LoadLog
-from rcm_lakehouse.bronze.lineage import LINEAGE, LINEAGE_NAMES, with_lineage
+from rcm_lakehouse.bronze.lineage import LINEAGE_NAMES, with_lineage
 from rcm_lakehouse.bronze.windows import as_text
 from rcm_lakehouse.config.connections import FilesConnection, FileTableOptions
 from rcm_lakehouse.config.errors import SourceDataError
+from rcm_lakehouse.config.matching import key_of_table, table_options
 from rcm_lakehouse.config.worklist import LoadRow
 from rcm_lakehouse.lake.crash_points import crash_point
 from rcm_lakehouse.lake.tables import Lake
 from rcm_lakehouse.pipeline.attempts import Outcome
 from rcm_lakehouse.pipeline.context import RunContext, utc_now
+from rcm_lakehouse.pipeline.files_others import active_places, loaded_elsewhere, place_of, rivals, strangers
+from rcm_lakehouse.pipeline.files_rows import absent_rows, bronze_schema, expected_columns, staged_rows
 from rcm_lakehouse.pipeline.freeze import Frozen
 from rcm_lakehouse.pipeline.silver_sources import bronze_table
-from rcm_lakehouse.sources.files import FileItem, Ledger, archive_file, candidates, plan_files
-from rcm_lakehouse.sources.files_parse import Expected, Parsed, parse_file
+from rcm_lakehouse.sources.files import FileItem, Ledger, archive_file, arrived, look_twice, utc_text
+from rcm_lakehouse.sources.files_header import Expected, refused
+from rcm_lakehouse.sources.files_landing import landed
+from rcm_lakehouse.sources.files_parse import Parsed, parse_file
 
 _PROPERTIES = {
     "delta.autoOptimize.autoCompact": "true",
     "delta.dataSkippingStatsColumns": "_load_id,_batch_seq,_window_high,_source_file_hash",
 }
+_MOST_NAMES = 20
+Delivery = tuple[FileItem, Parsed]
 
 
 def load_files(ctx: RunContext, lake: Lake, row: LoadRow, frozen: Frozen, connection: FilesConnection) -> Outcome:
-    """Load every new file of a row of the work list in one commit, then archive it.
+    """Load every new file of a row of the work list, then archive it.
 
-    A refused file stays in the landing folder and fails the load; the sound files before it are committed all the same.
+    A refused file stays in the landing folder and fails the load; sound files of the load are committed all the same. Raises
+    SourceUnavailableError or SourceAuthError when the landing folder is not there or closed; nothing was read then.
     """
-    options = connection.tables.get(row.label) or connection.tables.get(row.source_table)
+    options = table_options(connection.tables, row)
     if options is None:
         raise SourceDataError(f"{row.label}: connection '{row.database}' has no entry `tables: {row.label}` with a file pattern. Nothing was read.")
     return FilesLoad(ctx, lake, row, frozen, connection, options).run()
@@ -51,131 +59,204 @@ class FilesLoad:
     frozen: Frozen
     connection: FilesConnection
     options: FileTableOptions
-    refused: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
+    waiting: list[FileItem] = field(default_factory=list)
+    repeated: list[FileItem] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.table = bronze_table(self.row)
+        self.place = place_of(self.ctx.project, self.row, self.connection, self.options)
+        self.head = self.frozen.state_of(self.row).batch_seq
+        # A file of a full load is the whole table; one of an incremental load adds to it.
+        self.is_snapshot = self.row.loadtype == "Full"
 
     def run(self) -> Outcome:
-        """Plan, parse, append, archive, tell."""
-        self._ensure()
-        landing = self._folder(self.connection.path)
-        if not candidates(landing, self.options.pattern):
-            return Outcome("SUCCESS", (self._log([], 0),), {"batch_seq": self.frozen.state_of(self.row).batch_seq, "rows": 0})
-        items = plan_files(landing, self.options, self._ledger(), self.archive)
-        for item in items:
-            if item.status in ("waiting", "refused", "duplicate"):
-                (self.refused if item.status == "refused" else self.notes).append(f"{item.name}: {item.status}, {item.reason}")
-        parsed = self._parsed([item for item in items if item.status in ("new", "correction")])
-        records = sum(found.records for _, found in parsed)
-        log = self._log(parsed, records)
-        if records:
-            log.table_version = self._append(parsed, log)
-        for item, _ in parsed:
-            crash_point("P7", self.row.label)
-            archive_file(item, self.archive)
-        for item in items:
-            if item.status in ("skipped", "duplicate"):
-                archive_file(item, self.archive)
-        return Outcome(log.status, (log,), {"batch_seq": self.frozen.state_of(self.row).batch_seq + (1 if records else 0), "rows": records})
+        """Look, judge, parse, append, archive, tell."""
+        self.lake.ensure(self.table, bronze_schema(self.ctx.project, self.row), properties=_PROPERTIES)
+        found = landed(self.place.landing, self.place.pattern)
+        self.notes += [f"{name}: a link, not a file; it is left alone" for name in found.links]
+        self._note_strangers()
+        deliveries = self._read(self._arrived(found.files)) if found.files else []
+        filled = [delivery for delivery in deliveries if delivery[1].records]
+        self._note_elsewhere([item for item, _ in filled])
+        batches = [[delivery] for delivery in filled] if self.is_snapshot else [filled] if filled else []
+        logs = [self._commit(batch, number, is_last=number == len(batches)) for number, batch in enumerate(batches, 1)]
+        logs = logs or [self._log(deliveries, 0, is_last=True)]
+        logs[-1].warnings += self._archive([item for item, _ in deliveries])
+        facts = {"batch_seq": self.head, "rows": sum(log.rows_written or 0 for log in logs)}
+        return Outcome(logs[-1].status, tuple(logs), facts)
 
-    @property
-    def archive(self) -> Path:
-        """Where committed files of this load go."""
-        base = self._folder(self.connection.archive) if self.connection.archive else self._folder(self.connection.path) / "_archive"
-        return base / self.row.label
+    def _note_strangers(self) -> None:
+        planned = [row.label for row in self.ctx.project.active_loads if row.database == self.row.database and row.label in self.frozen.planned]
+        # Said once a connection, by its first load.
+        if planned[:1] == [self.row.label]:
+            self.notes += strangers(self.ctx.project, self.place.landing)
 
-    def _folder(self, path: str) -> Path:
-        return (self.ctx.project.home / path).resolve()
+    def _note_elsewhere(self, items: Sequence[FileItem]) -> None:
+        if items:
+            for digest, labels in loaded_elsewhere(items, self.place, active_places(self.ctx.project)).items():
+                name = next(item.name for item in items if item.sha256 == digest)
+                self.notes.append(f"{name}: {', '.join(labels)} has the same content; check which hospital it is of")
 
-    def _ensure(self) -> None:
-        columns = [StructField(name, StringType()) for name in self._expected(()).used]
-        self.lake.ensure(bronze_table(self.row), StructType([*columns, *LINEAGE.fields]), properties=_PROPERTIES)
-
-    def _ledger(self) -> Ledger:
-        if self.frozen.state_of(self.row).batch_seq == 0:
-            return Ledger()
-        bronze = self.lake.read(bronze_table(self.row)).where(F.col("_source_file_hash").isNotNull())
-        rows = bronze.groupBy("_source_file_hash").agg(F.max_by("_source_file", "_batch_seq").alias("name")).collect()
-        return Ledger({found["_source_file_hash"]: found["name"] for found in rows})
-
-    def _expected(self, known: Sequence[str]) -> Expected:
-        used: list[str] = []
-        required: list[str] = []
-        for contract in self.ctx.project.contracts.values():
-            mapping = self.ctx.project.mapping_of(contract, self.row)
-            for name, source in (mapping.columns if mapping else {}).items():
-                if source.startswith("="):
-                    continue
-                used += [source] if source not in used else []
-                if name in contract.key or name in contract.sequence_by[:1]:
-                    required.append(source)
-        return Expected(tuple(used), tuple(required), tuple(known))
-
-    def _parsed(self, items: Sequence[FileItem]) -> list[tuple[FileItem, Parsed]]:
-        table = bronze_table(self.row)
-        known = [name for name in self.lake.read(table).columns if name not in LINEAGE_NAMES] if self.frozen.state_of(self.row).batch_seq else []
-        expected = self._expected(known)
-        found: list[tuple[FileItem, Parsed]] = []
-        folder = Path(self._scratch())
-        folder.mkdir(parents=True, exist_ok=True)
-        for number, item in enumerate(items):
-            try:
-                parsed = parse_file(item, self.options, expected, folder / f"{number:04d}.jsonl")
-            except SourceDataError as error:
-                (folder / f"{number:04d}.jsonl").unlink(missing_ok=True)
-                self.refused.append(str(error))
+    def _arrived(self, paths: Sequence[Path]) -> list[FileItem]:
+        """Files that are whole, with their hashes; the others are noted."""
+        places = active_places(self.ctx.project)
+        looks = look_twice(paths, self.options)
+        whole = []
+        for path in paths:
+            name = path.relative_to(self.place.landing).as_posix()
+            others = rivals(path, self.place, places)
+            if others:
+                found = f"its name fits the pattern of {', '.join(others)}, too, so it is open whose it is"
+                self.refused.append(str(refused(FileItem(path, name, "refused"), found, "make the patterns in conf/connections.yml exclusive")))
                 continue
-            self.notes += [f"{item.name}: {item.status}" for _ in [0] if item.status == "correction"]
-            self.notes += [f"{item.name}: column '{name}' is absent and read as NULL" for name in parsed.missing]
-            self.notes += [f"{item.name}: column '{name}' was left out by the drift policy" for name in parsed.discarded]
-            found.append((item, parsed))
-        return found
+            item = arrived(path, name, looks[path], self.options, utc_now())
+            if item.status == "arrived":
+                whole.append(item)
+            elif item.status == "waiting":
+                self._wait(item)
+            else:
+                self.refused.append(str(refused(item, item.reason, "have it delivered again")))
+        return whole
 
-    def _append(self, parsed: Sequence[tuple[FileItem, Parsed]], log: LoadLog) -> int:
-        seq = self.frozen.state_of(self.row).batch_seq + 1
-        names = list(dict.fromkeys(name for _, found in parsed for name in found.columns))
-        frames = [self._frame(number, item, names) for number, (item, _) in enumerate(parsed)]
-        rows = frames[0]
-        for frame in frames[1:]:
-            rows = rows.unionByName(frame)
-        load_id = self.frozen.load_ids[self.row.label]
-        now = as_text(utc_now())
-        lined = with_lineage(rows, load_id=load_id, batch_seq=seq, window_high=now, watermark_before=None)
+    def _wait(self, item: FileItem) -> None:
+        since = f", there since {utc_text(item.look.modified_ns)}" if item.look else ""
+        self.waiting.append(item)
+        self.notes.append(f"{item.name}: waiting, {item.reason}{since}")
+
+    def _ledger(self, items: Sequence[FileItem]) -> Ledger:
+        """What bronze knows of these names and contents, and of the newest batch."""
+        ledger = Ledger(self.is_snapshot)
+        if self.head and items:
+            is_met = F.col("_source_file_hash").isin([item.sha256 for item in items]) | F.col("_source_file").isin([item.name for item in items])
+            known = self.lake.read(self.table).where(F.col("_source_file_hash").isNotNull() & (is_met | (F.col("_batch_seq") >= self.head)))
+            named = known.groupBy(F.col("_source_file_hash").alias("hash"), F.col("_source_file").alias("name"))
+            ledger = Ledger.of([row.asDict() for row in named.agg(F.max("_batch_seq").alias("seq")).collect()], is_snapshot=self.is_snapshot)
+            # A try that failed after one of its commits is repeated with the plan of the run: go on behind what it committed.
+            self.head = max(self.head, *ledger.batches.values(), 0)
+        return ledger
+
+    def _read(self, items: Sequence[FileItem]) -> list[Delivery]:
+        """New files and corrections, parsed one after another; a file is a repetition only of one that was read or committed."""
+        shutil.rmtree(self._scratch(), ignore_errors=True)
+        ledger = self._ledger(items)
+        expected = expected_columns(self.ctx.project, self.row, self._known() if self.head else ())
+        deliveries: list[Delivery] = []
+        for found in items:
+            item = ledger.judged(found)
+            if item.status in ("skipped", "duplicate"):
+                self.repeated.append(item)
+                self.notes.append(f"{item.name}: {item.status}, {item.reason}")
+                continue
+            parsed = self._parsed(item, expected, len(deliveries))
+            if parsed is not None:
+                ledger.add(item)
+                deliveries.append((item, parsed))
+                expected = replace(expected, known=tuple(dict.fromkeys((*expected.known, *parsed.columns))))
+                self._note_parsed(item, parsed)
+        return deliveries
+
+    def _known(self) -> tuple[str, ...]:
+        return tuple(name for name in self.lake.read(self.table).columns if name not in LINEAGE_NAMES)
+
+    def _parsed(self, item: FileItem, expected: Expected, number: int) -> Parsed | None:
+        out = self._staged(number)
+        out.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        try:
+            parsed = parse_file(item, self.options, expected, out, number)
+            if self.is_snapshot and self.head and parsed.records == sum(parsed.malformed.values()):
+                raise refused(item, "the snapshot has no sound record, but the table has rows", "have it delivered again")
+        except (SourceDataError, FileNotFoundError) as error:
+            out.unlink(missing_ok=True)
+            if item.is_unchanged:
+                self.refused.append(str(error))
+                return None
+        if item.is_unchanged:
+            return parsed
+        out.unlink(missing_ok=True)
+        self._wait(replace(item, reason="it changed while it was read"))
+        return None
+
+    def _note_parsed(self, item: FileItem, parsed: Parsed) -> None:
+        if item.status == "correction" and item.reason:
+            self.notes.append(f"{item.name}: {item.reason}")
+        counted = ", ".join(f"{count} {reason.replace('_', ' ')}" for reason, count in sorted(parsed.malformed.items()))
+        self.notes += [f"{item.name}: {sum(parsed.malformed.values())} malformed lines wait in quarantine ({counted})"] if counted else []
+        self.notes += [f"{item.name}: {parsed.blank_lines} blank lines were passed over"] if parsed.blank_lines else []
+        self.notes += [f"{item.name}: the new column '{name}' is added; older rows have NULL" for name in parsed.added]
+        self.notes += [f"{item.name}: column '{name}' is absent and read as NULL" for name in parsed.missing if parsed.records]
+        if self.options.drift == "discard":
+            self.notes += [f"{item.name}: {count} values of the new column '{name}' were left out" for name, count in parsed.discarded.items()]
+
+    def _commit(self, batch: Sequence[Delivery], number: int, *, is_last: bool) -> LoadLog:
+        """Append the rows of a batch in one commit; its audit row rides in it."""
+        load_id = self.frozen.load_ids[self.row.label] + (f"-{number}" if number > 1 else "")
+        # Snapshots of one run follow one another in time.
+        at = as_text(utc_now() + timedelta(milliseconds=number - 1))
+        rows = staged_rows(self.lake.spark, self._staged(batch[0][1].file).parent, batch)
+        lined = with_lineage(rows, load_id=load_id, batch_seq=self.head + 1, window_high=at, watermark_before=None)
+        corrections = [item for item, _ in batch if item.status == "correction"]
+        if corrections and not self.is_snapshot:
+            key = key_of_table(self.row, self.ctx.project.contracts)
+            self.notes += absent_rows(self.lake.read(self.table), lined, [item.name for item in corrections], key)
+        self.head += 1
+        log = self._log(batch, sum(parsed.records for _, parsed in batch), is_last=is_last)
+        log.load_id, log.batch_seq = load_id, self.head
         crash_point("P5", self.row.label)
-        metadata = {"load_id": load_id, "batch_seq": seq, "files": [item.name for item, _ in parsed], **riding([log])}
-        commit = self.lake.append(bronze_table(self.row), lined, metadata=metadata, merge_schema=True, txn=(self.row.label, seq))
+        metadata = {"load_id": load_id, "batch_seq": self.head, "files": [item.name for item, _ in batch], **riding([log])}
+        log.table_version = self.lake.append(self.table, lined, metadata=metadata, merge_schema=True, txn=(self.row.label, self.head)).version
         crash_point("P6", self.row.label)
-        return commit.version
+        return log
 
-    def _frame(self, number: int, item: FileItem, names: Sequence[str]) -> DataFrame:
-        fields = [StructField(name, StringType()) for name in names]
-        schema = StructType([*fields, StructField("_source_row", LongType()), StructField("_corrupt_record", StringType())])
-        # Permissive mode would claim `_corrupt_record` for itself; these lines are sound JSON by construction.
-        lines = self.lake.spark.read.schema(schema).option("columnNameOfCorruptRecord", "_unread").json(f"{self._scratch()}/{self._index(number, item)}")
-        flags = F.array(F.lit("correction")) if item.status == "correction" else F.lit(None).cast(ArrayType(StringType()))
-        return lines.withColumns({"_source_file": F.lit(item.name), "_source_file_hash": F.lit(item.sha256), "_flags": flags})
+    def _archive(self, items: Sequence[FileItem]) -> list[str]:
+        """Move what is committed or known; what cannot be moved is known by its content and tried again by the next run."""
+        told = []
+        for item in [*items, *self.repeated]:
+            crash_point("P7", self.row.label)
+            try:
+                if not archive_file(item, self.place.archive):
+                    told.append(f"{item.name}: another delivery took its place meanwhile; the next run takes it")
+            except OSError as error:
+                told.append(f"{item.name}: loaded, but not archived ({error.strerror}); the next run tries again")
+        return told
 
-    def _index(self, number: int, item: FileItem) -> str:
-        return sorted(path.name for path in Path(self._scratch()).glob("*.jsonl"))[number]
-
-    def _log(self, parsed: Sequence[tuple[FileItem, Parsed]], records: int) -> LoadLog:
-        refused = {"status": "FAILED", "error_class": "SourceDataError", "message": " ".join(self.refused)} if self.refused else {}
-        return self.ctx.log(
+    def _log(self, deliveries: Sequence[Delivery], records: int, *, is_last: bool) -> LoadLog:
+        names = [item.name for item, _ in deliveries]
+        log = self.ctx.log(
             "bronze",
             data_source=self.row.datasource,
             tablename=self.row.source_table,
-            target=bronze_table(self.row).label,
+            target=self.table.label,
             load_id=self.frozen.load_ids[self.row.label],
-            batch_seq=self.frozen.state_of(self.row).batch_seq + 1 if records else None,
-            watermark_after=", ".join(item.name for item, _ in parsed) or None,
+            watermark_after=", ".join(names[:_MOST_NAMES]) + (f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else "") or None,
             rows_read=records,
             rows_written=records,
             rows_duplicate=0,
             rows_dropped=0,
             numberofrowscopied=records,
-            table_id=self.lake.table_id(bronze_table(self.row)),
-            warnings=list(self.notes),
-            **refused,
+            table_id=self.lake.table_id(self.table),
+            warnings=list(self.notes) if is_last else [],
         )
+        if not deliveries:
+            log.status, log.message = self._nothing()
+        if self.refused and is_last:
+            log.status, log.error_class, log.message = "FAILED", "SourceDataError", " ".join(self.refused)
+        return log
+
+    def _nothing(self) -> tuple[str, str | None]:
+        """Status and message of a load that took no file."""
+        if self.waiting:
+            return "WAITING", f"{len(self.waiting)} files have not arrived whole; nothing was loaded, and the feed's clock keeps running. {self._newest()}"
+        return ("SKIPPED_DUPLICATE", None) if self.repeated else ("NOOP", None)
+
+    def _newest(self) -> str:
+        newest = self.lake.read(self.table).where(F.col("_batch_seq") >= self.head).agg(F.max("_window_high").cast("string").alias("at")).first()
+        return f"The newest rows were loaded at {newest['at']}Z." if newest and newest["at"] else "No row was ever loaded."
+
+    def _staged(self, number: int) -> Path:
+        """Where the rows of a file are staged: the files of one append in one folder."""
+        return Path(self._scratch()) / (f"{number:05d}" if self.is_snapshot else "all") / f"{number:05d}.jsonl"
 
     def _scratch(self) -> str:
         return f"{self.lake.scratch(self.ctx.run_id)}/files/{self.row.bronze_table}"

@@ -38,12 +38,18 @@ def judged(rows: DataFrame, contract: Contract, known_keys: Mapping[str, DataFra
     return marked.withColumns({"dq_flags": F.transform(warned, lambda reason: reason["rule"]), "outcome": outcome})
 
 
-def _struct(rule: str, severity: str, columns: str, message: str, version: int) -> Column:
+def _malformed() -> Column:
+    """What is wrong with a line, from the flags its reader gave it (`too_few_values`)."""
+    found = F.replace(F.array_join(F.array_except("_flags", F.array(F.lit("correction"))), ", "), F.lit("_"), F.lit(" "))
+    return F.concat_ws(": ", F.lit("the line does not fit the file"), found)
+
+
+def _struct(rule: str, severity: str, columns: str, message: str | Column, version: int) -> Column:
     return F.struct(
         F.lit(rule).alias("rule"),
         F.lit(severity).alias("severity"),
         F.lit(columns).alias("columns"),
-        F.lit(message).alias("message"),
+        (F.lit(message) if isinstance(message, str) else message).alias("message"),
         F.lit(version).alias("rule_version"),
     )
 
@@ -57,7 +63,7 @@ def _built_in(contract: Contract) -> list[Column]:
     whole = F.col("_corrupt_record").isNull()
     key = ", ".join(contract.key)
     reasons = [
-        F.when(~whole, _struct("corrupt_record", "error", "", "the line does not fit the file's header", 1)),
+        F.when(~whole, _struct("corrupt_record", "error", "", _malformed(), 1)),
         F.when(whole & F.col("data_source").isNull(), _struct("UNKNOWN_SOURCE", "error", "data_source", "the hospital is not known", 1)),
         F.when(whole & F.col(contract.key_column).isNull(), _struct("NULL_KEY", "error", key, "a part of the business key is missing", 1)),
     ]

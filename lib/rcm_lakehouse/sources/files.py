@@ -1,121 +1,149 @@
-"""Landing folders: which files are new, which are corrections, duplicates, still arriving or to be refused; and the archive.
+"""Files of a landing folder: whether each has arrived whole, what it is to earlier deliveries, and the archive.
 
 A file is known by the hash of its content. Same name and hash: skipped. Same name, new hash: a correction. New name, known
 hash: a duplicate. A file leaves the landing folder only after its rows are committed.
 """
 
+import errno
 import hashlib
 import json
-import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timezone
 from pathlib import Path
+from time import sleep
 from typing import Literal
 
 from rcm_lakehouse.config.connections import FileTableOptions
-from rcm_lakehouse.config.errors import SourceDataError, SourceUnavailableError
+from rcm_lakehouse.sources.files_landing import DONE, MANIFEST, MARKER
 
-Status = Literal["new", "correction", "duplicate", "skipped", "waiting", "refused"]
+Status = Literal["arrived", "new", "correction", "duplicate", "skipped", "waiting", "refused"]
+# Longest pause between the two looks at a folder: long enough to see a writer at work, short beside any load.
+LOOK_SECONDS = 1.0
 _CHUNK = 1 << 20
+_LONGEST_MANIFEST = 1 << 20
+
+
+@dataclass(frozen=True)
+class Look:
+    """What the file system said of a file at one moment; two equal looks mean that nobody wrote in between."""
+
+    size: int
+    modified_ns: int
+    changed_ns: int
+    inode: int
+
+    @staticmethod
+    def at(path: Path) -> "Look":
+        """Look now. Raises OSError when the file is gone or may not be seen."""
+        found = path.stat()
+        return Look(found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
+
+    def rested_seconds(self, now: datetime) -> float:
+        """Seconds since the last change. A copying program may set the time of modification, nobody sets that of the change."""
+        moment = now.timestamp() * 1e9
+        changes = [at for at in (self.modified_ns, self.changed_ns) if at <= moment] or [self.changed_ns]
+        return (moment - max(changes)) / 1e9
 
 
 @dataclass(frozen=True)
 class FileItem:
-    """One file of a landing folder and what is to become of it; `sha256` is empty while it is waiting."""
+    """One file and what is to become of it; `name` is relative to the landing folder, `sha256` is empty while it is waiting."""
 
     path: Path
+    name: str
     status: Status
+    look: Look | None = None
     sha256: str = ""
     reason: str = ""
     manifest_rows: int | None = None
+    is_hash_verified: bool = False
 
     @property
-    def name(self) -> str:
-        """The file's name without folder."""
-        return self.path.name
+    def is_unchanged(self) -> bool:
+        """True when the file is still what was hashed."""
+        try:
+            return Look.at(self.path) == self.look
+        except OSError:
+            return False
 
 
-@dataclass(frozen=True)
-class Ledger:
-    """Files that were committed before: name by hash, and all names."""
-
-    name_by_hash: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def names(self) -> frozenset[str]:
-        """Names under which some content was committed."""
-        return frozenset(self.name_by_hash.values())
-
-
-def candidates(landing: Path, pattern: str) -> list[Path]:
-    """Files below the landing folder that fit the pattern, in name order; links out of the folder are left alone.
-
-    Raises SourceUnavailableError when the folder does not exist.
-    """
-    if not landing.is_dir():
-        raise SourceUnavailableError(f"landing folder {landing.name}: it does not exist. Nothing was read. Make it, or mend `path` in conf/connections.yml.")
-    inside = landing.resolve()
-    found = []
-    for path in sorted(landing.glob(pattern)):
-        real = path.resolve()
-        if real.is_file() and real.is_relative_to(inside) and "_archive" not in path.relative_to(landing).parts:
-            found.append(path)
-    return [path for path in found if not path.name.endswith((".done", ".part", ".tmp", ".manifest.json")) and path.name != "_SUCCESS"]
+def look_twice(paths: Sequence[Path], options: FileTableOptions) -> dict[Path, Look | None]:
+    """First looks, None for a file that vanished; when `stable_seconds` is set a pause follows, so that the second look shows a writer."""
+    looks: dict[Path, Look | None] = {}
+    for path in paths:
+        try:
+            looks[path] = Look.at(path)
+        except OSError:
+            looks[path] = None
+    if options.stable_seconds and paths:
+        sleep(min(options.stable_seconds, LOOK_SECONDS))
+    return looks
 
 
-def plan_files(landing: Path, options: FileTableOptions, ledger: Ledger, archive: Path) -> list[FileItem]:
-    """What becomes of each file that fits; the content is hashed, not parsed."""
-    archived = archived_hashes(archive)
-    items: list[FileItem] = []
-    seen = dict(ledger.name_by_hash)
-    for path in candidates(landing, options.pattern):
-        item = _judge(path, options, seen, archived)
-        if item.status in ("new", "correction"):
-            seen[item.sha256] = item.name
-        items.append(item)
-    return items
+def arrived(path: Path, name: str, first: Look | None, options: FileTableOptions, now: datetime) -> FileItem:
+    """The file at the second look: arrived, with its hash, waiting, with what for, or refused by its manifest."""
+    item = FileItem(path, name, "arrived", first)
+    try:
+        reason = "it vanished while the folder was read" if first is None else _waits_for(path, first, options, now)
+        if reason:
+            return replace(item, status="waiting", reason=reason)
+        item = replace(item, sha256=sha256_of(path))
+        if not item.is_unchanged:
+            return replace(item, status="waiting", sha256="", reason="it changed while it was read")
+    except FileNotFoundError:
+        return replace(item, status="waiting", reason="it vanished while the folder was read")
+    except OSError as error:
+        return replace(item, status="refused", reason=f"it cannot be read: {error.strerror}")
+    return _agreeing(item) if options.arrival == "manifest" else item
 
 
-def _judge(path: Path, options: FileTableOptions, known: Mapping[str, str], archived: Mapping[str, str]) -> FileItem:
-    waiting = _still_arriving(path, options)
-    if waiting:
-        return FileItem(path, "waiting", reason=waiting)
-    digest = sha256_of(path)
-    rows: int | None = None
-    if options.arrival == "manifest":
-        manifest = _manifest(path)
-        if manifest.get("sha256") not in (None, digest):
-            return FileItem(path, "refused", digest, "its content is not what the manifest's sha256 says")
-        counted = manifest.get("rows")
-        if counted is not None and not isinstance(counted, int):
-            return FileItem(path, "refused", digest, "its manifest's rows is no number")
-        rows = counted
-    names = {**archived, **known}
-    if digest in names:
-        same = names[digest] == path.name
-        reason = "this content was loaded before" if same else f"its content was loaded before as {names[digest]}"
-        return FileItem(path, "skipped" if same else "duplicate", digest, reason)
-    is_correction = path.name in frozenset(names.values())
-    return FileItem(path, "correction" if is_correction else "new", digest, manifest_rows=rows)
+def _waits_for(path: Path, first: Look, options: FileTableOptions, now: datetime) -> str:
+    if Look.at(path) != first:
+        return "it changed while the folder was read"
+    if options.arrival == "manifest" and not path.with_name(path.name + MANIFEST).exists():
+        return f"for {path.name}{MANIFEST}"
+    if options.arrival == "marker":
+        markers = [at for at in (_modified(path.with_name(path.name + DONE)), _modified(path.parent / MARKER)) if at is not None]
+        if not markers:
+            return f"for {path.name}{DONE} or {MARKER}"
+        # A marker that an earlier delivery left behind says nothing of this file.
+        if max(markers) < first.modified_ns:
+            return f"for a {path.name}{DONE} or {MARKER} that is not older than the file"
+    rested = first.rested_seconds(now)
+    return f"it changed {max(rested, 0):.0f} s ago; it must rest for {options.stable_seconds:g} s" if rested < options.stable_seconds else ""
 
 
-def _still_arriving(path: Path, options: FileTableOptions) -> str:
-    if options.arrival == "marker" and not (path.with_name(path.name + ".done").exists() or (path.parent / "_SUCCESS").exists()):
-        return f"waiting for {path.name}.done or _SUCCESS"
-    if options.arrival == "manifest" and not path.with_name(path.name + ".manifest.json").exists():
-        return f"waiting for {path.name}.manifest.json"
-    if options.stable_seconds:
-        age = time.time() - path.stat().st_mtime
-        if age < options.stable_seconds:
-            return f"it changed {age:.0f} s ago; it must rest for {options.stable_seconds:g} s"
-    return ""
+def _modified(path: Path) -> int | None:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return None
+
+
+def _agreeing(item: FileItem) -> FileItem:
+    """The item when its manifest is sound and agrees with the content, else refused."""
+    manifest = _manifest(item.path.with_name(item.path.name + MANIFEST))
+    rows, digest = manifest.get("rows"), manifest.get("sha256")
+    wrong = ""
+    if not manifest or (rows is None and digest is None):
+        wrong = "its manifest is no JSON object with `rows` or `sha256`"
+    elif rows is not None and (not isinstance(rows, int) or isinstance(rows, bool) or rows < 0):
+        wrong = "the rows of its manifest are no number"
+    elif digest is not None and (not isinstance(digest, str) or digest.strip().lower() != item.sha256):
+        wrong = "its content is not what the sha256 of its manifest says"
+    if wrong:
+        return replace(item, status="refused", reason=wrong)
+    return replace(item, manifest_rows=rows if isinstance(rows, int) else None, is_hash_verified=digest is not None)
 
 
 def _manifest(path: Path) -> dict[str, object]:
     try:
-        found = json.loads(path.with_name(path.name + ".manifest.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        raise SourceDataError(f"{path.name}.manifest.json: it is no JSON object with `rows` and `sha256`. The file was not loaded.") from None
+        with path.open(encoding="utf-8-sig") as stream:
+            found = json.loads(stream.read(_LONGEST_MANIFEST))
+    except (OSError, ValueError, RecursionError):
+        return {}
     return found if isinstance(found, dict) else {}
 
 
@@ -128,23 +156,85 @@ def sha256_of(path: Path) -> str:
     return digest.hexdigest()
 
 
-def archived_hashes(archive: Path) -> dict[str, str]:
-    """Names by hash of files in the archive, so that a file without a single good row is known as well."""
-    found = {}
-    for path in sorted(archive.glob("*-*")) if archive.is_dir() else ():
-        digest, _, name = path.name.partition("-")
-        if len(digest) == 64:
-            found[digest] = name
-    return found
+@dataclass
+class Ledger:
+    """Deliveries that were committed: the batch of each content under each name.
+
+    With `is_snapshot` each file is a whole table, so that only the newest one is what the table holds: an older one that
+    comes again is news.
+    """
+
+    is_snapshot: bool = False
+    batches: dict[tuple[str, str], int] = field(default_factory=dict)
+
+    @staticmethod
+    def of(rows: Iterable[Mapping[str, object]], *, is_snapshot: bool) -> "Ledger":
+        """From rows of (hash, name, newest batch)."""
+        return Ledger(is_snapshot, {(str(row["hash"]), str(row["name"])): int(str(row["seq"])) for row in rows})
+
+    def add(self, item: FileItem) -> None:
+        """Note a file as the newest delivery of this run."""
+        self.batches[(item.sha256, item.name)] = max(self.batches.values(), default=0) + 1
+
+    def judged(self, item: FileItem) -> FileItem:
+        """An arrived item as new, correction, duplicate or skipped."""
+        under = {name: seq for (digest, name), seq in self.batches.items() if digest == item.sha256}
+        same_name = {digest: seq for (digest, name), seq in self.batches.items() if name == item.name}
+        if self.is_snapshot and under and max(under.values()) < max(self.batches.values()):
+            under = {}
+        if item.name in under and under[item.name] == max(same_name.values()):
+            return replace(item, status="skipped", reason="this content was loaded before under this name")
+        if item.name in under:
+            return replace(item, status="correction", reason="it returns to what it held before newer content of its name")
+        if under:
+            return replace(item, status="duplicate", reason=f"its content was loaded before as {max(under, key=lambda name: under[name])}")
+        return replace(item, status="correction" if same_name else "new")
 
 
-def archive_file(item: FileItem, archive: Path) -> None:
-    """Move a file to `<archive>/<sha256>-<name>`; one that is there already is only removed from the landing folder."""
-    archive.mkdir(parents=True, exist_ok=True, mode=0o700)
-    target = archive / f"{item.sha256}-{item.name}"
-    if target.exists():
-        item.path.unlink()
-    else:
-        item.path.replace(target)
-    for suffix in (".done", ".manifest.json"):
+def archived_path(item: FileItem, archive: Path) -> Path:
+    """Where a file goes: `<archive>/<folders>/<sha256>-<name>`."""
+    return archive / Path(item.name).parent / f"{item.sha256}-{Path(item.name).name}"
+
+
+def archive_file(item: FileItem, archive: Path) -> bool:
+    """Move a file and drop its marker and manifest; False when another delivery has taken its place meanwhile, which stays.
+
+    Raises OSError when it fails; the file then stays, and the next run knows its content and tries again.
+    """
+    if not item.is_unchanged:
+        return False
+    target = archived_path(item, archive)
+    target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    part = target.with_name(f".{target.name}.part")
+    if not _moved(item, part):
+        return False
+    part.replace(target)
+    for suffix in (DONE, MANIFEST):
         item.path.with_name(item.path.name + suffix).unlink(missing_ok=True)
+    return True
+
+
+def _moved(item: FileItem, part: Path) -> bool:
+    """Move the file, and back again when it turns out to be another than was loaded."""
+    try:
+        item.path.replace(part)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        # Another file system: copied beside, so that the archive never shows half a file.
+        shutil.copy2(item.path, part)
+        if item.is_unchanged:
+            item.path.unlink()
+            return True
+        part.unlink()
+        return False
+    found = Look.at(part)
+    if item.look is not None and (found.inode, found.size, found.modified_ns) == (item.look.inode, item.look.size, item.look.modified_ns):
+        return True
+    part.replace(item.path)
+    return False
+
+
+def utc_text(nanoseconds: int) -> str:
+    """A file's time as UTC text to the second."""
+    return f"{datetime.fromtimestamp(nanoseconds / 1e9, timezone.utc):%Y-%m-%d %H:%M:%S}Z"

@@ -1,0 +1,87 @@
+"""Frames of a load from files: what its table has, what its files should have, the staged rows, and what a correction leaves out."""
+
+from collections.abc import Sequence
+from functools import reduce
+from pathlib import Path
+
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.types import ArrayType, LongType, StringType, StructField, StructType
+
+from rcm_lakehouse.bronze.lineage import LINEAGE, LINEAGE_NAMES
+from rcm_lakehouse.config.project import Project
+from rcm_lakehouse.config.worklist import LoadRow
+from rcm_lakehouse.sources.files import FileItem
+from rcm_lakehouse.sources.files_header import Expected
+from rcm_lakehouse.sources.files_parse import Parsed
+
+# Names that the machine gives to columns beside a file's own.
+RESERVED = (*LINEAGE_NAMES, "data_source", "_source_table", "_salt", "_file")
+
+
+def expected_columns(project: Project, row: LoadRow, known: Sequence[str]) -> Expected:
+    """What contracts want of the row's files; `known` are the columns that bronze has."""
+    used: list[str] = []
+    required: list[str] = []
+    for contract in project.contracts.values():
+        mapping = project.mapping_of(contract, row)
+        for name, source in (mapping.columns if mapping else {}).items():
+            if not source.startswith("="):
+                used.append(source)
+                required += [source] if name in (*contract.key, *contract.sequence_by[:1]) else []
+    return Expected(tuple(dict.fromkeys(used)), tuple(dict.fromkeys(required)), tuple(known), RESERVED)
+
+
+def bronze_schema(project: Project, row: LoadRow) -> StructType:
+    """The columns of an empty bronze table: those that contracts use, and lineage."""
+    columns = {name.lower(): name for name in expected_columns(project, row, ()).used}
+    return StructType([*(StructField(name, StringType()) for name in columns.values()), *LINEAGE.fields])
+
+
+def staged_rows(spark: SparkSession, folder: Path, batch: Sequence[tuple[FileItem, Parsed]]) -> DataFrame:
+    """The staged records of a batch: text columns, place in the file, text and flags of malformed lines, name and hash of the file."""
+    names = list(dict.fromkeys(name for _, parsed in batch for name in parsed.columns))
+    flags = ArrayType(StringType())
+    schema = StructType(
+        [
+            *(StructField(name, StringType()) for name in names),
+            StructField("_source_row", LongType()),
+            StructField("_corrupt_record", StringType()),
+            StructField("_flags", flags),
+            StructField("_file", LongType()),
+        ]
+    )
+    # Permissive mode would claim `_corrupt_record` for itself; these lines are sound JSON by construction, and anything else is an error.
+    lines = spark.read.schema(schema).option("mode", "FAILFAST").option("columnNameOfCorruptRecord", "_unread").json(str(folder))
+    told = F.create_map(*[part for item, parsed in batch for part in (F.lit(parsed.file).cast("bigint"), _told(item))])
+    found = lines.withColumn("_told", F.element_at(told, F.col("_file")))
+    listed = F.array_compact(F.concat(F.coalesce("_flags", F.array().cast(flags)), F.array("_told.flag")))
+    return found.withColumns(
+        {"_source_file": F.col("_told.name"), "_source_file_hash": F.col("_told.hash"), "_flags": F.when(F.size(listed) > 0, listed)}
+    ).drop("_told", "_file")
+
+
+def _told(item: FileItem) -> Column:
+    flag = F.lit("correction" if item.status == "correction" else None).cast("string")
+    return F.struct(F.lit(item.name).alias("name"), F.lit(item.sha256).alias("hash"), flag.alias("flag"))
+
+
+def absent_rows(bronze: DataFrame, rows: DataFrame, names: Sequence[str], key: Sequence[str]) -> list[str]:
+    """What to say of corrections: by file, how many rows of its earlier deliveries (told apart by `key`) it does not have.
+
+    Without a key, or when a delivery lacks a column of it, rows are told apart by their content.
+    """
+    spelled = [{name.lower(): name for name in frame.columns} for frame in (bronze, rows)]
+    has_key = bool(key) and all(name.lower() in names_of for name in key for names_of in spelled)
+    columns = [name.lower() for name in key] if has_key else ["_row_hash"]
+
+    def keys_of(frame: DataFrame, spelling: dict[str, str]) -> DataFrame:
+        sound = frame.where(F.col("_source_file").isin(list(names)) & F.col("_corrupt_record").isNull())
+        return sound.select("_source_file", *[F.col(f"`{spelling[name]}`").alias(f"_part_{at}") for at, name in enumerate(columns)]).distinct()
+
+    earlier, now = keys_of(bronze, spelled[0]).alias("earlier"), keys_of(rows, spelled[1]).alias("now")
+    parts = ["_source_file", *(f"_part_{at}" for at in range(len(columns)))]
+    same = reduce(lambda one, other: one & other, [F.col(f"earlier.{part}").eqNullSafe(F.col(f"now.{part}")) for part in parts])
+    counts = earlier.join(now, same, how="left_anti").groupBy("_source_file").agg(F.count(F.lit(1)).alias("rows")).collect()
+    absent = {row["_source_file"]: int(row["rows"]) for row in counts}
+    return [f"{name}: correction; {absent.get(name, 0)} rows of its earlier deliveries are absent from it and stay as they are" for name in names]

@@ -1,0 +1,112 @@
+"""The header of a file: its names, what the contract and earlier files expect of them, and where each cell goes."""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from rcm_lakehouse.config.connections import FileTableOptions
+from rcm_lakehouse.config.errors import SourceDataError
+from rcm_lakehouse.config.problems import did_you_mean, printable
+from rcm_lakehouse.sources.files import FileItem
+
+# Characters that Delta refuses in a column's name, and the one that quotes it: `CPT Codes` becomes CPT_Codes.
+_FORBIDDEN = re.compile(r"[ \u00a0,;{}()\t=`]")
+_LONGEST_NAME = 128
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What is wanted of a header: columns the contracts use, those they cannot do without, those bronze has, and names that are ours."""
+
+    used: tuple[str, ...] = ()
+    required: tuple[str, ...] = ()
+    known: tuple[str, ...] = ()
+    reserved: tuple[str, ...] = ()
+
+
+def refused(item: FileItem, found: str, advice: str) -> SourceDataError:
+    """The error that refuses a file whole."""
+    return SourceDataError(f"{item.name}: {found}. Nothing of it was loaded; it stays in the landing folder. To mend it, {advice}.")
+
+
+def as_names(item: FileItem, cells: Sequence[str] | None) -> list[str]:
+    """Column names from the cells of a header line (None: its quoting is broken).
+
+    Raises SourceDataError for a header that cannot be one: control characters (another line end or encoding), a nameless column, one twice.
+    """
+    if cells is None:
+        raise refused(item, "its header line has a broken quote", "have it delivered again")
+    names = [_FORBIDDEN.sub("_", cell.strip()) for cell in cells]
+    if any(not name.isprintable() or len(name) > _LONGEST_NAME for name in names):
+        found = "its header has marks that no column name has, or a very long name; a line end other than LF or CRLF, or another encoding, looks like that"
+        raise refused(item, found, "check `encoding` and `delimiter` in conf/connections.yml and the file's line ends")
+    counted = Counter(name.lower() for name in names)
+    if "" in counted:
+        raise refused(item, f"column {names.index('') + 1} of its header has no name", "have the header mended")
+    twice = [name for name in names if counted[name.lower()] > 1]
+    if twice:
+        raise refused(item, f"its header has the column '{twice[0]}' twice (case and blanks do not tell columns apart)", "have the header mended")
+    return names
+
+
+@dataclass
+class Layout:
+    """Where each cell goes by the drift policy, and what was left out."""
+
+    names: list[str]
+    kept: list[tuple[int, str]]
+    added: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    discarded: dict[str, int] = field(default_factory=dict)
+    _unwanted: list[tuple[int, str]] = field(default_factory=list)
+    _is_strict: bool = False
+
+    @staticmethod
+    def of(item: FileItem, header: Sequence[str], options: FileTableOptions, expected: Expected) -> "Layout":
+        """Compare a header with what is expected; names are met in any case and spelled as contract or bronze spell them.
+
+        Raises SourceDataError when a required column is missing, a name is ours, or the policy is freeze and a column is new.
+        """
+        given = [_FORBIDDEN.sub("_", name) for name in options.columns]
+        spelled = {name.lower(): name for name in (*given, *expected.used, *expected.known)}
+        names = [spelled.get(name.lower(), name) for name in header]
+        lower = {name.lower() for name in names}
+        _check(item, names, lower, expected)
+        base = {name.lower() for name in (*given, *expected.used)} if given else {name.lower() for name in expected.known}
+        extra = [name for name in names if base and name.lower() not in base]
+        if extra and options.drift == "freeze":
+            shown = ", ".join(f"'{printable(name)}'" for name in extra)
+            raise refused(item, f"its header has the new column {shown} and the drift policy is freeze", "allow it with `drift` or have it taken out")
+        unwanted = [(at, name) for at, name in enumerate(names) if name in extra and options.drift in ("discard", "quarantine")]
+        gone = {name for _, name in unwanted}
+        return Layout(
+            names,
+            [(at, name) for at, name in enumerate(names) if name not in gone],
+            tuple(name for name in extra if name not in gone),
+            tuple(name for name in dict.fromkeys((*given, *expected.used)) if name.lower() not in lower),
+            dict.fromkeys(gone, 0),
+            unwanted,
+            options.drift == "quarantine",
+        )
+
+    def row(self, cells: Sequence[str]) -> dict[str, object] | None:
+        """Values by column, an empty one left out; None when a column that the policy quarantines holds a value."""
+        for at, name in self._unwanted:
+            if cells[at] != "":
+                if self._is_strict:
+                    return None
+                self.discarded[name] += 1
+        return {name: cells[at] for at, name in self.kept if cells[at] != ""}
+
+
+def _check(item: FileItem, names: Sequence[str], lower: set[str], expected: Expected) -> None:
+    ours = [name for name in names if name.lower() in {own.lower() for own in expected.reserved}]
+    if ours:
+        raise refused(item, f"its header has the column '{ours[0]}', a name that the lakehouse gives to a column of its own", "have it renamed at the source")
+    lacking = [name for name in dict.fromkeys(expected.required) if name.lower() not in lower]
+    if lacking:
+        listed = ", ".join(f"'{name}'" for name in lacking)
+        hint = did_you_mean(lacking[0], names)
+        found = f"its header lacks the column{'s' if len(lacking) > 1 else ''} {listed}{hint and ' (' + hint.strip().rstrip('?') + '?)'}"
+        raise refused(item, found, "have it delivered with the agreed header or mend the mapping in conf/cdm")

@@ -1,0 +1,106 @@
+"""What lies in a landing folder: files that fit a pattern, links that are left alone, files that nobody takes."""
+
+import os
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from rcm_lakehouse.config.errors import SourceAuthError, SourceUnavailableError
+
+ARCHIVE = "_archive"
+MARKER = "_SUCCESS"
+DONE = ".done"
+MANIFEST = ".manifest.json"
+# What programs name a file while they write it.
+_UNFINISHED = (".part", ".partial", ".filepart", ".tmp", ".crdownload")
+
+
+@dataclass(frozen=True)
+class Landed:
+    """Files in name order, and the names of links that fit as well: a link is never followed."""
+
+    files: tuple[Path, ...] = ()
+    links: tuple[str, ...] = ()
+
+
+def fits(name: str, pattern: str) -> bool:
+    """True when a name relative to the landing folder (with /) fits a glob; `*` stays within a folder, `**` is any folders."""
+    return _fits(name.split("/"), pattern.split("/"))
+
+
+def _fits(parts: Sequence[str], pattern: Sequence[str]) -> bool:
+    if not pattern:
+        return not parts
+    if pattern[0] == "**":
+        return _fits(parts, pattern[1:]) or (bool(parts) and _fits(parts[1:], pattern))
+    return bool(parts) and fnmatchcase(parts[0], pattern[0]) and _fits(parts[1:], pattern[1:])
+
+
+def _leads(parts: Sequence[str], pattern: Sequence[str]) -> bool:
+    """True when files below this folder can fit."""
+    if not parts or not pattern or pattern[0] == "**":
+        return bool(pattern)
+    return len(pattern) > 1 and fnmatchcase(parts[0], pattern[0]) and _leads(parts[1:], pattern[1:])
+
+
+def landed(landing: Path, pattern: str) -> Landed:
+    """Files below the landing folder that fit; the archive, hidden and unfinished files, markers and manifests are none.
+
+    Raises SourceUnavailableError when the folder is not there, SourceAuthError when it may not be read; nothing was read.
+    """
+    if not landing.is_dir():
+        found = "it is no folder" if landing.exists() else "it does not exist"
+        raise SourceUnavailableError(f"landing folder {landing.name}: {found}. Nothing was read. Make it, or mend `path` in conf/connections.yml.")
+    files: list[Path] = []
+    links: list[str] = []
+    try:
+        for entry in _entries(landing, landing, pattern.split("/")):
+            name = Path(entry.path).relative_to(landing).as_posix()
+            if entry.is_symlink():
+                links += [name] if fits(name, pattern) or _leads(name.split("/"), pattern.split("/")) else []
+            elif entry.is_file(follow_symlinks=False) and fits(name, pattern):
+                files.append(Path(entry.path))
+    except PermissionError as error:
+        folder = Path(str(error.filename)).name if error.filename else landing.name
+        raise SourceAuthError(
+            f"landing folder {landing.name}: {folder} may not be read by this account. Nothing was read; no file was touched. Grant it reading, "
+            "writing and searching of the folder."
+        ) from None
+    return Landed(tuple(sorted(files)), tuple(sorted(links)))
+
+
+def unclaimed(landing: Path, takers: Collection[tuple[Path, str]]) -> list[str]:
+    """Names of files in a landing folder that fit no (folder, pattern) pair; folders that may not be read are passed over."""
+    found = []
+    for entry in _entries(landing, landing, ["**"], skip_closed=True):
+        path = Path(entry.path)
+        if entry.is_file(follow_symlinks=False) and not any(taken(path, *taker) for taker in takers):
+            found.append(path.relative_to(landing).as_posix())
+    return sorted(found)
+
+
+def taken(path: Path, landing: Path, pattern: str) -> bool:
+    """True when a file lies below the folder and fits the pattern."""
+    return path.is_relative_to(landing) and fits(path.relative_to(landing).as_posix(), pattern)
+
+
+def _entries(folder: Path, landing: Path, pattern: Sequence[str], *, skip_closed: bool = False) -> Iterator["os.DirEntry[str]"]:
+    try:
+        with os.scandir(folder) as scan:
+            entries = list(scan)
+    except FileNotFoundError:
+        return
+    except PermissionError:
+        if skip_closed:
+            return
+        raise
+    for entry in entries:
+        if entry.name.startswith(".") or entry.name in (ARCHIVE, MARKER):
+            continue
+        if entry.is_dir(follow_symlinks=False):
+            below = Path(entry.path)
+            if _leads(below.relative_to(landing).parts, pattern):
+                yield from _entries(below, landing, pattern, skip_closed=skip_closed)
+        elif not entry.name.lower().endswith((*_UNFINISHED, DONE, MANIFEST)):
+            yield entry

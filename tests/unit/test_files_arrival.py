@@ -1,0 +1,263 @@
+"""Landing folder, arrival, manifest, ledger and archive of files. No Spark."""
+
+import errno
+import os
+from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rcm_lakehouse.config.connections import FileTableOptions
+from rcm_lakehouse.config.errors import SourceAuthError, SourceUnavailableError
+from rcm_lakehouse.sources import files, files_landing
+from rcm_lakehouse.sources.files import FileItem, Ledger, archive_file, archived_path, arrived, look_twice, sha256_of
+from rcm_lakehouse.sources.files_landing import fits, landed, unclaimed
+
+LATER = datetime.now(timezone.utc) + timedelta(hours=1)
+
+
+def put(folder: Path, name: str, content: str = "a\n1\n") -> Path:
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(content)
+    return path
+
+
+def look(path: Path, now: datetime = LATER, **options: Any) -> FileItem:
+    chosen = FileTableOptions(pattern="*", **options)
+    return arrived(path, path.name, look_twice([path], chosen)[path], chosen, now)
+
+
+@pytest.fixture(autouse=True)
+def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "sleep", lambda seconds: None)
+
+
+@pytest.mark.parametrize(
+    ("name", "pattern", "expected"),
+    [
+        ("claims.csv", "*.csv", True),
+        ("claims/a.csv", "*.csv", False),
+        ("claims/a.csv", "claims/*.csv", True),
+        ("claims/2026/a.csv", "claims/*.csv", False),
+        ("claims/2026/01/a.csv", "claims/**/*.csv", True),
+        ("claims/a.csv", "claims/**/*.csv", True),
+        ("hospital1_2026.csv", "hospital[12]_????.csv", True),
+        ("hospital3_2026.csv", "hospital[12]_????.csv", False),
+        ("CLAIMS.CSV", "*.csv", False),
+    ],
+)
+def test_a_star_stays_within_a_folder_and_two_stars_do_not(name: str, pattern: str, expected: bool) -> None:
+    assert fits(name, pattern) is expected
+
+
+def test_F24_hidden_unfinished_and_companion_files_are_no_files_and_links_are_named(tmp_path: Path) -> None:
+    landing, outside = tmp_path / "landing", put(tmp_path / "outside", "secret.csv")
+    unfinished = (".c.csv", "d.csv.part", "e.csv.TMP", "f.csv.filepart", ".x/y.csv")
+    for name in ("b.csv", "a.csv", "a.csv.done", "a.csv.manifest.json", "_SUCCESS", "_archive/old.csv", *unfinished):
+        put(landing, name)
+    (landing / "link.csv").symlink_to(outside)
+    (landing / "folder").symlink_to(outside.parent)
+    (landing / "dir.csv").mkdir()
+    os.mkfifo(landing / "pipe.csv")
+    found = landed(landing, "**/*")
+    assert [path.name for path in found.files] == ["a.csv", "b.csv"]
+    assert found.links == ("folder", "link.csv")
+    assert landed(landing, "*.csv").links == ("link.csv",)
+    assert outside.exists()
+
+
+def test_F24_a_missing_or_closed_folder_is_an_error_that_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SourceUnavailableError, match="landing folder nowhere: it does not exist"):
+        landed(tmp_path / "nowhere", "*.csv")
+    with pytest.raises(SourceUnavailableError, match=r"landing folder file.csv: it is no folder"):
+        landed(put(tmp_path, "file.csv"), "*.csv")
+    put(tmp_path, "landing/claims/a.csv")
+    real = os.scandir
+
+    def closed(folder: Any) -> Any:
+        if Path(folder).name == "claims":
+            raise PermissionError(errno.EACCES, "Permission denied", str(folder))
+        return real(folder)
+
+    monkeypatch.setattr(files_landing.os, "scandir", closed)
+    with pytest.raises(SourceAuthError, match="landing folder landing: claims may not be read by this account"):
+        landed(tmp_path / "landing", "claims/*.csv")
+    assert landed(tmp_path / "landing", "codes/*.csv").files == (), "a closed folder that cannot hold a file of the load is none of its business"
+    assert unclaimed(tmp_path / "landing", []) == []
+
+
+def test_Q29_files_that_no_pattern_takes_are_found(tmp_path: Path) -> None:
+    for name in ("claims/hospital1.csv", "claims/hospital3.csv", "notes.txt", "claims/.hidden", "claims/x.part", "_archive/old.csv"):
+        put(tmp_path, name)
+    assert unclaimed(tmp_path, [(tmp_path, "claims/hospital[12].csv"), (tmp_path / "elsewhere", "*.txt")]) == ["claims/hospital3.csv", "notes.txt"]
+
+
+def grows(path: Path) -> None:
+    times = path.stat()
+    path.write_text(path.read_text() + "2\n")
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
+def touched(path: Path) -> None:
+    os.utime(path, ns=(1, path.stat().st_mtime_ns + 1))
+
+
+@pytest.mark.parametrize("writer", [grows, touched])
+def test_I24_a_file_whose_size_or_time_moves_between_two_looks_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, writer: Callable[[Path], None]) -> None:
+    path = put(tmp_path, "a.csv")
+    monkeypatch.setattr(files, "sleep", lambda seconds: writer(path))
+    item = look(path, stable_seconds=5)
+    assert (item.status, item.reason, item.sha256) == ("waiting", "it changed while the folder was read", "")
+    monkeypatch.undo()
+    assert look(path, stable_seconds=5).status == "arrived"
+
+
+def test_I24_a_file_waits_until_it_has_rested_whatever_time_its_writer_gave_it(tmp_path: Path) -> None:
+    path = put(tmp_path, "a.csv")
+    os.utime(path, (1, 1))
+    now = datetime.now(timezone.utc)
+    assert "it must rest for 600 s" in look(path, now, stable_seconds=600).reason, "an old time of modification hides no fresh change"
+    assert look(path, now + timedelta(seconds=601), stable_seconds=600).status == "arrived"
+    far = (now + timedelta(days=10)).timestamp()
+    os.utime(path, (far, far))
+    assert look(path, now + timedelta(seconds=601), stable_seconds=600).status == "arrived", "a time in the future holds nothing up for ever"
+
+
+def test_I24_a_file_that_changes_while_it_is_hashed_or_vanishes_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = put(tmp_path, "a.csv")
+    monkeypatch.setattr(files, "sha256_of", lambda given: (grows(given), "0")[1])
+    assert look(path).reason == "it changed while it was read"
+    monkeypatch.setattr(files, "sha256_of", lambda given: (given.unlink(), sha256_of(given))[1])
+    assert look(path).reason == "it vanished while the folder was read"
+    assert look(path).reason == "it vanished while the folder was read"
+
+
+def test_I24_a_file_that_cannot_be_read_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = put(tmp_path, "a.csv")
+
+    def closed(given: Path) -> str:
+        raise PermissionError(errno.EACCES, "Permission denied", str(given))
+
+    monkeypatch.setattr(files, "sha256_of", closed)
+    assert (look(path).status, look(path).reason) == ("refused", "it cannot be read: Permission denied")
+
+
+def test_I24_a_marker_counts_when_it_is_not_older_than_the_file(tmp_path: Path) -> None:
+    path = put(tmp_path, "a.csv")
+    assert look(path, arrival="marker").reason == "for a.csv.done or _SUCCESS"
+    done = put(tmp_path, "a.csv.done", "")
+    os.utime(done, ns=(1, path.stat().st_mtime_ns - 1))
+    assert look(path, arrival="marker").reason == "for a a.csv.done or _SUCCESS that is not older than the file"
+    put(tmp_path, "_SUCCESS", "")
+    os.utime(tmp_path / "_SUCCESS", ns=(1, path.stat().st_mtime_ns))
+    assert look(path, arrival="marker").status == "arrived"
+
+
+@pytest.mark.parametrize(
+    ("manifest", "status", "says"),
+    [
+        (None, "waiting", "for a.csv.manifest.json"),
+        ("{", "refused", "is no JSON object"),
+        ("[1]", "refused", "is no JSON object"),
+        ("{}", "refused", "is no JSON object with `rows` or `sha256`"),
+        ('{"note": 1}', "refused", "is no JSON object with `rows` or `sha256`"),
+        ("[" * 100_000, "refused", "is no JSON object"),
+        ('{"rows": "1"}', "refused", "are no number"),
+        ('{"rows": true}', "refused", "are no number"),
+        ('{"rows": -1}', "refused", "are no number"),
+        ('{"rows": 1, "sha256": "00"}', "refused", "is not what the sha256 of its manifest says"),
+        ('{"sha256": 7}', "refused", "is not what the sha256 of its manifest says"),
+        ('\ufeff{"rows": 1}', "arrived", ""),
+    ],
+)
+def test_F24_a_manifest_must_be_there_sound_and_right(tmp_path: Path, manifest: str | None, status: str, says: str) -> None:
+    path = put(tmp_path, "a.csv")
+    if manifest is not None:
+        put(tmp_path, "a.csv.manifest.json", manifest)
+    item = look(path, arrival="manifest")
+    assert item.status == status
+    assert says in item.reason
+
+
+def test_F24_a_manifest_gives_rows_and_a_verified_hash(tmp_path: Path) -> None:
+    path = put(tmp_path, "a.csv")
+    put(tmp_path, "a.csv.manifest.json", f'{{"rows": 1, "sha256": "{sha256_of(path).upper()}"}}')
+    item = look(path, arrival="manifest")
+    assert (item.status, item.manifest_rows, item.is_hash_verified) == ("arrived", 1, True)
+
+
+def delivered(name: str, digest: str) -> FileItem:
+    return FileItem(Path(name), name, "arrived", None, digest)
+
+
+def test_I23_the_ledger_tells_repetition_correction_and_duplicate_apart() -> None:
+    ledger = Ledger.of([{"hash": "h1", "name": "a.csv", "seq": 1}, {"hash": "h2", "name": "b.csv", "seq": 2}], is_snapshot=False)
+    assert ledger.judged(delivered("a.csv", "h1")).status == "skipped"
+    assert ledger.judged(delivered("a.csv", "h9")).status == "correction"
+    assert ledger.judged(delivered("c.csv", "h9")).status == "new"
+    assert ledger.judged(delivered("2026/a.csv", "h9")).status == "new", "a name in another folder is another name"
+    copied = ledger.judged(delivered("c.csv", "h2"))
+    assert (copied.status, copied.reason) == ("duplicate", "its content was loaded before as b.csv")
+    ledger.add(delivered("c.csv", "h3"))
+    assert ledger.judged(delivered("d.csv", "h3")).reason == "its content was loaded before as c.csv"
+
+
+def test_I23_a_name_that_returns_to_older_content_is_a_correction_and_none_that_is_resent() -> None:
+    ledger = Ledger.of([{"hash": "h1", "name": "a.csv", "seq": 1}, {"hash": "h2", "name": "a.csv", "seq": 2}], is_snapshot=False)
+    assert ledger.judged(delivered("a.csv", "h2")).status == "skipped"
+    assert ledger.judged(delivered("a.csv", "h1")).status == "correction"
+
+
+def test_I28_a_snapshot_is_known_only_while_it_is_the_newest() -> None:
+    ledger = Ledger.of([{"hash": "h1", "name": "a.csv", "seq": 1}, {"hash": "h2", "name": "b.csv", "seq": 2}], is_snapshot=True)
+    assert ledger.judged(delivered("b.csv", "h2")).status == "skipped"
+    assert ledger.judged(delivered("c.csv", "h2")).status == "duplicate"
+    assert ledger.judged(delivered("a.csv", "h1")).status == "correction"
+    assert ledger.judged(delivered("d.csv", "h1")).status == "new"
+
+
+def test_the_archive_keeps_folders_name_and_hash_and_drops_marker_and_manifest(tmp_path: Path) -> None:
+    landing, archive = tmp_path / "landing", tmp_path / "archive"
+    path = put(landing, "2026/a.csv")
+    for suffix in (".done", ".manifest.json"):
+        put(landing, f"2026/a.csv{suffix}")
+    item = FileItem(path, "2026/a.csv", "new", files.Look.at(path), sha256_of(path))
+    assert archive_file(item, archive)
+    assert [name.relative_to(tmp_path).as_posix() for name in tmp_path.rglob("*") if name.is_file()] == [f"archive/2026/{item.sha256}-a.csv"]
+    put(landing, "2026/a.csv")
+    again = FileItem(path, "2026/a.csv", "skipped", files.Look.at(path), item.sha256)
+    assert archive_file(again, archive), "one that is there already is only taken away"
+    assert len([name for name in tmp_path.rglob("*") if name.is_file()]) == 1
+
+
+def test_a_delivery_that_takes_the_place_of_a_loaded_file_stays_in_the_landing_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = put(tmp_path, "landing/a.csv")
+    item = FileItem(path, "a.csv", "new", files.Look.at(path), sha256_of(path))
+    newer = put(tmp_path, "incoming.csv", "a\nnewer\n")
+    newer.replace(path)
+    assert not archive_file(item, tmp_path / "archive")
+    assert path.read_text() == "a\nnewer\n"
+    # The same between the look and the move.
+    monkeypatch.setattr(FileItem, "is_unchanged", True)
+    assert not archive_file(item, tmp_path / "archive")
+    assert path.read_text() == "a\nnewer\n"
+    assert [found for found in (tmp_path / "archive").rglob("*") if found.is_file()] == []
+
+
+def test_an_archive_on_another_file_system_gets_a_whole_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = put(tmp_path, "landing/a.csv")
+    item = FileItem(path, "a.csv", "new", files.Look.at(path), sha256_of(path))
+    real = Path.replace
+
+    def crossing(self: Path, target: Path) -> Path:
+        if self == path:
+            raise OSError(errno.EXDEV, "Invalid cross-device link")
+        return real(self, target)
+
+    monkeypatch.setattr(Path, "replace", crossing)
+    assert archive_file(item, tmp_path / "archive")
+    assert archived_path(item, tmp_path / "archive").read_text() == "a\n1\n"
+    assert not path.exists()
