@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -45,9 +46,7 @@ _CONNECTIONS = (
 _CONTRACTS = (contract_nouns.Contract, contract_nouns.Column, contract_nouns.Rule, contract_nouns.SourceMapping)
 
 
-def load_project(
-    home: Path, environment: str = "local", *, load_config: Path | None = None, cleaner_names: frozenset[str] | None = None
-) -> Project:
+def load_project(home: Path, environment: str = "local", *, load_config: Path | None = None, cleaner_names: frozenset[str] | None = None) -> Project:
     """The frozen configuration of a project folder.
 
     `load_config` replaces `<home>/load_config.csv`; `cleaner_names` are the cleaners a contract may name (None: not checked).
@@ -55,19 +54,17 @@ def load_project(
     """
     problems: list[Problem] = []
     work_list = load_config or home / "load_config.csv"
-    settings, document = _settings(home, environment, problems)
-    connections = _connections(home, problems)
-    contracts = _contracts(home, problems)
-    models = _models(home, problems)
+    settings, _ = _settings(home, environment, problems)
+    connections, contracts, models = _connections(home, problems), _contracts(home, problems), _models(home, problems)
     loads = read_work_list(work_list, problems)
     found = {name: contract for name, (contract, _) in contracts.found.items()}
     check_contracts(contracts.found, contracts.broken, cleaner_names, problems)
     check_models(models.found, models.broken, contracts.found, contracts.broken, problems)
-    if document is not None and connections.document is not None:
-        check_folders(connections.document, home, settings, connections.found, problems)
     unread = connections.broken if connections.document is not None else frozenset(row.database for row in loads)
     broken = {"broken_connections": unread, "broken_contracts": contracts.broken}
     check_loads(work_list.name, loads, connections.found, found, problems, **broken)
+    if connections.document is not None:
+        check_folders(connections.document, home, settings, connections.found, problems)
     if connections.document is not None and not contracts.broken:
         check_table_options(connections.document, connections.found, loads, found, problems)
     monitors = read_monitors(home, found, {*models.found, *models.broken}, loads, contracts.broken, problems)
@@ -161,9 +158,8 @@ def _connections(home: Path, problems: list[Problem]) -> _Read:
         return _Read()
     found: dict[str, AnyConnection] = {}
     for name, block in document.values.items():
-        connection: AnyConnection | None = validated(
-            document, (name,), problems, lambda block=block: _CONNECTION.validate_python(block), _CONNECTIONS  # type: ignore[misc]
-        )
+        build = partial(_CONNECTION.validate_python, block)
+        connection: AnyConnection | None = validated(document, (name,), problems, build, _CONNECTIONS)
         if connection is not None:
             found[name] = connection
             check_connection(document, name, connection, problems)
@@ -179,7 +175,7 @@ def _contracts(home: Path, problems: list[Problem]) -> _Read:
         document = read_yaml(home, f"conf/cdm/{path.name}", problems)
         if document is None:
             continue
-        contract: Contract | None = validated(document, (), problems, lambda values=document.values: Contract(**values), _CONTRACTS)  # type: ignore[misc]
+        contract: Contract | None = validated(document, (), problems, partial(Contract.model_validate, document.values), _CONTRACTS)
         if contract is not None:
             if contract.entity != path.stem:
                 problems.append(Problem(document.file, document.line("entity"), f"entity '{contract.entity}' is not the file's name '{path.stem}'."))
