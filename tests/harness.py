@@ -149,7 +149,7 @@ class Mini:
 
     def rows(self, name: str, *columns: str, where: str = "true") -> list[tuple[Any, ...]]:
         """Rows of a table as sorted tuples of the named columns."""
-        found = self.frame(name).where(where).select(*columns).collect()
+        found = self.frame(name).where(where).selectExpr(*columns).collect()
         return sorted((tuple(row) for row in found), key=repr)
 
     def commits(self, name: str) -> int:

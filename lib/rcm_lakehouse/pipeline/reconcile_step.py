@@ -25,7 +25,7 @@ from rcm_lakehouse.lake.tables import Lake
 from rcm_lakehouse.pipeline.attempts import Outcome
 from rcm_lakehouse.pipeline.bronze_state import read_states
 from rcm_lakehouse.pipeline.bronze_step import mapped_key, mapped_names
-from rcm_lakehouse.pipeline.context import RunContext, utc_now
+from rcm_lakehouse.pipeline.context import RunContext
 from rcm_lakehouse.pipeline.freeze import Frozen, JdbcPlan, table_options, watermark_of
 from rcm_lakehouse.pipeline.graph import Step
 from rcm_lakehouse.pipeline.silver_sources import bronze_table
@@ -57,7 +57,7 @@ def reconcile(ctx: RunContext, lake: Lake, label: str, batch_seq: int, frozen: F
     same. Nothing is committed when nothing differs. Raises SourceDataError when the load has no key.
     """
     row = frozen.rows[label]
-    if label in frozen.refused or label in frozen.outside or batch_seq == 0 or not _is_due(ctx, lake, row):
+    if label in frozen.refused or label in frozen.outside or batch_seq == 0 or not _is_due(ctx, lake, row, frozen.jdbc[label]):
         return Outcome("NOOP", (), {"batch_seq": batch_seq})
     return _Comparison(ctx, lake, row, frozen.jdbc[label], f"{frozen.load_ids[label]}-r", batch_seq).run()
 
@@ -71,7 +71,7 @@ def after_load(ctx: RunContext, lake: Lake, step: Step, done: Mapping[str, Outco
     return reconcile(ctx, lake, step.label, head, frozen)
 
 
-def _is_due(ctx: RunContext, lake: Lake, row: LoadRow) -> bool:
+def _is_due(ctx: RunContext, lake: Lake, row: LoadRow, plan: JdbcPlan) -> bool:
     if row.label in ctx.options.reconcile:
         return True
     connection = ctx.project.connections[row.database]
@@ -79,7 +79,7 @@ def _is_due(ctx: RunContext, lake: Lake, row: LoadRow) -> bool:
     if period == "never":
         return False
     last = last_reconciled(lake).get(f"bronze.{row.bronze_table}")
-    return last is None or utc_now() - last.replace(tzinfo=timezone.utc) >= _PERIODS[period]
+    return last is None or datetime.fromisoformat(plan.window_high) - datetime.fromisoformat(last) >= _PERIODS[period]
 
 
 @dataclass
@@ -216,6 +216,7 @@ class _Comparison:
             status="HELD" if held else "SUCCESS",
             load_id=self.load_id,
             watermarkcolumnname=self.row.watermark,
+            window_high=self.plan.window_high,
             rows_read=drift.read,
             rows_written=drift.missed + drift.changed,
             rows_duplicate=drift.read - drift.missed - drift.changed,

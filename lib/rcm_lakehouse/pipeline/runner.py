@@ -85,7 +85,7 @@ def _locked_run(project: Project, lake: Lake, options: RunOptions, steps: list[S
         apply_verbs(frozen, options)
         refuse_lost_loads(ctx, frozen)
         crash_point("P2")
-        mark_start(lake, _start_mark(ctx, frozen))
+        mark_start(lake, start_mark(ctx, frozen))
         crash_point("P1")
         outcomes = _run_steps(ctx, steps, frozen, console)
         code, logs = close_run(ctx, steps, outcomes, verdict(outcomes, caught), console)
@@ -112,7 +112,8 @@ def _run_steps(ctx: RunContext, steps: list[Step], frozen: Frozen, console: Cons
         return run_graph(steps, work, threads=threads, cancel=ctx.cancel)
 
 
-def _start_mark(ctx: RunContext, frozen: Frozen) -> dict[str, object]:
+def start_mark(ctx: RunContext, frozen: Frozen) -> dict[str, object]:
+    """The row of `audit.runs` that says a run began: who, where, with what, and its frozen windows."""
     return {
         "run_id": ctx.run_id,
         "started_at": ctx.started_at,
