@@ -41,7 +41,8 @@ def first(mini: Mini) -> None:
     """Day 1 with a failing rule and a failing cast; day 2 with a failing MERGE; then the process dies in a MERGE."""
     born = canary.BIRTH_DATE.isoformat()
     good, bad = values(canary.PATIENT_ID, born), values(canary.BAD_PATIENT_ID, born, first="NULL")
-    others = ", ".join(f"('P{n:03d}', 'Ada', 'Stone', 'B', '212-45-{n:04d}', '2125550{n:03d}', 'F', '1980-01-01', '1 Road, Town, NY 10001', '2026-01-09')" for n in range(40))
+    rest = "'F', '1980-01-01', '1 Road, Town, NY 10001', '2026-01-09'"
+    others = ", ".join(f"('P{n:03d}', 'Ada', 'Stone', 'B', '212-45-{n:04d}', '2125550{n:03d}', {rest})" for n in range(40))
     mini.sql(TABLE.format(**NAMES_A), f"INSERT INTO patients VALUES {good}, {bad}, {others}", database="hospital-a")
     mini.sql(TABLE.format(**NAMES_B), f"INSERT INTO patients VALUES {values(canary.BAD_CAST_PATIENT_ID, canary.BAD_CAST_BIRTH_DATE)}", database="hospital-b")
     show(mini, "day 1", now="2026-01-12T12:00:00Z")

@@ -1,6 +1,6 @@
 """Spark jobs and Delta commits a step costs: exact counts, so that they can only grow on purpose."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ def person(number: int, day: str, first: str = "Ada") -> str:
 
 
 @pytest.fixture
-def jobs(spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, int]]:
+def jobs(spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
     """Spark jobs by step name, filled by every run of the test; a step's jobs carry its name as their group."""
     counted: dict[str, int] = {}
     tracker = spark.sparkContext.statusTracker()
@@ -43,7 +43,7 @@ def jobs(spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[
         return run
 
     monkeypatch.setattr(runner, "_WORK", {layer: watched(work) for layer, work in runner._WORK.items()})
-    yield counted
+    return counted
 
 
 def commits(mini: Mini) -> dict[str, int]:

@@ -72,5 +72,5 @@ def test_Q28_gold_and_audit_do_not_name_the_person_and_silver_does(spark: SparkS
         shown[name] = bool(found_in("\n".join(rows)))
     # The needles are real: the restricted tables hold them.
     assert shown == {"gold.dim_patient": False, "audit.load_logs": False, "audit.runs": False, "silver.patient": True, "quarantine.patient": True}
-    spools = [path for path in (told[0] / "lakehouse").rglob("*.jsonl")]
+    spools = list((told[0] / "lakehouse").rglob("*.jsonl"))
     assert {path.name: found for path in spools if (found := found_in(path.read_text()))} == {}

@@ -13,8 +13,8 @@ from zoneinfo import ZoneInfo
 from pyspark.sql import Column, DataFrame, Observation
 from pyspark.sql import functions as F
 
-from rcm_lakehouse.audit.schema import LoadLog
 from rcm_lakehouse.audit.reconciled import last_reconciled
+from rcm_lakehouse.audit.schema import LoadLog
 from rcm_lakehouse.bronze.lineage import LINEAGE_NAMES, with_lineage
 from rcm_lakehouse.bronze.overlap import newest_per_key
 from rcm_lakehouse.bronze.windows import as_text
@@ -169,8 +169,10 @@ class _Comparison:
         return with_lineage(rows, load_id=self.load_id, batch_seq=self.head + 1, window_high=at, watermark_before=self.watermark)
 
     def _deleted_at(self) -> str:
-        """UTC text of the time at which deletes are noted: now less settle; for DATE watermarks the last moment of yesterday in the source's
-        zone, so that a row entered again today is later than its delete."""
+        """UTC text of the time at which deletes are noted: now less settle.
+
+        For DATE watermarks it is the last moment of yesterday in the source's zone, so that a row entered again today is later than its delete.
+        """
         if self.plan.window is None or self.plan.window.kind != "date":
             return self.plan.window_high
         zone = ZoneInfo(self.ctx.project.connections[self.row.database].time_zone)
@@ -207,7 +209,8 @@ class _Comparison:
         told = f"compared with the source: {drift.missed} missed, {drift.changed} changed without a new watermark, {drift.deleted} deleted"
         if held:
             limit = self.ctx.project.settings.quality.max_delete_share
-            told += f"; the deletes are more than max_delete_share {limit:.0%} of {drift.known} keys and are held. If they are right, run again with --approve-deletes {self.row.label}"
+            told += f"; the deletes are more than max_delete_share {limit:.0%} of {drift.known} keys and are held. "
+            told += f"If they are right, run again with --approve-deletes {self.row.label}"
         return self.ctx.log(
             "reconcile",
             data_source=self.row.datasource,

@@ -27,7 +27,8 @@ def plan_rows(project: Project, steps: Iterable[Step], frozen: Frozen, options: 
         if options.reset_watermark and step.name == f"bronze:{options.reset_watermark[0]}":
             lines.append((step.name, "nothing", frozen.described(step.label)[1], options.reset_watermark[1], "the watermark"))
         elif step.layer == "reconcile":
-            lines.append((step.name, f"sums of {frozen.rows[step.label].tablename}, rows where they differ", "", "", f"bronze.{frozen.rows[step.label].bronze_table}"))
+            row = frozen.rows[step.label]
+            lines.append((step.name, f"sums of {row.tablename}, rows where they differ", "", "", f"bronze.{row.bronze_table}"))
         elif step.layer == "bronze":
             lines.append((step.name, *frozen.described(step.label)))
         elif step.layer == "silver":

@@ -77,4 +77,5 @@ def checked_value(plan: JdbcPlan, verb: str, text: str) -> str:
         return canonical(plan.window.kind, text)
     except ValueError:
         expected = {"date": "a day like 2026-01-31", "int": "an integer", "digits": "an integer"}.get(plan.window.kind, "a time like 2026-01-31 08:30:00")
-        raise ConfigError(f"{verb}: the value is no {plan.window.kind} watermark of {plan.row.label}; expected {expected}. Nothing was read or written.") from None
+        told = f"{verb}: the value is no {plan.window.kind} watermark of {plan.row.label}; expected {expected}."
+        raise ConfigError(f"{told} Nothing was read or written.") from None
