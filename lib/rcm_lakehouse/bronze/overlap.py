@@ -21,7 +21,8 @@ def without_known(rows: DataFrame, bronze: DataFrame, key: Sequence[str]) -> Dat
     row is a delete is not known: what comes back is news.
     """
     if key:
-        known = newest_per_key(bronze, key).where("_change_type <> 'delete'").select(*[F.col(f"`{name}`").alias(f"_known_{i}") for i, name in enumerate(key)], _hash())
+        parts = [F.col(f"`{name}`").alias(f"_known_{i}") for i, name in enumerate(key)]
+        known = newest_per_key(bronze, key).where("_change_type <> 'delete'").select(*parts, _hash())
         same = [F.col(f"`{name}`").eqNullSafe(F.col(f"_known_{i}")) for i, name in enumerate(key)]
         condition = reduce(lambda one, other: one & other, same) & (F.col("_row_hash") == F.col("_known_hash"))
     else:

@@ -43,9 +43,9 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--approve-deletes", default="", help="loads (hos-a.providers) whose held deletes are to be applied, separated by commas")
     options.add_argument("--accept-lost", default="", metavar="TABLES", help="tables (silver.patient) that were lost for good and are to be made anew")
     verbs = options.add_argument_group("verbs", "each reads only the loads it names; silver and gold follow as usual")
-    verbs.add_argument("--full-refresh", default="", metavar="LOADS", help="read these loads whole, whatever their watermark; what is known is dropped and counted")
+    verbs.add_argument("--full-refresh", default="", metavar="LOADS", help="read these loads whole, whatever their watermark; known rows are dropped")
     verbs.add_argument("--from", dest="low", default=None, metavar="VALUE", help="back-fill: first value of the watermark to read, with --to and --only")
-    verbs.add_argument("--to", dest="high", default=None, metavar="VALUE", help="back-fill: the value before which reading ends; the live watermark is not touched")
+    verbs.add_argument("--to", dest="high", default=None, metavar="VALUE", help="back-fill: the value before which reading ends; the watermark stays")
     verbs.add_argument("--reset-watermark", nargs=2, default=None, metavar=("LOAD", "VALUE"), help="set a watermark; 'beginning' reads everything next time")
     verbs.add_argument("--reconcile", default="", metavar="LOADS", help="compare these loads with their source now: close deleted rows, load missed ones")
     return options
