@@ -62,9 +62,9 @@ def _install_jars(spark_home: Path, ivy: Path, console: Console) -> None:
 
 
 def _announcement(missing: Sequence[Jar]) -> str:
-    megabytes = sum(jar.size_kb for jar in missing) / 1000
+    size = f"{len(missing)} JAR{'s' * (len(missing) > 1)}, about {sum(jar.size_kb for jar in missing) / 1000:.0f} MB"
     names = ", ".join(jar.name for jar in missing)
-    return f"First set-up: downloading {len(missing)} JAR{'s' * (len(missing) > 1)}, about {megabytes:.0f} MB, from Maven (a mirror: {IVY_SETTINGS}):\n  {names}"
+    return f"First set-up: downloading {size}, from Maven (a mirror: {IVY_SETTINGS}):\n  {names}"
 
 
 def install_profile(home: Path, conf: Path) -> None:

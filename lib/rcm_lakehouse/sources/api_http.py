@@ -182,9 +182,7 @@ class HttpClient:
     ) -> object:
         self._check(url)
         self._rest(self._pace.delay())
-        self.requests += 1
-        if self.requests > self.connection.max_requests:
-            raise self.refused(f"the load needs more than max_requests = {self.connection.max_requests}", "Narrow its queries or raise max_requests.")
+        self._count()
         limit = self.connection.timeout_seconds
         deadline = time.monotonic() + limit
         try:
@@ -211,6 +209,11 @@ class HttpClient:
             raise _AgainError(f"the connection was refused or broke ({type(error).__name__})") from None
         except failures.RequestException as error:
             raise self.refused(f"the request could not be made ({type(error).__name__})", "Mend the connection in conf/connections.yml.") from None
+
+    def _count(self) -> None:
+        self.requests += 1
+        if self.requests > self.connection.max_requests:
+            raise self.refused(f"the load needs more than max_requests = {self.connection.max_requests}", "Narrow its queries or raise max_requests.")
 
     def _check(self, url: str) -> None:
         parts = urlsplit(url)
