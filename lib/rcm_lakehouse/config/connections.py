@@ -86,7 +86,7 @@ class FileTableOptions(Frozen):
     zero_rows: Literal["allow", "fail"] = Field("allow", description="a file with a header alone, or with no byte: archived with 0 rows, or refused")
     lost_characters: Literal["quarantine", "fail", "allow"] = Field(
         "quarantine",
-        description="lines with U+FFFD, which stands for a character that an earlier conversion lost: counted, and kept as malformed, or the file refused, or loaded",
+        description="lines with U+FFFD, which stands for a character that a conversion lost: counted, then kept as malformed, the file refused, or loaded",
     )
     max_record_characters: int = Field(
         1_000_000, ge=1_000, le=10_000_000, description="a longer record is malformed; its text is kept up to this length, the whole file in the archive"
