@@ -1,0 +1,93 @@
+"""`python -m rcm_lakehouse.drill --n 20`: kill, run again, compare; exit code 0 when every table equals a clean run's."""
+
+import argparse
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+from rich.console import Console
+
+from rcm_lakehouse.config.errors import RcmError
+from rcm_lakehouse.drill.cases import Case, grid, random_moments
+from rcm_lakehouse.drill.killing import Killed
+from rcm_lakehouse.drill.report import line, page, summary
+from rcm_lakehouse.drill.stages import DrillError, Stages, Verdict
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options of the drill."""
+    options = argparse.ArgumentParser(
+        prog="python -m rcm_lakehouse.drill",
+        description="Kill runs of a small project at every crash point and at random moments, run again, and compare every table with a clean run. "
+        "It works in a temporary folder; the project's own lakehouse is not touched.",
+        epilog="exit codes: 0 all equal, 1 some table differs, 2 the drill could not be prepared",
+    )
+    options.add_argument("--n", type=int, default=20, help="random moments besides the points (default 20)")
+    options.add_argument("--points", default="", help="only these points (P6,P10), separated by commas; default: all of them")
+    options.add_argument("--seed", type=int, default=7, help="equal seeds give equal random moments (default 7)")
+    options.add_argument("--write", type=Path, default=None, metavar="FILE", help="write the result as a page of Markdown")
+    options.add_argument("--keep", action="store_true", help="keep the folders of kills that were not made good")
+    return options
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the drill with these arguments."""
+    given = parser().parse_args(arguments)
+    console = Console(width=None if sys.stdout.isatty() else 220)
+    began = time.monotonic()
+    folder = Path(tempfile.mkdtemp(prefix="rcm-drill-"))
+    try:
+        verdicts = _drill(folder, given, console)
+    except (DrillError, RcmError, TimeoutError) as error:
+        console.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
+        return 2
+    finally:
+        if not given.keep:
+            shutil.rmtree(folder, ignore_errors=True)
+    seconds = time.monotonic() - began
+    console.print(f"{summary(verdicts)}; {seconds / 60:.0f} minutes", style="bold", highlight=False)
+    if given.write is not None:
+        given.write.write_text(page(verdicts, given.seed, seconds), encoding="utf-8")
+    return 1 if any(verdict.faults for verdict in verdicts) else 0
+
+
+def _drill(folder: Path, given: argparse.Namespace, console: Console) -> list[Verdict]:
+    stages = Stages(folder, folder / "classes.jsa")
+    with console.status("preparing: two days loaded cleanly"):
+        stages.prepare()
+        stages.make_archive()
+        stages.prepare_replay()
+    console.print(f"prepared; a whole first run takes {stages.run_seconds:.0f} s as its own process", highlight=False)
+    wanted = [name.strip() for name in given.points.split(",") if name.strip()]
+    cases = [case for case in grid() if not wanted or case.name in wanted]
+    cases += random_moments(given.n, given.seed, stages.run_seconds)
+    verdicts: list[Verdict] = []
+    for case, home, killed in _killed(stages, cases):
+        verdict = stages.judge(case, home, killed)
+        verdicts.append(verdict)
+        console.print(line(len(verdicts), len(cases), verdict), highlight=False, markup=False, soft_wrap=True)
+        if not (verdict.faults and given.keep):
+            shutil.rmtree(home, ignore_errors=True)
+    return verdicts
+
+
+def _killed(stages: Stages, cases: Sequence[Case]) -> Iterator[tuple[Case, Path, Killed]]:
+    """Kills one ahead of the judging: while one lakehouse is run again, the next is being killed."""
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        coming: list[Future[tuple[Path, Killed]]] = []
+        for number, case in enumerate(cases):
+            coming.append(pool.submit(stages.kill, case, number))
+            if number:
+                home, killed = coming[number - 1].result()
+                yield cases[number - 1], home, killed
+        if cases:
+            home, killed = coming[-1].result()
+            yield cases[-1], home, killed
+
+
+if __name__ == "__main__":
+    sys.exit(main())

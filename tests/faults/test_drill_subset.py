@@ -1,0 +1,44 @@
+"""A part of the crash drill: four points, killed as real processes, run again and compared with a clean run, row by row."""
+
+from collections.abc import Iterator
+
+import pytest
+from pyspark.sql import SparkSession
+
+from rcm_lakehouse.drill.cases import Case, grid, random_moments
+from rcm_lakehouse.drill.stages import Stages
+from rcm_lakehouse.lake.crash_points import POINTS
+
+CASES = [
+    Case("P6", "incremental", at="P6:hos-a.charges"),
+    Case("P8", "first", at="P8:patient"),
+    Case("P10", "incremental", at="P10:charge"),
+    Case("P13", "incremental", at="P13:fact_charges"),
+]
+
+
+@pytest.fixture(scope="module")
+def stages(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stages]:
+    prepared = Stages(tmp_path_factory.mktemp("drill"))
+    prepared.prepare()
+    yield prepared
+
+
+def test_the_drill_has_every_point_in_every_phase() -> None:
+    found = {(case.name, case.phase) for case in grid()}
+    assert found == {(point, phase) for point in POINTS for phase in ("first", "incremental", "replay")}
+    assert [case.after for case in random_moments(3, 7, 10.0)] == [case.after for case in random_moments(3, 7, 10.0)]
+
+
+def test_clean_runs_hold_something_of_everything_to_compare(stages: Stages) -> None:
+    second = stages.clean["incremental"].rows
+    assert {name for name, rows in second.items() if not rows} <= {"silver.patient_tombstones", "silver.claim_tombstones", "quarantine.department"}
+    assert stages.clean["first"].rows != stages.clean["incremental"].rows
+
+
+@pytest.mark.parametrize("number", range(len(CASES)), ids=[f"{case.name}-{case.phase}" for case in CASES])
+def test_F01_X01_X04_a_killed_run_run_again_gives_the_tables_of_a_clean_run(stages: Stages, number: int) -> None:
+    case = CASES[number]
+    home, killed = stages.kill(case, number)
+    assert killed.was_killed
+    assert stages.judge(case, home, killed).faults == ()
