@@ -90,7 +90,7 @@ WORK_LIST = {
         "=1+1",
         "a/" * 120,
     ),
-    "a cell of 200,000 marks": (CSV, "dbo.patients", "x" * 200_000, "this line is no CSV"),
+    "a cell of 200,000 marks": (CSV, "dbo.patients", "x" * 200_000, "this line is longer than 10,000 characters"),
 }
 
 JDBC = {

@@ -21,6 +21,7 @@ _DATABASE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}\Z")
 _DATASOURCE = re.compile(r"[a-z][a-z0-9-]{0,30}\Z")
 _SEGMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}\Z")
 _MAX_PATH = 200
+_MAX_LINE = 10_000
 # Members of gold's dimensions and the sum over all hospitals have these names.
 _TAKEN_CODES = ("all", "unknown")
 _LOADTYPES: dict[str, Literal["Full", "Incremental"]] = {"full": "Full", "incremental": "Incremental"}
@@ -33,6 +34,10 @@ def read_work_list(path: Path, problems: list[Problem]) -> list[LoadRow]:
     text = read_text(path, path.name, problems)
     if text is None:
         return []
+    for number, line in enumerate(text.splitlines(), 1):
+        if len(line) > _MAX_LINE:
+            problems.append(Problem(path.name, number, f"this line is longer than {_MAX_LINE:,} characters."))
+            return []
     reader = csv.reader(io.StringIO(text), strict=True)
     rows: list[LoadRow] = []
     try:

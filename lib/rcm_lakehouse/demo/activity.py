@@ -18,7 +18,7 @@ _MEDIAN_CENTS = {"Inpatient": 96_000, "Outpatient": 36_000, "Emergency": 69_000,
 _VISIT_TYPES = {"Emergency": ("Emergency",), "Routine Checkup": ("Routine", "Follow-up"), "Telemedicine": ("Consultation", "Follow-up")}
 _AMOUNT_TYPES = {"Medicare": "Medicare", "Medicaid": "Medicaid", "Self-Pay": "Self-pay", "Commercial": "Insurance"}
 _NO_ONE = 888_000
-UNPAID_EVERY = 53
+UNPAID_EVERY = 61
 """Each so many-th transaction is never paid: what ages past 90 days. Counted, not drawn, so that few rows give a steady share."""
 PART_PAID = 0.05
 

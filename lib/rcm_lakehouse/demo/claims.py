@@ -59,9 +59,11 @@ def _claim(
     billed = max(cents_of(transaction["Amount"]), 1_000)
     shares = [round(billed * rng.uniform(0, part)) for part in (0.06, 0.05, 0.03)]
     patient, draw = str(transaction["PatientID"]), rng.random()
-    if draw < share("orphan_claim"):
+    # Claims of orphan transactions name no one already.
+    own_orphans = share("orphan_claim") - share("orphan_transaction")
+    if draw < own_orphans:
         patient = orphan_id(rng)
-    elif draw < share("orphan_claim") + share("claim_patient_differs"):
+    elif draw < own_orphans + share("claim_patient_differs"):
         patient = rng.choice(people)
     business = str(transaction["LineOfBusiness"])
     values = (

@@ -46,7 +46,7 @@ QUIRKS: dict[str, Quirk] = {
     "orphan_encounter": Quirk(0, 0.002, "encounters of a patient who does not exist"),
     "orphan_transaction": Quirk(0, 0.002, "transactions of a patient who does not exist"),
     "negative_amount": Quirk(0, 0.001, "transactions with a charge below zero"),
-    "orphan_claim": Quirk(0, 0.003, "claims of a patient who does not exist"),
+    "orphan_claim": Quirk(0, 0.005, "claims of a patient who does not exist, those of orphan transactions among them"),
 }
 
 NULL_BATCH = 30
