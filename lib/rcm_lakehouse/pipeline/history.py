@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from pyspark.sql import Column, DataFrame, Observation
 from pyspark.sql import functions as F
@@ -14,12 +13,10 @@ from rcm_lakehouse.lake.crash_points import crash_point
 from rcm_lakehouse.lake.merge import merge_versions
 from rcm_lakehouse.lake.tables import Lake
 from rcm_lakehouse.pipeline.context import RunContext
+from rcm_lakehouse.pipeline.entities import Entity
 from rcm_lakehouse.pipeline.silver_sources import Pending
 from rcm_lakehouse.silver.scd2 import ACTION, History, changes, timeline
 from rcm_lakehouse.silver.snapshot import absent_keys, as_delete_events
-
-if TYPE_CHECKING:
-    from rcm_lakehouse.pipeline.silver_step import Entity
 
 _FATES = ("written", "unchanged", "duplicate")
 _ACTIONS = ("insert", "update", "delete", "tombstone")
@@ -39,7 +36,7 @@ class Merged:
 def merge_history(
     ctx: RunContext,
     lake: Lake,
-    entity: "Entity",
+    entity: Entity,
     parts: Sequence[Pending],
     staged: DataFrame,
     loads: Sequence[tuple[str, str]],
@@ -82,7 +79,7 @@ def event_rows(rows: DataFrame, contract: Contract) -> DataFrame:
     return rows.select(contract.key_column, "data_source", *columns, "event_at", "is_delete", "dq_flags", *_EVENT_LINEAGE)
 
 
-def known_history(lake: Lake, entity: "Entity", events: DataFrame, *, is_empty: bool) -> History:
+def known_history(lake: Lake, entity: Entity, events: DataFrame, *, is_empty: bool) -> History:
     """Versions and tombstones of the keys that the events touch.
 
     A first run killed after it wrote tombstones leaves them without versions: they count all the same.
@@ -104,7 +101,7 @@ def _fate_counts(loads: Sequence[tuple[str, str]]) -> list[Column]:
 
 
 def _commit(
-    lake: Lake, entity: "Entity", changed: DataFrame, acts: Mapping[str, int], merged: Merged, metadata: Mapping[str, object], head: int
+    lake: Lake, entity: Entity, changed: DataFrame, acts: Mapping[str, int], merged: Merged, metadata: Mapping[str, object], head: int
 ) -> None:
     key = entity.contract.key_column
     if acts["tombstone"]:
@@ -125,7 +122,7 @@ def _commit(
 
 
 def _with_implied_deletes(
-    ctx: RunContext, lake: Lake, entity: "Entity", parts: Sequence[Pending], staged: DataFrame, events: DataFrame, merged: Merged
+    ctx: RunContext, lake: Lake, entity: Entity, parts: Sequence[Pending], staged: DataFrame, events: DataFrame, merged: Merged
 ) -> DataFrame:
     snapshots = [part for part in parts if part.is_snapshot]
     if not snapshots:

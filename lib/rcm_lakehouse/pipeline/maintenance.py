@@ -22,11 +22,11 @@ from rcm_lakehouse.pipeline import recovery
 from rcm_lakehouse.pipeline.attempts import Outcome, error_class, safe_message
 from rcm_lakehouse.pipeline.closing import close_run, stop_signals, verdict
 from rcm_lakehouse.pipeline.context import RunContext, RunOptions, new_run_id, utc_now
+from rcm_lakehouse.pipeline.entities import entity_of
 from rcm_lakehouse.pipeline.freeze import Frozen
 from rcm_lakehouse.pipeline.identity import check_known
 from rcm_lakehouse.pipeline.runner import Finished, start_mark
 from rcm_lakehouse.pipeline.silver_sources import bronze_table
-from rcm_lakehouse.pipeline.silver_step import entity_of
 from rcm_lakehouse.silver.cleaning import CLEANERS
 
 

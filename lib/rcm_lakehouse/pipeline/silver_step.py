@@ -10,33 +10,22 @@ from pyspark.sql import functions as F
 
 from rcm_lakehouse.audit.schema import LoadLog
 from rcm_lakehouse.config.contracts import Contract
-from rcm_lakehouse.config.errors import DataStopError, TableStateError
+from rcm_lakehouse.config.errors import DataStopError
 from rcm_lakehouse.lake.crash_points import crash_point
 from rcm_lakehouse.lake.salt import SALT_TABLE, ensure_salt, with_salt
-from rcm_lakehouse.lake.tables import Lake, Table, layer_table
+from rcm_lakehouse.lake.tables import Lake
 from rcm_lakehouse.pipeline.attempts import Outcome
 from rcm_lakehouse.pipeline.context import RunContext
+from rcm_lakehouse.pipeline.entities import Entity, ensure_known, entity_of, personal_entities
 from rcm_lakehouse.pipeline.freeze import Frozen
 from rcm_lakehouse.pipeline.graph import Step
 from rcm_lakehouse.pipeline.history import Merged, merge_history
-from rcm_lakehouse.pipeline.identity import check_known
-from rcm_lakehouse.pipeline.quarantine import ensure_quarantine, outcome_counts, quarantine_table, share_of_bad, sightings
+from rcm_lakehouse.pipeline.quarantine import outcome_counts, share_of_bad, sightings
 from rcm_lakehouse.pipeline.silver_sources import Pending, backlog, next_round
 from rcm_lakehouse.quality.judge import judged
 from rcm_lakehouse.silver.mapping import mapped
-from rcm_lakehouse.silver.schema import silver_schema, statistics_columns, tombstone_schema
 
 LoadKey = tuple[str, str]
-
-
-@dataclass(frozen=True)
-class Entity:
-    """An entity's contract and its three tables."""
-
-    contract: Contract
-    silver: Table
-    tombstones: Table
-    quarantine: Table
 
 
 @dataclass
@@ -54,48 +43,13 @@ class Tally:
         return self.quarantined + self.dropped + sum(self.fates.values())
 
 
-def entity_of(contract: Contract) -> Entity:
-    """The tables of an entity."""
-    name = contract.entity
-    return Entity(contract, layer_table("silver", name), layer_table("silver", f"{name}_tombstones"), quarantine_table(contract))
-
-
-def ensure_entity(lake: Lake, entity: Entity) -> None:
-    """Create the entity's tables, empty, unless they exist."""
-    properties = {"delta.dataSkippingStatsColumns": statistics_columns(entity.contract)}
-    lake.ensure(entity.silver, silver_schema(entity.contract), properties=properties)
-    lake.ensure(entity.tombstones, tombstone_schema(entity.contract))
-    ensure_quarantine(lake, entity.contract)
-
-
-def _ensure_known(ctx: RunContext, lake: Lake, entity: Entity) -> None:
-    """The entity's three tables: those that earlier runs wrote to, or new ones when there were none.
-
-    Raises TableStateError when one of them was lost or replaced and that was not accepted; nothing was written.
-    """
-    check_known(ctx, lake, entity.silver)
-    if entity.silver.label in ctx.state.last_done and entity.silver.label not in ctx.options.accept_lost:
-        for table in (entity.tombstones, entity.quarantine):
-            if not lake.exists(table) and table.label not in ctx.options.accept_lost:
-                raise TableStateError(
-                    f"{table.label} at {table.path} is gone, but {entity.silver.label} is there. Nothing was written. Put the folder back from a "
-                    f"backup. If it is lost for good, run again with --accept-lost {table.label}: it is then empty, and what it knew is forgotten."
-                )
-    ensure_entity(lake, entity)
-
-
-def personal_entities(contracts: Mapping[str, Contract]) -> frozenset[str]:
-    """Entities whose durable keys are pseudonyms."""
-    return frozenset(name for name, contract in contracts.items() if contract.key_is_personal)
-
-
 def merge_entity(ctx: RunContext, lake: Lake, step: Step, done: Mapping[str, Outcome], frozen: Frozen) -> Outcome:
     """Bring one silver table up to what bronze has; NOOP, without a commit, when it has taken everything.
 
     Raises DataStopError when too many rows are bad, a `fail` rule is broken or a row is unaccounted for; silver is unchanged.
     """
     entity = entity_of(ctx.project.contracts[step.label])
-    _ensure_known(ctx, lake, entity)
+    ensure_known(ctx, lake, entity)
     work = backlog(ctx, lake, entity.contract, entity.silver, done, frozen)
     blocked = _blocked(ctx, entity, step, done)
     if blocked is not None:

@@ -1,0 +1,57 @@
+"""The tables of a silver entity: its versions, its tombstones and its quarantine."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from rcm_lakehouse.config.contracts import Contract
+from rcm_lakehouse.config.errors import TableStateError
+from rcm_lakehouse.lake.tables import Lake, Table, layer_table
+from rcm_lakehouse.pipeline.context import RunContext
+from rcm_lakehouse.pipeline.identity import check_known
+from rcm_lakehouse.pipeline.quarantine import ensure_quarantine, quarantine_table
+from rcm_lakehouse.silver.schema import silver_schema, statistics_columns, tombstone_schema
+
+
+@dataclass(frozen=True)
+class Entity:
+    """An entity's contract and its three tables."""
+
+    contract: Contract
+    silver: Table
+    tombstones: Table
+    quarantine: Table
+
+
+def entity_of(contract: Contract) -> Entity:
+    """The tables of an entity."""
+    name = contract.entity
+    return Entity(contract, layer_table("silver", name), layer_table("silver", f"{name}_tombstones"), quarantine_table(contract))
+
+
+def ensure_entity(lake: Lake, entity: Entity) -> None:
+    """Create the entity's tables, empty, unless they exist."""
+    properties = {"delta.dataSkippingStatsColumns": statistics_columns(entity.contract)}
+    lake.ensure(entity.silver, silver_schema(entity.contract), properties=properties)
+    lake.ensure(entity.tombstones, tombstone_schema(entity.contract))
+    ensure_quarantine(lake, entity.contract)
+
+
+def ensure_known(ctx: RunContext, lake: Lake, entity: Entity) -> None:
+    """The entity's three tables: those that earlier runs wrote to, or new ones when there were none.
+
+    Raises TableStateError when one of them was lost or replaced and that was not accepted; nothing was written.
+    """
+    check_known(ctx, lake, entity.silver)
+    if entity.silver.label in ctx.state.last_done and entity.silver.label not in ctx.options.accept_lost:
+        for table in (entity.tombstones, entity.quarantine):
+            if not lake.exists(table) and table.label not in ctx.options.accept_lost:
+                raise TableStateError(
+                    f"{table.label} at {table.path} is gone, but {entity.silver.label} is there. Nothing was written. Put the folder back from a "
+                    f"backup. If it is lost for good, run again with --accept-lost {table.label}: it is then empty, and what it knew is forgotten."
+                )
+    ensure_entity(lake, entity)
+
+
+def personal_entities(contracts: Mapping[str, Contract]) -> frozenset[str]:
+    """Entities whose durable keys are pseudonyms."""
+    return frozenset(name for name, contract in contracts.items() if contract.key_is_personal)
