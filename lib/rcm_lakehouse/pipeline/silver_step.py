@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 
 from rcm_lakehouse.audit.schema import LoadLog
 from rcm_lakehouse.config.contracts import Contract
-from rcm_lakehouse.config.errors import DataStopError
+from rcm_lakehouse.config.errors import DataStopError, TableStateError
 from rcm_lakehouse.lake.crash_points import crash_point
 from rcm_lakehouse.lake.salt import SALT_TABLE, ensure_salt, with_salt
 from rcm_lakehouse.lake.tables import Lake
