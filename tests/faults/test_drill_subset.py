@@ -1,6 +1,5 @@
 """A part of the crash drill: four points, killed as real processes, run again and compared with a clean run, row by row."""
 
-from collections.abc import Iterator
 
 import pytest
 from pyspark.sql import SparkSession
@@ -18,10 +17,10 @@ CASES = [
 
 
 @pytest.fixture(scope="module")
-def stages(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stages]:
+def stages(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Stages:
     prepared = Stages(tmp_path_factory.mktemp("drill"))
     prepared.prepare()
-    yield prepared
+    return prepared
 
 
 def test_the_drill_has_every_point_in_every_phase() -> None:

@@ -4,6 +4,8 @@ Every message says where, what was found, what was expected, what state is left 
 carries a value of a patient, a secret or a row.
 """
 
+import errno
+import re
 from typing import ClassVar
 
 
@@ -64,7 +66,23 @@ class CommitConflictError(RcmError):
     can_retry = True
 
 
+class StorageFullError(RcmError):
+    """A disk or a quota is full; nothing of the step was committed. Free space and run again."""
+
+    kind = "storage"
+
+
 class TableStateError(RcmError):
     """A table is not what the state says (dropped, replaced, newer format); nothing was written to it."""
 
     kind = "data"
+
+
+_FULL = re.compile(r"no space left on device|file too large|disk quota exceeded|not enough space on the disk", re.IGNORECASE)
+
+
+def is_storage_full(error: BaseException) -> bool:
+    """True when an error, of Python or of the JVM, says that a disk, a quota or a limit on file sizes was reached."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT):
+        return True
+    return _FULL.search(str(error)) is not None

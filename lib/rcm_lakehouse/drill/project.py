@@ -172,7 +172,7 @@ def bring_day(home: Path, day: int) -> None:
     """
     with tempfile.TemporaryDirectory() as folder:
         started: list[tuple[str, subprocess.Popen[str]]] = []
-        for name, statements in zip(HOSPITALS, _SCRIPTS[day], strict=True):
+        for name, statements in zip(HOSPITALS, SCRIPTS[day], strict=True):
             script = Path(folder) / f"{name}.sql"
             write_script(statements, script)
             started.append((name, start_script(Target(), script, home / "db" / name, "")))
@@ -237,7 +237,7 @@ def _second_b() -> list[str]:
     ]
 
 
-_SCRIPTS = {1: (_first_a(), _first_b()), 2: (_second_a(), _second_b())}
+SCRIPTS = {1: (_first_a(), _first_b()), 2: (_second_a(), _second_b())}
 
 
 def _claims(day: int) -> str:

@@ -14,7 +14,7 @@ from pyspark.errors import PySparkException
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from rcm_lakehouse.audit.schema import LoadLog
-from rcm_lakehouse.config.errors import DataStopError, RcmError
+from rcm_lakehouse.config.errors import DataStopError, RcmError, StorageFullError, is_storage_full
 from rcm_lakehouse.config.settings import RetrySettings
 from rcm_lakehouse.lake.crash_points import crash_point
 from rcm_lakehouse.pipeline.context import RunContext
@@ -68,7 +68,7 @@ def attempted(ctx: RunContext, step: Step, done: Mapping[str, Outcome], work: Wo
     try:
         outcome = retrying(ctx.project.settings.retry, note)(work, step, done)
     except Exception as error:  # noqa: BLE001  # the runner's one broad except: the step failed, the others go on
-        outcome = _failed(ctx, step, error)
+        outcome = _failed(ctx, step, _named(ctx, step, error))
         if os.environ.get(SHOW_ERRORS) == "1":
             _log.exception("%s", step.name)
     crash_point("P7", step.name)
@@ -97,6 +97,16 @@ def _failed(ctx: RunContext, step: Step, error: Exception) -> Outcome:
     )
     _log.error("%s failed: %s", step.name, row.message)
     return Outcome("FAILED", (row,), is_data_stop=isinstance(error, DataStopError))
+
+
+def _named(ctx: RunContext, step: Step, error: Exception) -> Exception:
+    """The error, or the taxonomy's in its place where the text of another says plainly what happened."""
+    if isinstance(error, RcmError) or not is_storage_full(error):
+        return error
+    return StorageFullError(
+        f"{step.name}: a disk is full ({type(error).__name__}). Nothing of this step was committed; the table is as it was. Free space below "
+        f"{ctx.lake.root} and in Spark's scratch folder (spark.local.dir), and run again: the next run does what is missing."
+    )
 
 
 def error_class(error: BaseException) -> str:

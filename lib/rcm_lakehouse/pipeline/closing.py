@@ -4,7 +4,7 @@ import shutil
 import signal
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from threading import Event
+from threading import Event, current_thread, main_thread
 from types import FrameType
 
 from rich.console import Console
@@ -57,8 +57,14 @@ def close_run(ctx: RunContext, steps: Sequence[Step], outcomes: Mapping[str, Out
 
 @contextmanager
 def stop_signals(cancel: Event) -> Iterator[list[int]]:
-    """Turn Ctrl-C and SIGTERM into a wish to stop: running commits end, nothing new begins; yields the signals caught."""
+    """Turn Ctrl-C and SIGTERM into a wish to stop: running commits end, nothing new begins; yields the signals caught.
+
+    Python gives signals to the main thread only: a run in another thread is not stopped this way.
+    """
     caught: list[int] = []
+    if current_thread() is not main_thread():
+        yield caught
+        return
 
     def stop(number: int, frame: FrameType | None) -> None:
         caught.append(number)

@@ -1,9 +1,11 @@
 """Is a table the one that earlier runs wrote to? A table that was dropped or put in place of another is never taken for an empty one."""
 
+import logging
+from dataclasses import replace
+
 from rcm_lakehouse.audit.state import KnownTable
 from rcm_lakehouse.config.errors import TableStateError
 from rcm_lakehouse.lake.tables import Lake, Table
-from rcm_lakehouse.pipeline.bronze_state import BronzeState
 from rcm_lakehouse.pipeline.context import RunContext
 from rcm_lakehouse.pipeline.freeze import Frozen
 from rcm_lakehouse.pipeline.silver_sources import bronze_table
@@ -13,11 +15,14 @@ _ANEW = {
     "silver": "it is then built anew from bronze",
 }
 
+_log = logging.getLogger(__name__)
+
 
 def refuse_lost_loads(ctx: RunContext, frozen: Frozen) -> None:
     """Refuse every planned load whose bronze table is not the one the audit knows; the other loads go on.
 
-    A loss that was accepted goes on counting batches where the lost table ended, so that silver takes the new ones.
+    A table whose loss was accepted, or that was put back as it was some batches ago, goes on counting batches where it had come to:
+    silver has taken those numbers, and would take new rows under them for old ones.
     """
     for label, row in frozen.rows.items():
         table = bronze_table(row)
@@ -25,10 +30,12 @@ def refuse_lost_loads(ctx: RunContext, frozen: Frozen) -> None:
         if label in frozen.refused or known is None:
             continue
         error = _lost(ctx.lake, table, known)
-        if error is not None and table.label in ctx.options.accept_lost:
-            frozen.states[label] = BronzeState(batch_seq=known.batch_seq)
-        elif error is not None:
+        state = frozen.state_of(row)
+        if error is not None and table.label not in ctx.options.accept_lost:
             frozen.refused[label] = error
+        elif state.batch_seq < known.batch_seq:
+            _log.warning("%s has come to batch %s, the audit knows batch %s: what is missing is read again", table.label, state.batch_seq, known.batch_seq)
+            frozen.states[label] = replace(state, batch_seq=known.batch_seq)
 
 
 def check_known(ctx: RunContext, lake: Lake, table: Table) -> None:

@@ -2,7 +2,7 @@
 
 import re
 
-from rcm_lakehouse.config.errors import RcmError, SourceAuthError, SourceDataError, SourceUnavailableError
+from rcm_lakehouse.config.errors import RcmError, SourceAuthError, SourceDataError, SourceUnavailableError, StorageFullError, is_storage_full
 
 _AUTH = (
     r"access denied|password authentication failed|login failed|wrong user name or password|28000|28P01|no password was provided"
@@ -23,6 +23,11 @@ _DOWN = (
 def translated(error: BaseException, connection: str, doing: str) -> RcmError:
     """The error of the taxonomy for a driver's error; the driver's own text is dropped, for it may quote rows or credentials."""
     text = str(error)
+    if is_storage_full(error):
+        return StorageFullError(
+            f"connection '{connection}': a disk is full (the lakehouse's, Spark's scratch folder's or the source's own) while {doing}. Nothing of "
+            "this load was committed; its watermark is unchanged. Free space and run again."
+        )
     # SQL Server says in one text that the database is not there and that the login failed.
     if re.search(_AUTH, text, re.IGNORECASE) and "cannot open database" not in text.lower():
         return SourceAuthError(

@@ -1,0 +1,200 @@
+"""Faults of the machine below a run: its JVM killed, its disk full, its scratch folder gone. Real processes, killed for real."""
+
+import json
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyspark.sql import SparkSession
+
+from faulted import Small, clean_second_day, spooled
+from harness import Mini
+from rcm_lakehouse.drill.project import AS_OF, NOW
+
+_RUN = "import sys; from rcm_lakehouse.pipeline.door import main; sys.exit(main(sys.argv[1:]))"
+_LIMIT = 4 << 20
+_LONGEST_SECONDS = 300
+
+
+def start(home: Path, *, scratch: Path | None = None, limit: int | None = None) -> "subprocess.Popen[str]":
+    """A run of a project as its own process, its lines on stderr; `limit` is the size that no file may pass."""
+    confs = ["spark.driver.memory=1g", *([f"spark.local.dir={scratch}"] if scratch else [])]
+    submit = " ".join(f"--conf {conf}" for conf in confs)
+    given = {"RCM_TEST_NOW": NOW[2], "RCM_MASTER": "local[2]", "RCM_NAMES": "off", "PYSPARK_SUBMIT_ARGS": f"{submit} pyspark-shell"}
+    command = [sys.executable, "-c", _RUN, "--home", str(home), "--as-of", AS_OF]
+
+    def limited() -> None:
+        if limit is not None:
+            # A disk that is full for every file of this size: the process lives on, its writes fail.
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+
+    return subprocess.Popen(command, env={**os.environ, **given}, stderr=subprocess.PIPE, text=True, start_new_session=True, preexec_fn=limited)
+
+
+def ended(process: "subprocess.Popen[str]", on_line: Callable[[str], object] = lambda line: None) -> tuple[int, str]:
+    """Exit code and everything said, once the process has ended; nothing of its group is left."""
+    assert process.stderr is not None
+    said = []
+    try:
+        for line in process.stderr:
+            said.append(line)
+            on_line(line)
+        code = process.wait(timeout=_LONGEST_SECONDS)
+    finally:
+        for _ in range(100):
+            try:
+                os.killpg(process.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                break
+            time.sleep(0.05)
+    return code, "".join(said)
+
+
+def jvm_of(process: "subprocess.Popen[str]") -> int:
+    """The process id of the JVM in a run's process group."""
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                if (entry / "comm").read_text().strip() == "java" and os.getpgid(int(entry.name)) == process.pid:
+                    return int(entry.name)
+            except (OSError, ProcessLookupError):
+                continue
+    raise AssertionError("the run has no JVM")
+
+
+@pytest.mark.skipif(not Path("/proc/self/comm").exists(), reason="needs /proc to find the JVM of a run")
+def test_F02_a_run_whose_jvm_is_killed_fails_and_reports_nothing_that_did_not_commit(small: Small, tmp_path: Path) -> None:
+    wanted, counted = clean_second_day(small, tmp_path / "clean")
+    small.second_day()
+    process = start(small.home)
+    killed: list[int] = []
+
+    def kill_at_first_success(line: str) -> None:
+        if "bronze:" in line and "SUCCESS" in line and not killed:
+            killed.append(jvm_of(process))
+            os.kill(killed[0], signal.SIGKILL)
+
+    code, said = ended(process, kill_at_first_success)
+    assert killed, said
+    assert code == 1, said
+    rows = spooled(small)
+    run_id = rows[-1]["run_id"]
+    ends = [row["status"] for row in rows if row["layer"] == "run" and row["run_id"] == run_id]
+    assert ends[-1] == "FAILED"
+    commits = {_load_id(path) for path in small.place("bronze").rglob("_delta_log/*.json")}
+    for row in rows:
+        if row["layer"] == "bronze" and row["status"] == "SUCCESS" and row["rows_written"]:
+            assert row["load_id"] in commits
+    assert "Traceback" not in said
+    again = small.run(day=2)
+    assert again.code == 0, again.said
+    assert (small.all_rows(), small.counted(), small.audit_faults()) == (wanted, counted, [])
+
+
+def _load_id(path: Path) -> str | None:
+    metadata = json.loads(json.loads(path.read_text().splitlines()[0]).get("commitInfo", {}).get("userMetadata") or "{}")
+    return str(metadata["load_id"]) if "load_id" in metadata else None
+
+
+@pytest.fixture
+def large(spark: SparkSession, tmp_path: Path) -> Mini:
+    """A load of more than the limit, and a small one beside it."""
+    contracts: dict[str, Any] = {
+        name: {
+            "description": name,
+            "grain": "one row",
+            "key": ["source_id"],
+            "columns": [{"name": "source_id", "type": "string"}, {"name": "text", "type": "string"}],
+            "sources": [{"name": "emr", "tables": [table], "columns": {"source_id": "ID", "text": "Txt"}}],
+        }
+        for name, table in (("large", "large_rows"), ("little", "little_rows"))
+    }
+    loads = [f"emr,hos-a,{table},Full,,1,hosa" for table in ("large_rows", "little_rows")]
+    mini = Mini(spark, tmp_path / "large", loads, own_contracts=contracts)
+    mini.connections = {"emr": mini.h2("emr")}
+    mini.write()
+    # A view keeps the database itself small. Random text cannot be compressed.
+    noise = " || ".join(["CAST(RANDOM_UUID() AS VARCHAR)"] * 12)
+    mini.sql(
+        f"CREATE VIEW large_rows AS SELECT CAST(X AS VARCHAR(20)) AS ID, {noise} AS Txt FROM SYSTEM_RANGE(1, 30000)",
+        "CREATE TABLE little_rows (ID VARCHAR(20), Txt VARCHAR(20))",
+        "INSERT INTO little_rows VALUES ('1', 'one')",
+        database="emr",
+    )
+    return mini
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits on file sizes work otherwise elsewhere")
+def test_F04_a_full_disk_fails_its_load_clearly_leaves_the_table_and_lets_the_others_go_on(large: Mini) -> None:
+    code, said = ended(start(large.home, limit=_LIMIT))
+    assert code == 1, said
+    told = " ".join(said.split())
+    assert "a disk is full" in told
+    assert "Free space and run again." in told
+    assert large.rows("audit.load_logs", "layer", "status", "error_class", where="tablename = 'large_rows'") == [("bronze", "FAILED", "StorageFullError")]
+    assert large.frame("bronze.hosa_large_rows").count() == 0
+    assert large.rows("silver.little", "source_id") == [("1",)]
+    again = large.run(now=NOW[2])
+    assert again.code == 0, again.said
+    assert large.frame("silver.large").count() == 30_000
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs the process group's end as Linux has it")
+def test_F42_a_scratch_folder_that_vanishes_fails_the_run_and_the_next_one_is_clean(small: Small, tmp_path: Path) -> None:
+    wanted, _ = clean_second_day(small, tmp_path / "clean")
+    small.second_day()
+    scratch = tmp_path / "spark"
+    scratch.mkdir()
+    gone: list[int] = []
+
+    def remove_at_first_success(line: str) -> None:
+        if "bronze:" in line and "SUCCESS" in line:
+            gone.append(1)
+            shutil.rmtree(scratch, ignore_errors=True)
+            scratch.write_text("")
+
+    code, said = ended(start(small.home, scratch=scratch), remove_at_first_success)
+    assert gone, said
+    assert code == 1, said
+    again = small.run(day=2)
+    assert again.code == 0, again.said
+    assert small.all_rows() == wanted
+
+
+def test_F05_a_commit_that_cannot_be_written_fails_whole_and_a_checkpoint_that_cannot_is_ignored(small: Small, tmp_path: Path) -> None:
+    wanted, _ = clean_second_day(small, tmp_path / "clean")
+    small.second_day()
+    # A folder stands where the checkpoint belongs; the commit itself succeeds.
+    charges = small.place("bronze/hosa/charges")
+    small.spark.newSession().sql(f"ALTER TABLE delta.`{charges}` SET TBLPROPERTIES ('delta.checkpointInterval' = '1')")
+    (charges / "_delta_log" / f"{3:020d}.checkpoint.parquet").mkdir()
+    # A file stands where the log of another table belongs; its commit fails, the table is as before.
+    log = small.place("bronze/hosa/patients/_delta_log")
+
+    from faulted import at_point
+    from rcm_lakehouse.pipeline import bronze_step
+
+    def block() -> None:
+        log.rename(log.with_name("_away"))
+        log.write_text("")
+
+    with pytest.MonkeyPatch.context() as patch:
+        at_point(patch, bronze_step, "P5", "hos-a.patients", block)
+        failed = small.run(day=2)
+    assert failed.code == 1
+    assert failed.log("bronze", "hosa_charges").status == "SUCCESS"
+    assert next(row for row in failed.logs if row.tablename == "patients" and row.layer == "bronze").status == "FAILED"
+    log.unlink()
+    log.with_name("_away").rename(log)
+    again = small.run(day=2)
+    assert again.code == 0, again.said
+    assert small.all_rows() == wanted

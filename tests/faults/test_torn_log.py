@@ -1,0 +1,92 @@
+"""A Delta log that a power loss or a full disk left torn is refused with the repair; an empty log of a killed creation is no table."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from faulted import Small
+from rcm_lakehouse.config.errors import TableStateError
+from rcm_lakehouse.lake.log_check import has_begun
+
+
+def _table(folder: Path, versions: int) -> Path:
+    log = folder / "_delta_log"
+    log.mkdir(parents=True)
+    for version in range(versions):
+        (log / f"{version:020d}.json").write_text(json.dumps({"commitInfo": {}}) + "\n" + json.dumps({"add": {}}) + "\n")
+    return log
+
+
+def _torn_line(log: Path) -> None:
+    (log / f"{2:020d}.json").write_text('{"commitInfo": {}}\n{"add": {"pa')
+
+
+def _empty_commit(log: Path) -> None:
+    (log / f"{2:020d}.json").write_text("")
+
+
+def _gap(log: Path) -> None:
+    (log / f"{1:020d}.json").unlink()
+
+
+def _empty_last_checkpoint(log: Path) -> None:
+    (log / "_last_checkpoint").write_text("")
+
+
+def _torn_checkpoint(log: Path) -> None:
+    (log / f"{1:020d}.checkpoint.parquet").write_bytes(b"PAR1 and then nothing")
+
+
+@pytest.mark.parametrize(
+    ("damage", "told"),
+    [
+        (_torn_line, "newest commit 00000000000000000002.json is torn"),
+        (_empty_commit, "newest commit 00000000000000000002.json is torn"),
+        (_gap, "version 1 is missing from its log"),
+        (_empty_last_checkpoint, "_last_checkpoint is torn"),
+        (_torn_checkpoint, "checkpoint 00000000000000000001.checkpoint.parquet is torn"),
+    ],
+)
+def test_F06_a_torn_log_is_refused_with_what_to_do(tmp_path: Path, damage: object, told: str) -> None:
+    log = _table(tmp_path, 3)
+    assert has_begun(tmp_path, "silver.x")
+    damage(log)  # type: ignore[operator]
+    with pytest.raises(TableStateError, match=told) as refused:
+        has_begun(tmp_path, "silver.x")
+    assert "Nothing was read from it or written to it." in str(refused.value)
+
+
+def test_F06_a_log_without_a_commit_is_no_table_unless_there_are_data_files(tmp_path: Path) -> None:
+    assert not has_begun(tmp_path, "silver.x")
+    (tmp_path / "_delta_log").mkdir()
+    (tmp_path / "_delta_log" / ".00000000000000000000.json.1f.tmp").write_text("{")
+    assert not has_begun(tmp_path, "silver.x")
+    (tmp_path / "part-0.snappy.parquet").write_bytes(b"PAR1")
+    with pytest.raises(TableStateError, match="its log holds no commit"):
+        has_begun(tmp_path, "silver.x")
+
+
+def test_F06_a_torn_commit_fails_its_load_alone_and_the_repair_brings_its_rows_back(small: Small) -> None:
+    small.second_day()
+    assert small.run(day=2).code == 0
+    wanted = small.all_rows()
+    log = small.place("bronze/hosa/charges/_delta_log")
+    newest = sorted(log.glob("*.json"))[-1]
+    newest.write_bytes(newest.read_bytes()[:-40])
+    torn = small.run(day=2)
+    assert torn.code == 1
+    failed = next(row for row in torn.logs if row.layer == "bronze" and row.status == "FAILED")
+    assert failed.error_class == "TableStateError"
+    assert newest.name in (failed.message or "")
+    assert torn.log("bronze", "hosa_patients").status == "SUCCESS"
+    newest.unlink()
+    (log / f".{newest.name}.crc").unlink(missing_ok=True)
+    (log / f"{newest.stem}.crc").unlink(missing_ok=True)
+    healed = small.run(day=2)
+    assert healed.code == 0, healed.said
+    after = small.all_rows()
+    assert after["bronze.hosa_charges"].total() == wanted["bronze.hosa_charges"].total()
+    # Numbers that silver has taken are not given out again.
+    assert healed.log("bronze", "hosa_charges").batch_seq == 3
+    assert {name: rows for name, rows in after.items() if name[:6] != "bronze"} == {name: rows for name, rows in wanted.items() if name[:6] != "bronze"}
