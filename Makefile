@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 SIZE ?= small
+N ?= 20
 ARGS ?=
 
 # Relative, so that a folder with a space in its name works.
@@ -15,7 +16,7 @@ unexport SPARK_HOME SPARK_CONF_DIR PYSPARK_PYTHON PYSPARK_DRIVER_PYTHON PYTHONHO
 ACTIVE = PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo run test check clean lock preflight
+.PHONY: help install demo run status drill soak notebook test check clean lock preflight
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
@@ -32,6 +33,19 @@ demo: install ## two hospitals made, loaded, changed, loaded again, numbers show
 
 run: install ## the whole pipeline (ARGS="--dry-run", ARGS=--help)
 	$(ACTIVE) spark-submit jobs/run_pipeline.py $(ARGS)
+
+status: install ## what the audit says: late feeds, failures, anomalies, slowest loads (ARGS="--only late_feeds")
+	$(ACTIVE) spark-submit jobs/show_status.py $(ARGS)
+
+drill: install ## kill runs at every named point and at N random moments (default 20), run again, compare with a clean run
+	$(PY) -m rcm_lakehouse.drill --n $(N) $(ARGS)
+
+soak: install ## the long tests: a year of daily loads, two million rows through a small heap
+	RCM_SOAK_DAYS=365 $(ACTIVE) $(PY) -m pytest tests/delta/test_table_age.py -m "slow or not slow" --timeout 7200 $(ARGS)
+	$(ACTIVE) $(PY) -m pytest -m slow --timeout 7200 $(ARGS)
+
+notebook: install ## run the tour again over the present lakehouse and keep its output
+	$(ACTIVE) $(PY) -m nbconvert --to notebook --execute --inplace notebooks/rcm_tour.ipynb
 
 test: install ## all tests (ARGS="tests/unit -k words")
 	$(ACTIVE) $(PY) -m pytest $(ARGS)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 from pyspark.sql import SparkSession
+from test_costs import BRONZE_APPEND, jobs  # noqa: F401  (a fixture)
 
 from harness import Mini
-from test_costs import BRONZE_APPEND, jobs  # noqa: F401  (a fixture)
 
 DAYS = int(os.environ.get("RCM_SOAK_DAYS", "40"))
 CHECKPOINT_EVERY = 10
