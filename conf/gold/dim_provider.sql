@@ -16,7 +16,8 @@ SELECT '-2', '-2', 'unknown', NULL, false, 'unknown', NULL, 0, TIMESTAMP'1600-01
 UNION ALL
 SELECT p.provider_sk, p.provider_key, p.data_source, p.npi, coalesce(p.npi_valid, false), coalesce(p.specialty, 'unknown'), p.department_key, p.version,
        CASE WHEN p.version = 1 THEN TIMESTAMP'1600-01-01 00:00:00' ELSE p.effective_from END, p.effective_to, p.is_current,
-       coalesce(r.entry.status, 'unknown'), coalesce(r.entry.primary_taxonomy_code, 'unknown'), r.entry.deactivation_date,
+       coalesce(r.entry.status, 'unknown'), coalesce(r.entry.primary_taxonomy_code, 'unknown'),
+       CASE WHEN r.entry.status = 'inactive' THEN r.entry.deactivation_date END,
        coalesce(r.entry.good_until < CAST(:as_of AS DATE), false)
 FROM silver.provider p
 LEFT JOIN registry r ON r.npi = p.npi

@@ -42,10 +42,7 @@ _PROPERTIES = {"delta.autoOptimize.autoCompact": "true", "delta.dataSkippingStat
 
 
 def load_api(ctx: RunContext, lake: Lake, row: LoadRow, frozen: Frozen, connection: ApiConnection) -> Outcome:
-    """Load what one row of the work list asks an API for.
-
-    Raises DataStopError when a snapshot that had rows is empty; bronze and silver are unchanged then.
-    """
+    """Load what one row of the work list asks an API for; an answer that cannot be had, or a snapshot that has become empty, is a FAILED outcome."""
     return ApiLoad(ctx, lake, row, frozen, connection, table_options(connection.tables, row) or ApiTableOptions()).run()
 
 
@@ -72,12 +69,12 @@ class ApiLoad:
             return self._ended(self._log(now, 0, 0))
         try:
             spool = self._fetched(asking)
+            self._check_snapshot(spool)
         except StoppedError as error:
             return self._ended(self._log(now, 0, 0, status="CANCELLED", message=safe_message(error)))
         except RcmError as error:
             return self._stale(now, error)
         crash_point("P4", self.row.label)
-        self._check_snapshot(spool)
         log = self._log(now, spool.rows, spool.repeated)
         if spool.rows:
             log.batch_seq = self._seq + 1
@@ -182,7 +179,7 @@ class ApiLoad:
         at = self._last_answer()
         self.notes.append(f"{STALE}last good version of {at:%Y-%m-%dT%H:%M:%SZ}" if at else f"{STALE}there is no good version yet")
         failed = {"status": "FAILED", "error_class": error_class(error), "message": safe_message(error), "is_retryable": error.can_retry}
-        return self._ended(self._log(now, 0, 0, **failed))
+        return self._ended(self._log(now, 0, 0, **failed), is_data_stop=isinstance(error, DataStopError))
 
     def _last_answer(self) -> datetime | None:
         if self._seq == 0:
@@ -190,8 +187,8 @@ class ApiLoad:
         row = self.lake.read(bronze_table(self.row)).agg(F.unix_micros(F.max("_window_high")).alias("at")).collect()[0]
         return _utc(row["at"])
 
-    def _ended(self, log: LoadLog) -> Outcome:
-        return Outcome(log.status, (log,), {"batch_seq": log.batch_seq or self._seq, "rows": log.rows_written})
+    def _ended(self, log: LoadLog, *, is_data_stop: bool = False) -> Outcome:
+        return Outcome(log.status, (log,), {"batch_seq": log.batch_seq or self._seq, "rows": log.rows_written}, is_data_stop)
 
     def _log(self, now: datetime, written: int, repeated: int, **values: object) -> LoadLog:
         return self.ctx.log(

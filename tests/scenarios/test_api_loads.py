@@ -1,0 +1,212 @@
+"""Loads from APIs through the whole pipeline, against a real local server that misbehaves when told to."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyspark.sql import SparkSession
+
+from api_clients import connection, credentials
+from harness import Mini
+from rcm_lakehouse.demo.api_content import clinician, npi_of
+from rcm_lakehouse.demo.api_server import CLIENT_SECRET, NPPES_PATH, ApiServer
+
+DAY_1, DAY_2, DAY_32, LATER = "2026-01-05T06:00:00Z", "2026-01-06T06:00:00Z", "2026-02-05T06:00:00Z", "2026-02-05T09:00:00Z"
+ACTIVE, GONE, UNKNOWN, NEW = npi_of(11), npi_of(13), npi_of(15), npi_of(17)
+WRONG = f"{ACTIVE[:9]}{(int(ACTIVE[9]) + 1) % 10}"
+SEARCH = {"state": "NC", "address_purpose": "LOCATION"}
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[ApiServer]:
+    for name, value in credentials().items():
+        monkeypatch.setenv(name, value)
+    with ApiServer() as running:
+        yield running
+
+
+def entry(server: ApiServer, kind: str, **tables: Any) -> dict[str, Any]:
+    given = connection(server, kind, first_wait_seconds=0, max_wait_seconds=1, attempts=3, tables=tables)
+    return given.model_dump(mode="json", exclude_defaults=True)
+
+
+def registry(mini: Mini, *columns: str) -> dict[str, tuple[Any, ...]]:
+    return {row[0]: row[1:] for row in mini.rows("gold.dim_provider", "provider_key", *columns) if row[0].startswith("hos")}
+
+
+def asked_numbers(server: ApiServer) -> list[str]:
+    return [asked.params["number"] for asked in server.asked if asked.path == NPPES_PATH]
+
+
+def test_references_follow_their_services_and_are_marked_stale_when_these_are_down_F40_R06(spark: SparkSession, tmp_path: Path, server: ApiServer) -> None:
+    loads = [
+        "hospital-a,hos-a,providers,Full,,1,hosa",
+        "nppes,network,ref_npi,Incremental,,1,network",
+        "nlm,network,ref_icd10cm,Full,,1,network",
+    ]
+    mini = Mini(spark, tmp_path, loads, contracts=["department", "provider", "ref_npi", "ref_icd10cm"], models=["dim_provider"])
+    mini.connections = {
+        "hospital-a": mini.h2(),
+        "nppes": entry(server, "nppes", ref_npi={"ids_from": "provider.npi"}),
+        "nlm": entry(server, "nlm_icd10cm", ref_icd10cm={"queries": [{"terms": "E"}, {"terms": "M"}], "page_size": 3}),
+    }
+    mini.write()
+    server.registry.unknown.add(UNKNOWN)
+    values = ", ".join(f"('P{place}', {npi}, 'F', 'L', 'S', 'D1')" for place, npi in enumerate([ACTIVE, GONE, WRONG, UNKNOWN, "NULL"], 1))
+    columns = "ProviderID VARCHAR(9), NPI BIGINT, FirstName VARCHAR(9), LastName VARCHAR(9), Specialization VARCHAR(9), DeptID VARCHAR(9)"
+    mini.sql(f"CREATE TABLE providers ({columns})", f"INSERT INTO providers VALUES {values}")
+
+    first = mini.run(now=DAY_1, as_of="2026-01-05")
+    assert first.code == 0, first.said
+    assert asked_numbers(server) == sorted([ACTIVE, GONE, UNKNOWN])
+    assert first.log("bronze", "network_ref_npi").warnings[0] == "1 of 4 values of provider.npi are no NPI by their check digit and were not asked for"
+    assert registry(mini, "npi_valid", "registry_status", "registry_is_stale") == {
+        "hos-a|P1": (True, "active", False),
+        "hos-a|P2": (True, "inactive", False),
+        "hos-a|P3": (False, "unknown", False),
+        "hos-a|P4": (True, "not_found", False),
+        "hos-a|P5": (False, "unknown", False),
+    }
+    assert mini.rows("silver.provider", "source_provider_id", where="array_contains(dq_flags, 'npi_well_formed')") == [("P3",), ("P5",)]
+    taxonomy = registry(mini, "registry_taxonomy", "registry_deactivation_date")
+    assert taxonomy["hos-a|P1"][0] != "unknown"
+    assert taxonomy["hos-a|P2"][1] is not None
+    codes = mini.rows("silver.ref_icd10cm", "code", "is_billable", where="is_current")
+    assert len(codes) == len([code for code, _ in server.codes if code[0] in "EM"])
+    assert {billable for _, billable in codes} == {None}
+
+    before, commits = len(server.asked), {name: mini.commits(name) for name in ("bronze.network_ref_npi", "silver.ref_npi", "silver.ref_icd10cm")}
+    second = mini.run(now=DAY_2, as_of="2026-01-06")
+    assert second.code == 0, second.said
+    assert len(server.asked) == before
+    assert {name: mini.commits(name) for name in commits} == commits
+
+    # A month later the registry is down; the code search is not, and its edition has changed.
+    server.misbehave(NPPES_PATH, status=503, times=None)
+    server.codes = [(code, f"{name}, reworded" if code == "E11" else name) for code, name in server.codes if code != "M54.5"]
+    mini.sql(f"INSERT INTO providers VALUES ('P6', {NEW}, 'F', 'L', 'S', 'D1')")
+    down = mini.run(now=DAY_32, as_of="2026-02-05")
+    assert down.code == 1
+    failed = down.log("bronze", "network_ref_npi")
+    assert (failed.status, failed.error_class, failed.is_retryable, failed.attempt) == ("FAILED", "SourceUnavailableError", True, 1)
+    assert "stale: last good version of 2026-01-05T06:00:00Z" in failed.warnings
+    assert {name: mini.commits(name) for name in commits if "npi" in name} == {name: count for name, count in commits.items() if "npi" in name}
+    assert registry(mini, "registry_status", "registry_is_stale") == {
+        "hos-a|P1": ("active", True),
+        "hos-a|P2": ("inactive", True),
+        "hos-a|P3": ("unknown", False),
+        "hos-a|P4": ("not_found", True),
+        "hos-a|P5": ("unknown", False),
+        "hos-a|P6": ("unknown", False),
+    }
+    assert mini.rows("silver.ref_icd10cm", "version", "is_current", where="code = 'E11'") == [(1, False), (2, True)]
+    assert mini.rows("silver.ref_icd10cm", "is_current", where="code = 'M545'") == [(False,)]
+
+    # It is back, and knows of a deactivation.
+    server.faults.clear()
+    server.registry.changed[ACTIVE] = {**clinician(ACTIVE), "basic": {**clinician(ACTIVE)["basic"], "status": "D", "deactivation_date": "2026-02-01"}}
+    server.asked.clear()
+    back = mini.run(now=LATER, as_of="2026-02-05")
+    assert back.code == 0, back.said
+    assert asked_numbers(server) == sorted([ACTIVE, GONE, UNKNOWN, NEW])
+    assert registry(mini, "registry_status", "registry_is_stale")["hos-a|P1"] == ("inactive", False)
+    history = mini.frame("silver.ref_npi").selectExpr("npi", "version", "is_current", "string(checked_at)", "string(good_until)").collect()
+    assert sorted(map(tuple, history)) == [
+        (ACTIVE, 1, False, "2026-01-05 06:00:00", "2026-02-04"),
+        (ACTIVE, 2, True, "2026-02-05 09:00:00", "2026-03-07"),
+        (GONE, 1, True, "2026-02-05 09:00:00", "2026-03-07"),
+        (UNKNOWN, 1, True, "2026-02-05 09:00:00", "2026-03-07"),
+        (NEW, 1, True, "2026-02-05 09:00:00", "2026-03-07"),
+    ]
+
+
+def test_never_half_a_page_and_one_copy_of_a_repeated_record_I26_I27(spark: SparkSession, tmp_path: Path, server: ApiServer) -> None:
+    mini = Mini(spark, tmp_path, ["nppes,network,ref_npi,Full,,1,network"], contracts=["ref_npi"])
+    mini.connections = {"nppes": entry(server, "nppes", ref_npi={"queries": [SEARCH], "max_age_days": 1})}
+    mini.write()
+    server.registry.size, server.registry.overlap = 450, 3
+    server.misbehave(NPPES_PATH, status=500, after=2, times=None)
+    half = mini.run(now=DAY_1)
+    assert half.code == 1
+    assert (mini.frame("bronze.network_ref_npi").count(), mini.commits("bronze.network_ref_npi")) == (0, 1)
+    assert mini.frame("silver.ref_npi").count() == 0
+    assert "stale: there is no good version yet" in half.log("bronze", "network_ref_npi").warnings
+    assert len(server.asked) == 5
+
+    server.faults.clear()
+    server.misbehave(NPPES_PATH, status=500, after=2, times=1)
+    server.misbehave(NPPES_PATH, status=429, headers={"Retry-After": "0"}, times=1)
+    whole = mini.run(now=DAY_1)
+    assert whole.code == 0, whole.said
+    log = whole.log("bronze", "network_ref_npi")
+    assert (log.rows_read, log.rows_written, log.rows_duplicate) == (453, 450, 3)
+    assert mini.frame("silver.ref_npi").select("npi").distinct().count() == mini.frame("silver.ref_npi").count() == 450
+
+    # A snapshot that has lost a record closes its history; an empty one stops the load.
+    server.registry.size, server.registry.overlap = 449, 0
+    assert mini.run(now=DAY_2).code == 0
+    assert mini.rows("silver.ref_npi", "npi", where="NOT is_current") == [(npi_of(450),)]
+    server.registry.size = 0
+    empty = mini.run(now=DAY_32)
+    assert empty.code == 4
+    log = empty.log("bronze", "network_ref_npi")
+    assert (log.status, log.error_class, log.warnings[-1]) == ("FAILED", "DataStopError", "stale: last good version of 2026-01-06T06:00:00Z")
+    assert "the snapshot is empty but the last one had 449 rows" in (log.message or "")
+    assert mini.frame("silver.ref_npi").where("is_current").count() == 449
+
+
+def test_the_classification_is_walked_into_bronze_and_no_secret_is_told(spark: SparkSession, tmp_path: Path, server: ApiServer) -> None:
+    mini = Mini(spark, tmp_path, ["who,network,icd10_who,Full,,1,network"], contracts=["ref_icd10cm"])
+    mini.connections = {"who": entry(server, "who_icd")}
+    mini.write()
+    ended = mini.run(now=DAY_1)
+    assert ended.code == 0, ended.said
+    assert mini.rows("bronze.network_icd10_who", "code", "parent_code", "release", "_source_file", where="code IN ('I', 'A00.9')") == [
+        ("A00.9", "A00", "2019", "all"),
+        ("I", None, "2019", "all"),
+    ]
+    before = len(server.asked)
+    assert mini.run(now=DAY_2).code == 0
+    assert len(server.asked) == before
+    kept = "".join(path.read_text(errors="replace") for path in (tmp_path / "lakehouse").rglob("*.json"))
+    told = ended.said + str(ended.logs) + kept
+    assert [word for word in (CLIENT_SECRET, *server.tokens) if word in told] == []
+    assert server.tokens
+
+
+ORDER_FILE = {
+    "pattern": "icd10cm_order_*.txt",
+    "format": "fixed",
+    "header": False,
+    "columns": ["order_number", "code", "billable", "short_description", "long_description"],
+    "widths": [[1, 5], [7, 13], [15, 15], [17, 76], [78, None]],
+}
+
+
+def order_lines(*rows: tuple[str, str, str]) -> str:
+    return "".join(f"{place:05d} {code:<7} {flag} {name[:60]:<60} {name}\n" for place, (code, flag, name) in enumerate(rows, 1))
+
+
+def test_the_yearly_order_file_says_what_is_billable(spark: SparkSession, tmp_path: Path) -> None:
+    mini = Mini(spark, tmp_path, ["landing,network,icd10cm_order,Full,,1,network"], contracts=["ref_icd10cm"])
+    mini.settings = {**mini.settings, "local": {**mini.settings["local"], "quality": {"max_delete_share": 0.5}}}
+    mini.connections = {"landing": {"type": "files", "path": "landing", "time_zone": "UTC", "tables": {"icd10cm_order": ORDER_FILE}}}
+    mini.write()
+    long = "Made-up condition with a name that is longer than the sixty places of its short form"
+    mini.land("icd10cm_order_2026.txt", order_lines(("E11", "0", "Made-up group"), ("E119", "1", long), ("E118", "1", "Made-up condition")))
+    assert mini.run().code == 0
+    assert mini.rows("silver.ref_icd10cm", "code", "is_billable", "description", "release") == [
+        ("E11", False, "Made-up group", "2026"),
+        ("E118", True, "Made-up condition", "2026"),
+        ("E119", True, long, "2026"),
+    ]
+    mini.land("icd10cm_order_2027.txt", order_lines(("E11", "0", "Made-up group"), ("E119", "0", long), ("E1190", "1", "Made-up detail")))
+    assert mini.run().code == 0
+    assert mini.rows("silver.ref_icd10cm", "code", "version", "is_current", "is_billable", "release") == [
+        ("E11", 1, True, False, "2027"),
+        ("E118", 1, False, True, "2026"),
+        ("E119", 1, False, True, "2026"),
+        ("E119", 2, True, False, "2027"),
+        ("E1190", 1, True, True, "2027"),
+    ]
