@@ -32,8 +32,9 @@ MISTAKES = {
 
 
 def project(home: Path, connection: str) -> None:
-    (home / "conf").mkdir()
-    for name in ("cdm", "gold", "lakehouse.yml"):
+    for folder in ("cdm", "gold"):
+        (home / "conf" / folder).mkdir(parents=True)
+    for name in ("lakehouse.yml", *(f"cdm/{entity}.yml" for entity in ("department", "provider", "ref_npi", "ref_icd10cm"))):
         (home / "conf" / name).symlink_to(PROJECT / "conf" / name)
     (home / "conf" / "connections.yml").write_text(connection + "\n")
     (home / "load_config.csv").write_text(

@@ -77,7 +77,7 @@ class Frozen:
             return (reads, "outside load hours", self.outside[label], "nothing")
         plan = self.jdbc.get(label)
         if plan is None:
-            return (reads, "files not yet loaded", "", f"bronze.{row.bronze_table}")
+            return (reads, "files or answers not yet loaded", "", f"bronze.{row.bronze_table}")
         window = plan.window
         low, high = (window.low or "the beginning", window.high or "the end") if window else ("whole table", plan.window_high)
         return (reads, low, high, f"bronze.{row.bronze_table}")
