@@ -51,8 +51,13 @@ def test_a_record_of_today_is_flattened() -> None:
         "created_epoch": "1301961600000",
         "last_updated_epoch": "1525737600000",
         "basic": {
-            "first_name": "JANE", "last_name": "DOE", "credential": "M.D.", "sex": "F",
-            "enumeration_date": "2011-04-05", "last_updated": "2018-05-08", "status": "A",
+            "first_name": "JANE",
+            "last_name": "DOE",
+            "credential": "M.D.",
+            "sex": "F",
+            "enumeration_date": "2011-04-05",
+            "last_updated": "2018-05-08",
+            "status": "A",
         },
         "addresses": [
             {"address_purpose": "MAILING", "state": "VA", "postal_code": "24000"},

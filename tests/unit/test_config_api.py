@@ -37,9 +37,7 @@ def project(home: Path, connection: str) -> None:
     for name in ("lakehouse.yml", *(f"cdm/{entity}.yml" for entity in ("department", "provider", "ref_npi", "ref_icd10cm"))):
         (home / "conf" / name).symlink_to(PROJECT / "conf" / name)
     (home / "conf" / "connections.yml").write_text(connection + "\n")
-    (home / "load_config.csv").write_text(
-        "database,datasource,tablename,loadtype,watermark,is_active,targetpath\nnpi,network,ref_npi,Incremental,,1,network\n"
-    )
+    (home / "load_config.csv").write_text("database,datasource,tablename,loadtype,watermark,is_active,targetpath\nnpi,network,ref_npi,Incremental,,1,network\n")
 
 
 @pytest.mark.parametrize("case", MISTAKES)
