@@ -1,6 +1,8 @@
 """Loads from APIs through the whole pipeline, against a real local server that misbehaves when told to."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +41,85 @@ def asked_numbers(server: ApiServer) -> list[str]:
     return [asked.params["number"] for asked in server.asked if asked.path == NPPES_PATH]
 
 
+@dataclass
+class References:
+    """Two references that serve one hospital's providers, and what their tables' logs held when the first day was over."""
+
+    mini: Mini
+    server: ApiServer
+    commits: dict[str, int] = field(default_factory=dict)
+
+    def first_day(self) -> None:
+        ended = self.mini.run(now=DAY_1, as_of="2026-01-05")
+        assert ended.code == 0, ended.said
+        assert asked_numbers(self.server) == sorted([ACTIVE, GONE, UNKNOWN])
+        told = ended.log("bronze", "network_ref_npi").warnings
+        assert told[0] == "1 of 4 values of provider.npi are no NPI by their check digit and were not asked for"
+        assert registry(self.mini, "npi_valid", "registry_status", "registry_is_stale") == {
+            "hos-a|P1": (True, "active", False),
+            "hos-a|P2": (True, "inactive", False),
+            "hos-a|P3": (False, "unknown", False),
+            "hos-a|P4": (True, "not_found", False),
+            "hos-a|P5": (False, "unknown", False),
+        }
+        assert self.mini.rows("silver.provider", "source_provider_id", where="array_contains(dq_flags, 'npi_well_formed')") == [("P3",), ("P5",)]
+        more = registry(self.mini, "registry_taxonomy", "registry_deactivation_date")
+        assert (more["hos-a|P1"][0] != "unknown", more["hos-a|P1"][1], more["hos-a|P2"][1] is not None) == (True, None, True)
+        codes = self.mini.rows("silver.ref_icd10cm", "code", "is_billable", where="is_current")
+        assert len(codes) == len([code for code, _ in self.server.codes if code[0] in "EM"])
+        assert {billable for _, billable in codes} == {None}
+        self.commits = {name: self.mini.commits(name) for name in ("bronze.network_ref_npi", "silver.ref_npi", "silver.ref_icd10cm")}
+
+    def next_day_asks_for_nothing(self) -> None:
+        before = len(self.server.asked)
+        ended = self.mini.run(now=DAY_2, as_of="2026-01-06")
+        assert ended.code == 0, ended.said
+        assert len(self.server.asked) == before
+        assert {name: self.mini.commits(name) for name in self.commits} == self.commits
+
+    def a_month_later_the_registry_is_down(self) -> None:
+        self.server.misbehave(NPPES_PATH, status=503, times=None)
+        self.server.codes = [(code, f"{name}, reworded" if code == "E11" else name) for code, name in self.server.codes if code != "M54.5"]
+        self.mini.sql(f"INSERT INTO providers VALUES ('P6', {NEW}, 'F', 'L', 'S', 'D1')")
+        ended = self.mini.run(now=DAY_32, as_of="2026-02-05")
+        assert ended.code == 1
+        failed = ended.log("bronze", "network_ref_npi")
+        assert (failed.status, failed.error_class, failed.is_retryable, failed.attempt) == ("FAILED", "SourceUnavailableError", True, 1)
+        assert "stale: last good version of 2026-01-05T06:00:00Z" in failed.warnings
+        kept = ("bronze.network_ref_npi", "silver.ref_npi")
+        assert {name: self.mini.commits(name) for name in kept} == {name: self.commits[name] for name in kept}
+        assert registry(self.mini, "registry_status", "registry_is_stale") == {
+            "hos-a|P1": ("active", True),
+            "hos-a|P2": ("inactive", True),
+            "hos-a|P3": ("unknown", False),
+            "hos-a|P4": ("not_found", True),
+            "hos-a|P5": ("unknown", False),
+            "hos-a|P6": ("unknown", False),
+        }
+        # The code search is not down, and its edition has changed.
+        assert self.mini.rows("silver.ref_icd10cm", "version", "is_current", where="code = 'E11'") == [(1, False), (2, True)]
+        assert self.mini.rows("silver.ref_icd10cm", "is_current", where="code = 'M545'") == [(False,)]
+
+    def it_is_back_and_knows_of_a_deactivation(self) -> None:
+        self.server.faults.clear()
+        self.server.asked.clear()
+        entry_now = clinician(ACTIVE)
+        self.server.registry.changed[ACTIVE] = {**entry_now, "basic": {**entry_now["basic"], "status": "D", "deactivation_date": "2026-02-01"}}
+        ended = self.mini.run(now=LATER, as_of="2026-02-05")
+        assert ended.code == 0, ended.said
+        assert asked_numbers(self.server) == sorted([ACTIVE, GONE, UNKNOWN, NEW])
+        now = registry(self.mini, "registry_status", "registry_is_stale", "registry_deactivation_date")
+        assert now["hos-a|P1"] == ("inactive", False, date(2026, 2, 1))
+        history = self.mini.frame("silver.ref_npi").selectExpr("npi", "version", "is_current", "string(checked_at)", "string(good_until)").collect()
+        assert sorted(map(tuple, history)) == [
+            (ACTIVE, 1, False, "2026-01-05 06:00:00", "2026-02-04"),
+            (ACTIVE, 2, True, "2026-02-05 09:00:00", "2026-03-07"),
+            (GONE, 1, True, "2026-02-05 09:00:00", "2026-03-07"),
+            (UNKNOWN, 1, True, "2026-02-05 09:00:00", "2026-03-07"),
+            (NEW, 1, True, "2026-02-05 09:00:00", "2026-03-07"),
+        ]
+
+
 def test_references_follow_their_services_and_are_marked_stale_when_these_are_down_F40_R06(spark: SparkSession, tmp_path: Path, server: ApiServer) -> None:
     loads = [
         "hospital-a,hos-a,providers,Full,,1,hosa",
@@ -56,69 +137,11 @@ def test_references_follow_their_services_and_are_marked_stale_when_these_are_do
     values = ", ".join(f"('P{place}', {npi}, 'F', 'L', 'S', 'D1')" for place, npi in enumerate([ACTIVE, GONE, WRONG, UNKNOWN, "NULL"], 1))
     columns = "ProviderID VARCHAR(9), NPI BIGINT, FirstName VARCHAR(9), LastName VARCHAR(9), Specialization VARCHAR(9), DeptID VARCHAR(9)"
     mini.sql(f"CREATE TABLE providers ({columns})", f"INSERT INTO providers VALUES {values}")
-
-    first = mini.run(now=DAY_1, as_of="2026-01-05")
-    assert first.code == 0, first.said
-    assert asked_numbers(server) == sorted([ACTIVE, GONE, UNKNOWN])
-    assert first.log("bronze", "network_ref_npi").warnings[0] == "1 of 4 values of provider.npi are no NPI by their check digit and were not asked for"
-    assert registry(mini, "npi_valid", "registry_status", "registry_is_stale") == {
-        "hos-a|P1": (True, "active", False),
-        "hos-a|P2": (True, "inactive", False),
-        "hos-a|P3": (False, "unknown", False),
-        "hos-a|P4": (True, "not_found", False),
-        "hos-a|P5": (False, "unknown", False),
-    }
-    assert mini.rows("silver.provider", "source_provider_id", where="array_contains(dq_flags, 'npi_well_formed')") == [("P3",), ("P5",)]
-    taxonomy = registry(mini, "registry_taxonomy", "registry_deactivation_date")
-    assert taxonomy["hos-a|P1"][0] != "unknown"
-    assert taxonomy["hos-a|P2"][1] is not None
-    codes = mini.rows("silver.ref_icd10cm", "code", "is_billable", where="is_current")
-    assert len(codes) == len([code for code, _ in server.codes if code[0] in "EM"])
-    assert {billable for _, billable in codes} == {None}
-
-    before, commits = len(server.asked), {name: mini.commits(name) for name in ("bronze.network_ref_npi", "silver.ref_npi", "silver.ref_icd10cm")}
-    second = mini.run(now=DAY_2, as_of="2026-01-06")
-    assert second.code == 0, second.said
-    assert len(server.asked) == before
-    assert {name: mini.commits(name) for name in commits} == commits
-
-    # A month later the registry is down; the code search is not, and its edition has changed.
-    server.misbehave(NPPES_PATH, status=503, times=None)
-    server.codes = [(code, f"{name}, reworded" if code == "E11" else name) for code, name in server.codes if code != "M54.5"]
-    mini.sql(f"INSERT INTO providers VALUES ('P6', {NEW}, 'F', 'L', 'S', 'D1')")
-    down = mini.run(now=DAY_32, as_of="2026-02-05")
-    assert down.code == 1
-    failed = down.log("bronze", "network_ref_npi")
-    assert (failed.status, failed.error_class, failed.is_retryable, failed.attempt) == ("FAILED", "SourceUnavailableError", True, 1)
-    assert "stale: last good version of 2026-01-05T06:00:00Z" in failed.warnings
-    assert {name: mini.commits(name) for name in commits if "npi" in name} == {name: count for name, count in commits.items() if "npi" in name}
-    assert registry(mini, "registry_status", "registry_is_stale") == {
-        "hos-a|P1": ("active", True),
-        "hos-a|P2": ("inactive", True),
-        "hos-a|P3": ("unknown", False),
-        "hos-a|P4": ("not_found", True),
-        "hos-a|P5": ("unknown", False),
-        "hos-a|P6": ("unknown", False),
-    }
-    assert mini.rows("silver.ref_icd10cm", "version", "is_current", where="code = 'E11'") == [(1, False), (2, True)]
-    assert mini.rows("silver.ref_icd10cm", "is_current", where="code = 'M545'") == [(False,)]
-
-    # It is back, and knows of a deactivation.
-    server.faults.clear()
-    server.registry.changed[ACTIVE] = {**clinician(ACTIVE), "basic": {**clinician(ACTIVE)["basic"], "status": "D", "deactivation_date": "2026-02-01"}}
-    server.asked.clear()
-    back = mini.run(now=LATER, as_of="2026-02-05")
-    assert back.code == 0, back.said
-    assert asked_numbers(server) == sorted([ACTIVE, GONE, UNKNOWN, NEW])
-    assert registry(mini, "registry_status", "registry_is_stale")["hos-a|P1"] == ("inactive", False)
-    history = mini.frame("silver.ref_npi").selectExpr("npi", "version", "is_current", "string(checked_at)", "string(good_until)").collect()
-    assert sorted(map(tuple, history)) == [
-        (ACTIVE, 1, False, "2026-01-05 06:00:00", "2026-02-04"),
-        (ACTIVE, 2, True, "2026-02-05 09:00:00", "2026-03-07"),
-        (GONE, 1, True, "2026-02-05 09:00:00", "2026-03-07"),
-        (UNKNOWN, 1, True, "2026-02-05 09:00:00", "2026-03-07"),
-        (NEW, 1, True, "2026-02-05 09:00:00", "2026-03-07"),
-    ]
+    references = References(mini, server)
+    references.first_day()
+    references.next_day_asks_for_nothing()
+    references.a_month_later_the_registry_is_down()
+    references.it_is_back_and_knows_of_a_deactivation()
 
 
 def test_never_half_a_page_and_one_copy_of_a_repeated_record_I26_I27(spark: SparkSession, tmp_path: Path, server: ApiServer) -> None:

@@ -44,32 +44,34 @@ def test_R06_one_digit_in_ten_fits_every_stem(stem: str) -> None:
     assert sum(is_valid_npi(f"{stem}{digit}") for digit in range(10)) == 1
 
 
+TODAY: dict[str, Any] = {
+    "number": "1999999000",
+    "enumeration_type": "NPI-1",
+    "created_epoch": "1301961600000",
+    "last_updated_epoch": "1525737600000",
+    "basic": {
+        "first_name": "JANE",
+        "last_name": "DOE",
+        "credential": "M.D.",
+        "sex": "F",
+        "status": "A",
+        "enumeration_date": "2011-04-05",
+        "last_updated": "2018-05-08",
+    },
+    "addresses": [
+        {"address_purpose": "MAILING", "state": "VA", "postal_code": "24000"},
+        {"address_purpose": "LOCATION", "state": "NC", "postal_code": "288014811"},
+    ],
+    "taxonomies": [
+        {"code": "111", "desc": "Other", "primary": False},
+        {"code": "207X00000X", "desc": "Made-up", "primary": True, "license": None, "state": ""},
+    ],
+}
+
+
 def test_a_record_of_today_is_flattened() -> None:
-    result = {
-        "number": "1999999000",
-        "enumeration_type": "NPI-1",
-        "created_epoch": "1301961600000",
-        "last_updated_epoch": "1525737600000",
-        "basic": {
-            "first_name": "JANE",
-            "last_name": "DOE",
-            "credential": "M.D.",
-            "sex": "F",
-            "enumeration_date": "2011-04-05",
-            "last_updated": "2018-05-08",
-            "status": "A",
-        },
-        "addresses": [
-            {"address_purpose": "MAILING", "state": "VA", "postal_code": "24000"},
-            {"address_purpose": "LOCATION", "state": "NC", "postal_code": "288014811"},
-        ],
-        "taxonomies": [
-            {"code": "111", "desc": "Other", "primary": False},
-            {"code": "207X00000X", "desc": "Made-up", "primary": True, "license": None, "state": ""},
-        ],
-    }
-    record = record_of(result)
-    assert json.loads(record["record"] or "") == result
+    record = record_of(TODAY)
+    assert json.loads(record["record"] or "") == TODAY
     assert {name: value for name, value in record.items() if value is not None and name != "record"} == {
         "number": "1999999000",
         "entity_type": "NPI-1",

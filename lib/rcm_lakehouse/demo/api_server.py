@@ -50,6 +50,7 @@ class Asked:
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
+    owner: "ApiServer"
 
     def handle_error(self, request: object, client_address: object) -> None:
         """A client that leaves or refuses the certificate is no event here."""
@@ -66,7 +67,8 @@ class ApiServer:
         self.faults: list[Fault] = []
         self.released = Event()
         self._lock = Lock()
-        self._server = _Server(("127.0.0.1", port), _handler(self))
+        self._server = _Server(("127.0.0.1", port), _Handler)
+        self._server.owner = self
         self._scheme = "https" if certificate else "http"
         if certificate:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -152,64 +154,64 @@ class ApiServer:
         return (200, body) if body is not None else (404, {"error": "unknown code"})
 
 
-def _handler(server: ApiServer) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        timeout = 10
-        # Header and body are two small writes: without this the second would wait for the client's late acknowledgement.
-        disable_nagle_algorithm = True
+class _Handler(BaseHTTPRequestHandler):
+    """One connection: notes what is asked, and answers or misbehaves."""
 
-        def do_GET(self) -> None:
-            self._serve({})
+    protocol_version = "HTTP/1.1"
+    timeout = 10
+    # Header and body are two small writes: without this the second would wait for the client's late acknowledgement.
+    disable_nagle_algorithm = True
+    server: _Server
 
-        def do_POST(self) -> None:
-            length = int(self.headers.get("Content-Length") or 0)
-            self._serve(dict(parse_qsl(self.rfile.read(length).decode("utf-8", "replace"))))
+    def do_GET(self) -> None:
+        """Answer a GET."""
+        self._serve({})
 
-        def _serve(self, form: dict[str, str]) -> None:
-            parts = urlsplit(self.path)
-            headers = {name.lower(): value for name, value in self.headers.items()}
-            asked = Asked(self.command, parts.path, dict(parse_qsl(parts.query)), headers, form)
-            server.asked.append(asked)
-            fault = server.fault_of(parts.path)
-            status, body = server.answer(asked) if fault is None or fault.kind in ("cut", "slow") else (fault.status, None)
+    def do_POST(self) -> None:
+        """Answer a form."""
+        length = int(self.headers.get("Content-Length") or 0)
+        self._serve(dict(parse_qsl(self.rfile.read(length).decode("utf-8", "replace"))))
+
+    def _serve(self, form: dict[str, str]) -> None:
+        owner, parts = self.server.owner, urlsplit(self.path)
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        asked = Asked(self.command, parts.path, dict(parse_qsl(parts.query)), headers, form)
+        owner.asked.append(asked)
+        fault = owner.fault_of(parts.path)
+        try:
+            if fault is None:
+                status, body = owner.answer(asked)
+                self._send(status, json.dumps(body).encode())
+            else:
+                self._misbehave(fault, asked)
+        except (BrokenPipeError, ConnectionResetError):
+            self.close_connection = True
+
+    def _send(self, status: int, data: bytes, headers: dict[str, str] | None = None, length: int | None = None) -> None:
+        self.send_response(status)
+        for name, value in {"Content-Type": "application/json", "Cache-Control": "no-store", **(headers or {})}.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(data) if length is None else length))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def _misbehave(self, fault: Fault, asked: Asked) -> None:
+        if fault.kind == "status":
+            self._send(fault.status, fault.body, {"Content-Type": "text/html", **fault.headers})
+            return
+        if fault.kind == "html":
+            self._send(200, b"<html><body>made-up maintenance page</body></html>", {"Content-Type": "text/html"})
+            return
+        self.close_connection = True
+        if fault.kind == "cut":
+            status, body = self.server.owner.answer(asked)
             data = json.dumps(body).encode()
-            try:
-                if fault is None:
-                    self._send(status, data)
-                else:
-                    _misbehave(self, server, fault, status, data)
-            except (BrokenPipeError, ConnectionResetError):
-                self.close_connection = True
+            self._send(status, data[: len(data) // 2], length=len(data))
+        elif fault.kind == "endless":
+            self._send(200, b"[" + b" " * (3 << 20), length=1 << 40)
+        elif fault.kind == "slow":
+            # Silent until the client has left or the server ends.
+            self.server.owner.released.wait(self.timeout)
 
-        def _send(self, status: int, data: bytes, headers: dict[str, str] | None = None, length: int | None = None) -> None:
-            self.send_response(status)
-            for name, value in {"Content-Type": "application/json", "Cache-Control": "no-store", **(headers or {})}.items():
-                self.send_header(name, value)
-            self.send_header("Content-Length", str(len(data) if length is None else length))
-            self.end_headers()
-            self.wfile.write(data)
-
-        def log_message(self, format: str, *args: object) -> None:
-            """Requests are in `asked`; nothing is written to the terminal."""
-
-    return Handler
-
-
-def _misbehave(handler: Any, server: ApiServer, fault: Fault, status: int, data: bytes) -> None:
-    if fault.kind == "status":
-        handler._send(fault.status, fault.body, {"Content-Type": "text/html", **fault.headers})
-    elif fault.kind == "html":
-        handler._send(200, b"<html><body>made-up maintenance page</body></html>", {"Content-Type": "text/html"})
-    elif fault.kind == "cut":
-        handler._send(status, data[: len(data) // 2], length=len(data))
-        handler.close_connection = True
-    elif fault.kind == "slow":
-        # Silent until the client has left or the server ends.
-        server.released.wait(handler.timeout)
-        handler.close_connection = True
-    elif fault.kind == "endless":
-        handler._send(200, b"[" + b" " * (3 << 20), length=1 << 40)
-        handler.close_connection = True
-    else:
-        handler.close_connection = True
+    def log_message(self, format: str, *args: object) -> None:
+        """Requests are in `asked`; nothing is written to the terminal."""
