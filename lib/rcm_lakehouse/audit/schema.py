@@ -25,9 +25,9 @@ STATUSES = (
 class LoadLog:
     """One attempt of one step. Counts are source rows; NULL where a step has no such count.
 
-    Bronze: rows_read = rows_written + rows_duplicate + rows_dropped. Silver, counted per bronze load: rows_read = rows_written +
-    rows_unchanged + rows_duplicate + rows_quarantined + rows_dropped. `consumed` maps a bronze table to the newest `_batch_seq`
-    that silver has taken; `fingerprint` names the inputs a gold table was built from. Times are UTC.
+    Bronze: rows_read = rows_written + rows_duplicate + rows_dropped; rows_late of the written ones lie below the watermark. Silver,
+    counted per bronze load: rows_read = rows_written + rows_unchanged + rows_duplicate + rows_quarantined + rows_dropped. `consumed` maps
+    a bronze table to the newest `_batch_seq` that silver has taken; `fingerprint` names the inputs a gold table was built from. Times are UTC.
     """
 
     id: str
@@ -53,6 +53,7 @@ class LoadLog:
     rows_duplicate: int | None = None
     rows_quarantined: int | None = None
     rows_dropped: int | None = None
+    rows_late: int | None = None
     table_id: str | None = None
     table_version: int | None = None
     consumed: str | None = None

@@ -12,6 +12,7 @@ from rcm_lakehouse.audit.writer import LOAD_LOGS_TABLE, RUNS_TABLE
 from rcm_lakehouse.lake.tables import Lake
 
 DONE = ("SUCCESS", "NOOP", "HELD")
+_LOADED = ("SUCCESS", "ABANDONED", "RESET")
 
 
 @dataclass(frozen=True)
@@ -34,12 +35,17 @@ class KnownTable:
 
 @dataclass(frozen=True)
 class AuditState:
-    """Progress by table label, known tables by label, the runs without an end, and what is to be said about the audit itself."""
+    """Progress by table label, known tables by label, the runs without an end, and what is to be said about the audit itself.
+
+    `left` has the frozen window's end of bronze tables whose newest load is ABANDONED; `told` are notes about connections, said once.
+    """
 
     last_done: dict[str, LastDone]
     open_runs: dict[str, list[dict[str, object]]]
     tables: dict[str, KnownTable] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    left: dict[str, str | None] = field(default_factory=dict)
+    told: frozenset[str] = frozenset()
 
 
 def read_state(lake: Lake, notes: tuple[str, ...] = ()) -> AuditState:
@@ -51,7 +57,11 @@ def read_state(lake: Lake, notes: tuple[str, ...] = ()) -> AuditState:
     known = F.max_by("table_id", F.when(F.col("table_id").isNotNull(), F.struct("finished_at", "table_version")))
     seq = F.max(F.when(F.col("layer") == "bronze", F.col("batch_seq")))
     steps = logs.where(F.col("layer").isin("bronze", "silver", "gold") & F.col("target").isNotNull())
-    found = steps.groupBy("target").agg(newest.alias("last"), known.alias("table_id"), seq.alias("batch_seq")).collect()
+    is_load = (F.col("layer") == "bronze") & F.col("status").isin(*_LOADED)
+    last_load = F.max_by(F.struct("status", "window_high"), F.when(is_load, F.struct("loaddate", "id")))
+    told = F.flatten(F.collect_set(F.filter("warnings", lambda note: note.startswith("connection '"))))
+    wanted = [newest.alias("last"), known.alias("table_id"), seq.alias("batch_seq"), last_load.alias("load"), told.alias("told")]
+    found = steps.groupBy("target").agg(*wanted).collect()
     ended = logs.where(F.col("layer") == "run").select("run_id").distinct()
     started = lake.read(RUNS_TABLE).select("run_id", "windows")
     open_runs = started.join(ended, "run_id", how="left_anti").collect()
@@ -60,6 +70,8 @@ def read_state(lake: Lake, notes: tuple[str, ...] = ()) -> AuditState:
         {row["run_id"]: [window.asDict() for window in row["windows"] or []] for row in open_runs},
         {row["target"]: KnownTable(row["table_id"], int(row["batch_seq"] or 0)) for row in found if row["table_id"] is not None},
         notes,
+        {row["target"]: row["load"]["window_high"] for row in found if row["load"] is not None and row["load"]["status"] == "ABANDONED"},
+        frozenset(note for row in found for note in row["told"]),
     )
 
 

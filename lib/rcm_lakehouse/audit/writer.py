@@ -90,7 +90,8 @@ def append_logs(lake: Lake, rows: Sequence[LoadLog]) -> None:
     with _writing(LOAD_LOGS_TABLE):
         values = [tuple(row.as_row()[name] for name in LOAD_LOGS.names) for row in rows]
         frame = lake.spark.createDataFrame(values, LOAD_LOGS).coalesce(1)
-        lake.append(LOAD_LOGS_TABLE, frame, metadata={"run_id": rows[0].run_id, "kind": "load_logs"})
+        # Columns of a newer release are added as they come.
+        lake.append(LOAD_LOGS_TABLE, frame, metadata={"run_id": rows[0].run_id, "kind": "load_logs"}, merge_schema=True)
 
 
 @contextmanager

@@ -23,6 +23,8 @@ LINEAGE = StructType(
     ]
 )
 LINEAGE_NAMES = tuple(LINEAGE.names)
+# Names that the way to silver adds: a source column called so would be overwritten in silence.
+RESERVED = frozenset([*LINEAGE_NAMES, "data_source", "_source_table", "_salt", "_counts", "_rank", "_known_hash"])
 # Differ between two runs over the same input; everything else must be equal.
 VOLATILE = ("_load_id", "load_id", "_ingested_at", "_window_high", "_salt", "seen_at")
 

@@ -2,10 +2,13 @@
 
 A window starts `overlap` below the watermark and ends at `min(now - settle, oldest open transaction)`, so that a transaction which
 wrote an early time and commits late is still met. Values are canonical text: a day `2026-11-23`, a time
-`2026-11-23 08:30:00.000000` (naive, as the source writes it; UTC for zoned columns), an integer `42`.
+`2026-11-23 08:30:00.000000` (naive, as the source writes it; UTC for zoned columns), an integer `42`. Finer digits than microseconds are
+cut off, which only lowers a bound: windows meet without a gap and without a value in both, whatever precision the source keeps.
 """
 
+import re
 from datetime import date, datetime, timedelta, timezone
+from decimal import ROUND_FLOOR, Decimal, InvalidOperation
 from typing import Literal
 from zoneinfo import ZoneInfo
 
@@ -15,10 +18,17 @@ from rcm_lakehouse.config.settings import Frozen
 
 Kind = Literal["date", "timestamp", "timestamptz", "int", "digits"]
 
-TIME_FORMAT = "%Y-%m-%d %H:%M:%S.%f"
-DEFAULT_OVERLAP_SECONDS = {"date": 3 * 86_400, "timestamp": 900, "timestamptz": 900, "int": 0, "digits": 0}
+# Integers have no clock: a number that was drawn early and committed late is met again within this many numbers.
+DEFAULT_OVERLAP_SECONDS = {"date": 3 * 86_400, "timestamp": 900, "timestamptz": 900, "int": 1000, "digits": 1000}
+COUNTERS: tuple[Kind, ...] = ("int", "digits")
 FUTURE_MARGIN = timedelta(days=1)
+_FRACTION = re.compile(r"\.(\d+)")
 _HOUR = timedelta(hours=1)
+BEHIND = (
+    "the greatest value in the source is below the watermark: rows were deleted there, or an older copy was restored. The watermark stays; "
+    "compare the table with --reconcile, and if the older copy is meant, give --reset-watermark"
+)
+CLOCK_BEHIND = "the source's clock is behind the watermark: nothing can lie in the window, so nothing is read. The watermark stays; check the clock"
 
 
 class SourceClock(Frozen):
@@ -51,18 +61,22 @@ class Window(Frozen):
 
 def as_value(kind: Kind, text: str) -> date | datetime | int:
     """The typed value of a canonical text; ValueError when it is none."""
-    if kind == "date":
-        return date.fromisoformat(text[:10])
-    if kind in ("int", "digits"):
-        return int(text)
-    value = datetime.fromisoformat(text.strip().replace("Z", "+00:00"))
-    return value if value.tzinfo is None else value.astimezone(timezone.utc).replace(tzinfo=None)
+    if kind in COUNTERS:
+        try:
+            return int(Decimal(text.strip()).to_integral_value(ROUND_FLOOR))
+        except (InvalidOperation, OverflowError):
+            raise ValueError("no integer") from None
+    # Six digits, neither more nor fewer, are what every Python reads alike.
+    whole = _FRACTION.sub(lambda found: "." + found[1][:6].ljust(6, "0"), text.strip().replace("Z", "+00:00"))
+    value = datetime.fromisoformat(whole)
+    value = value if value.tzinfo is None else value.astimezone(timezone.utc).replace(tzinfo=None)
+    return value.date() if kind == "date" else value
 
 
 def as_text(value: object) -> str:
     """The canonical text of a day, a time or an integer."""
     if isinstance(value, datetime):
-        return value.replace(tzinfo=None).strftime(TIME_FORMAT)
+        return value.replace(tzinfo=None).isoformat(sep=" ", timespec="microseconds")
     return value.isoformat() if isinstance(value, date) else str(value)
 
 
@@ -91,26 +105,41 @@ def next_window(
     """The next window of a table, and warnings in words.
 
     `highest` is the table's greatest value when the window is planned; only kinds without a clock (int, digits) use it. An
-    open transaction older than `max_stall` no longer holds the window back; a warning says so.
+    open transaction older than `max_stall` no longer holds the window back; a warning says so, as when the source stands behind the
+    watermark (a restored backup, a clock put back): the watermark stays.
     """
-    if kind in ("int", "digits"):
-        step = int(overlap.total_seconds())
-        low = None if watermark is None else str(int(watermark) - step)
+    low = low_bound(kind, watermark, zone=zone, overlap=overlap)
+    if kind in COUNTERS:
         high = None if highest is None else str(max(int(highest), int(watermark or highest)) + 1)
-        return Window(kind=kind, low=low, high=high), []
-    end, warnings = _end(clock, settle, max_stall)
-    if kind == "timestamptz":
-        low_at = None if watermark is None else as_value(kind, watermark) - overlap  # type: ignore[operator]
-        return _window(kind, low_at, end), warnings
-    local_end = end.replace(tzinfo=timezone.utc).astimezone(ZoneInfo(zone)).replace(tzinfo=None)
-    if kind == "date":
-        low_day = None if watermark is None else as_value(kind, watermark) - timedelta(days=-(-overlap // timedelta(days=1)))  # type: ignore[operator]
-        return _window(kind, low_day, local_end.date() + timedelta(days=1)), warnings
-    low_time = None if watermark is None else _low_time(as_value(kind, watermark), overlap, zone)  # type: ignore[arg-type]
-    return _window(kind, low_time, local_end), warnings
+        is_behind = watermark is not None and (highest is None or compare(kind, highest, watermark) < 0)
+        return Window(kind=kind, low=low, high=high), [BEHIND] if is_behind else []
+    end, warnings = window_end(clock, settle, max_stall)
+    local_end = end if kind == "timestamptz" else _local(end, zone)
+    high_value = local_end.date() + timedelta(days=1) if kind == "date" else local_end
+    window = Window(kind=kind, low=low, high=as_text(high_value), future_from=as_text(high_value + FUTURE_MARGIN))
+    settled = clock.now - settle if kind == "timestamptz" else _local(clock.now - settle, zone)
+    if window.is_empty and watermark is not None and as_text(settled) < canonical("timestamp", watermark):
+        warnings.append(CLOCK_BEHIND)
+    return window, warnings
 
 
-def _end(clock: SourceClock, settle: timedelta, max_stall: timedelta) -> tuple[datetime, list[str]]:
+def low_bound(kind: Kind, watermark: str | None, *, zone: str, overlap: timedelta) -> str | None:
+    """Where a window starts: `overlap` below the watermark, for days in whole days, for integers that many numbers. None: the beginning."""
+    if watermark is None:
+        return None
+    value = as_value(kind, watermark)
+    try:
+        if isinstance(value, int):
+            return str(value - int(overlap.total_seconds()))
+        if isinstance(value, datetime):
+            return as_text(value - overlap if kind == "timestamptz" else _low_time(value, overlap, zone))
+        return as_text(value - timedelta(days=-(-overlap // timedelta(days=1))))
+    except OverflowError:
+        return None
+
+
+def window_end(clock: SourceClock, settle: timedelta, max_stall: timedelta) -> tuple[datetime, list[str]]:
+    """The end of a window in UTC: `now - settle`, or the start of an older open transaction; and a warning when that one is too old to wait for."""
     settled = clock.now - settle
     oldest = clock.oldest_transaction
     if oldest is None or oldest >= settled:
@@ -121,6 +150,10 @@ def _end(clock: SourceClock, settle: timedelta, max_stall: timedelta) -> tuple[d
     return oldest, []
 
 
+def _local(at: datetime, zone: str) -> datetime:
+    return at.replace(tzinfo=timezone.utc).astimezone(ZoneInfo(zone)).replace(tzinfo=None)
+
+
 def _low_time(watermark: datetime, overlap: timedelta, zone: str) -> datetime:
     """`watermark - overlap`, and an hour more where the local clock was put back in between (naive times repeat then)."""
     low = watermark - overlap
@@ -129,13 +162,13 @@ def _low_time(watermark: datetime, overlap: timedelta, zone: str) -> datetime:
     return low - max(before - after, timedelta())
 
 
-def _window(kind: Kind, low: date | datetime | None, high: date | datetime) -> Window:
-    return Window(
-        kind=kind,
-        low=None if low is None else as_text(low),
-        high=as_text(high),
-        future_from=as_text(high + FUTURE_MARGIN),
-    )
+def ending_at(window: Window, high: str) -> Window:
+    """The same window with another end."""
+    if window.future_from is None:
+        return window.model_copy(update={"high": high})
+    value = as_value(window.kind, high)
+    assert not isinstance(value, int)
+    return window.model_copy(update={"high": as_text(value), "future_from": as_text(value + FUTURE_MARGIN)})
 
 
 def watermark_after(window: Window, highest: str | None, before: str | None) -> str | None:
@@ -149,10 +182,3 @@ def watermark_after(window: Window, highest: str | None, before: str | None) -> 
         return before
     return canonical(window.kind, reached)
 
-
-def kind_of(spark_type: str) -> Kind | None:
-    """The watermark kind of a bronze column by its Spark type; None when it cannot be one. Text is taken for digits."""
-    if spark_type.startswith("decimal") or spark_type in ("int", "bigint", "smallint", "tinyint"):
-        return "int"
-    kinds: dict[str, Kind] = {"date": "date", "timestamp": "timestamp", "timestamp_ntz": "timestamp", "string": "digits"}
-    return kinds.get(spark_type)

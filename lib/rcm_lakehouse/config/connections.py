@@ -16,11 +16,18 @@ class JdbcTableOptions(Frozen):
 
     key: tuple[str, ...] = Field((), description="source columns that identify a row; empty: taken from the contract's mapping")
     overlap_seconds: int | None = Field(
-        None, ge=0, le=315_360_000, description="how far below the watermark a window starts; default 900, for DATE watermarks 3 days"
+        None,
+        ge=0,
+        le=315_360_000,
+        description="how far below the watermark a window starts; default 900, for DATE watermarks 3 days, for integers 1000 numbers",
     )
     partition_column: str | None = Field(None, description="column by which a large table is read in parts: number, day, time or text")
     partitions: int = Field(1, ge=1, le=64, description="parts, each its own connection")
     null_watermark: MissingWatermark = Field("fail", description="rows without a watermark: stop the load, load them flagged, or leave them out")
+    type_drift: Literal["fail", "quarantine"] = Field(
+        "fail", description="a column whose new type may not fit: stop the load, or take values that fit and let rows with others wait in quarantine"
+    )
+    gone_columns: tuple[str, ...] = Field((), description="mapped columns that the source has dropped for good: NULL from now on, with a warning")
     reconcile: Literal["daily", "weekly", "never"] = Field("never", description="how often keys and hashes of the whole table are compared")
     fetch_size: int | None = Field(None, ge=1, le=1_000_000, description="rows a round trip; default: the connection's")
 

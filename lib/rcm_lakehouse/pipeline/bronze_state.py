@@ -69,7 +69,8 @@ def _newest_batch(lake: Lake, table: Table, head: int, column: str | None) -> Da
     rows = lake.read(table).where(F.col("_batch_seq") == head)
     is_data = F.col("_change_type") == "upsert"
     uncounted = F.coalesce(F.arrays_overlap("_flags", F.array(*map(F.lit, UNCOUNTED_FLAGS))), F.lit(False))
-    highest = F.max(F.when(is_data & ~uncounted, F.col(f"`{column}`"))).cast("string") if column else F.lit(None).cast("string")
+    value = _comparable(rows, column)
+    highest = F.lit(None).cast("string") if value is None else F.max(F.when(is_data & ~uncounted, value)).cast("string")
     snapshot = [F.count(F.lit(1)), hash_sum()] if column is None else [F.lit(0).cast("bigint"), F.lit(0).cast("decimal(38,0)")]
     return rows.agg(
         F.max("_watermark_before").alias("watermark_before"),
@@ -78,3 +79,12 @@ def _newest_batch(lake: Lake, table: Table, head: int, column: str | None) -> Da
         snapshot[0].alias("snapshot_rows"),
         snapshot[1].alias("snapshot_sum"),
     ).select(F.lit(table.label).alias("label"), "*")
+
+
+def _comparable(rows: DataFrame, column: str | None) -> Column | None:
+    """A watermark column as values that compare by size; None where there is no such column (yet). Text holds digits."""
+    field = next((field for field in rows.schema if column is not None and field.name.lower() == column.lower()), None)
+    if field is None:
+        return None
+    value = F.col(f"`{field.name}`")
+    return value.try_cast("decimal(38,0)") if field.dataType.simpleString() == "string" else value

@@ -1,34 +1,29 @@
 """One bronze load: read once, stage, drop what is known, append in one commit."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
-from py4j.protocol import Py4JJavaError
-from pyspark.errors import PySparkException
-from pyspark.sql import Column, DataFrame, Observation
-from pyspark.sql import functions as F
+from pyspark.sql import DataFrame
 from pyspark.sql.types import StructType
 
 from rcm_lakehouse.audit.commits import riding
-from rcm_lakehouse.bronze.lineage import LINEAGE, with_lineage
-from rcm_lakehouse.bronze.overlap import without_known
-from rcm_lakehouse.bronze.windows import Window, watermark_after
-from rcm_lakehouse.config.connections import FilesConnection, JdbcConnection
+from rcm_lakehouse.bronze.lineage import LINEAGE
+from rcm_lakehouse.bronze.windows import BEHIND, COUNTERS, compare, ending_at, low_bound, watermark_after
+from rcm_lakehouse.config.connections import FilesConnection, JdbcConnection, JdbcTableOptions
 from rcm_lakehouse.config.errors import DataStopError, SourceDataError
-from rcm_lakehouse.config.matching import key_of_table
 from rcm_lakehouse.config.worklist import LoadRow
 from rcm_lakehouse.lake.crash_points import crash_point
+from rcm_lakehouse.lake.memory import WATERMARK
 from rcm_lakehouse.lake.tables import Lake
 from rcm_lakehouse.pipeline import api_step, files_step
 from rcm_lakehouse.pipeline.attempts import Outcome
-from rcm_lakehouse.pipeline.bronze_state import hash_sum
 from rcm_lakehouse.pipeline.context import RunContext
-from rcm_lakehouse.pipeline.freeze import Frozen, JdbcPlan, table_options
+from rcm_lakehouse.pipeline.freeze import Frozen, JdbcPlan, overlap_of, table_options
 from rcm_lakehouse.pipeline.graph import Step
+from rcm_lakehouse.pipeline.jdbc_stage import Stage, Staged, mapped_key, mapped_names, spelled
 from rcm_lakehouse.pipeline.reset_step import reset
 from rcm_lakehouse.pipeline.silver_sources import bronze_table
-from rcm_lakehouse.sources.jdbc import Database, has_rows, read_table
-from rcm_lakehouse.sources.jdbc_errors import translated
+from rcm_lakehouse.sources.jdbc import Database, has_rows, highest_time, read_table
 
 _PROPERTIES = {"delta.autoOptimize.autoCompact": "true", "delta.enableTypeWidening": "true"}
 _STATISTICS = ("_load_id", "_batch_seq", "_window_high", "_source_file_hash")
@@ -70,118 +65,121 @@ class JdbcLoad:
     row: LoadRow
     frozen: Frozen
     connection: JdbcConnection
+    head: int = 0  # newest batch in bronze
+
+    def __post_init__(self) -> None:
+        self.head = self.frozen.state_of(self.row).batch_seq
 
     def run(self) -> Outcome:
-        """Read the window (or the whole table), keep what is new, commit, and tell what happened."""
+        """Read the window (or the whole table), keep what is new, commit, and tell what happened.
+
+        A window that a dead run had frozen is finished first; what came since is a second batch of the same load.
+        Raises TableStateError, with nothing read, when the watermark that bronze carries came from another column.
+        """
         plan = self.frozen.jdbc[self.row.label]
+        if plan.drift is not None:
+            raise plan.drift
+        first = self._one_batch(plan)
+        if plan.rest_high is None or plan.flag is not None:
+            return first
+        self.head = int(str(first.facts["batch_seq"]))
+        rest = self._one_batch(self._rest(plan, first.logs[0].watermark_after))
+        return Outcome(rest.status, (*first.logs, *rest.logs), rest.facts)
+
+    def _rest(self, plan: JdbcPlan, reached: str | None) -> JdbcPlan:
+        """The plan from the watermark that the finished window reached to the end of this run's own."""
+        assert plan.window is not None
+        assert plan.rest_high is not None
+        overlap = overlap_of(table_options(self.connection, self.row), plan.window.kind)
+        low = low_bound(plan.window.kind, reached, zone=self.connection.time_zone, overlap=overlap)
+        window = ending_at(plan.window.model_copy(update={"low": low}), plan.rest_high)
+        return replace(plan, window=window, watermark_before=reached, warnings=(), rest_high=None)
+
+    def _one_batch(self, plan: JdbcPlan) -> Outcome:
         database = Database(self.lake.spark, self.row.database, self.connection, self.ctx.project.home)
-        state = self.frozen.state_of(self.row)
+        options = table_options(self.connection, self.row)
+        # The slots go round the reads alone: a commit keeps no other load from its source.
+        slots = self.frozen.slots[self.row.database]
         crash_point("P3", self.row.label)
         if plan.window is not None and plan.window.is_empty:
             return self._nothing(plan, 0, 0, 0)
-        if state.batch_seq == 0 and not has_rows(database, plan.table, plan.watermark, plan.window):
-            self._ensure(self._read(database, plan).schema, plan)
-            return self._nothing(plan, 0, 0, 0)
-        rows = self._read(database, plan)
-        self._ensure(rows.schema, plan)
-        counted = self._staged(rows, plan)
+        with slots.hold(options.partitions):
+            if self.head == 0 and not has_rows(database, plan.table, plan.watermark, plan.window):
+                self._ensure(self._read(database, plan).schema, plan)
+                return self._nothing(plan, 0, 0, 0)
+            rows = self._read(database, plan)
+            self._ensure(rows.schema, plan)
+            load_id = self.frozen.load_ids[self.row.label]
+            key = mapped_key(self.ctx, self.row, options.key)
+            staged = Stage(self.lake, self.row, plan, options, key, load_id, self.head + 1, self._scratch()).write(rows)
+            warnings = (*plan.warnings, *self._behind(database, plan, staged))
         crash_point("P4", self.row.label)
-        return self._settle(plan, counted)
+        return self._settle(replace(plan, warnings=warnings), staged)
+
+    def _behind(self, database: Database, plan: JdbcPlan, staged: Staged) -> tuple[str, ...]:
+        """A warning when the source's greatest value lies below the watermark; asked only when the window had no row up there."""
+        window, before = plan.window, plan.watermark_before
+        if window is None or before is None or window.kind in COUNTERS or plan.flag is not None or plan.watermark is None:
+            return ()
+        if staged.highest_read is not None and compare(window.kind, staged.highest_read, before) >= 0:
+            return ()
+        found = highest_time(database, plan.table, plan.watermark, window)
+        return (BEHIND,) if found is None or compare(window.kind, found, before) < 0 else ()
 
     def _read(self, database: Database, plan: JdbcPlan) -> DataFrame:
         names = mapped_names(self.ctx, self.row)
         options = table_options(self.connection, self.row)
+        self._check_parts(plan, options)
         return read_table(database, plan.table, watermark=plan.watermark, window=plan.window, options=options, names=names)
+
+    def _check_parts(self, plan: JdbcPlan, options: JdbcTableOptions) -> None:
+        key = {name.lower() for name in mapped_key(self.ctx, self.row, options.key)}
+        column = (options.partition_column or "").lower()
+        if options.partitions > 1 and plan.window is None and column not in key:
+            raise SourceDataError(
+                f"{self.row.label}: a full load in parts needs a partition_column of the key; '{options.partition_column}' is none, so a row whose value "
+                "changes while the parts are read would be missed and taken for deleted. Nothing was read. Name a key column, or set partitions to 1."
+            )
 
     def _ensure(self, schema: StructType, plan: JdbcPlan) -> None:
         full = StructType([*schema.fields, *LINEAGE.fields])
-        statistics = [*_STATISTICS, *([_spelled(schema, self.row.watermark)] if self.row.watermark else [])]
-        properties = {**_PROPERTIES, "delta.dataSkippingStatsColumns": ",".join(statistics)}
-        self.lake.ensure(bronze_table(self.row), full, properties=properties)
+        column = self.row.watermark if plan.watermark is not None else None
+        statistics = [*_STATISTICS, *([spelled(schema, column)] if column else [])]
+        own = {"delta.dataSkippingStatsColumns": ",".join(statistics), WATERMARK: (column or "").lower()}
+        self.lake.ensure(bronze_table(self.row), full, properties={**_PROPERTIES, **own})
 
-    def _staged(self, rows: DataFrame, plan: JdbcPlan) -> Mapping[str, object]:
-        """Stage the rows that say something new; returns the counts of the one pass over the source."""
-        seq = self.frozen.state_of(self.row).batch_seq + 1
-        column = _spelled(rows.schema, self.row.watermark) if plan.watermark is not None else None
-        flagged = rows.withColumn("_flags", _flags(column, plan.window, plan.flag))
-        lined = with_lineage(
-            flagged,
-            load_id=self.frozen.load_ids[self.row.label],
-            batch_seq=seq,
-            window_high=plan.window_high,
-            watermark_before=plan.watermark_before,
-        )
-        read, kept = Observation(), Observation()
-        no_watermark = F.coalesce(F.array_contains("_flags", "null_watermark"), F.lit(False))
-        seen = lined.observe(read, F.count(F.lit(1)).alias("rows"), F.count_if(no_watermark).alias("without"))
-        options = table_options(self.connection, self.row)
-        wanted = seen.where(~no_watermark) if options.null_watermark == "exclude" else seen
-        fresh = self._without_overlap(wanted, column, plan, mapped_key(self.ctx, self.row, options.key)) if column else wanted
-        counted = no_future_highest(fresh, column, plan)
-        watched = counted.observe(kept, F.count(F.lit(1)).alias("kept"), hash_sum().alias("hashes"), _highest(column).alias("highest"))
-        try:
-            watched.drop("_counts").write.mode("overwrite").parquet(self._scratch())
-        except (Py4JJavaError, PySparkException) as error:
-            raise translated(error, self.row.database, f"reading {self.row.tablename}") from None
-        self._check_missing_watermarks(int(read.get["without"]), options.null_watermark)
-        return {**read.get, **kept.get, "excluded": read.get["without"] if options.null_watermark == "exclude" else 0, "schema": lined.schema}
-
-    def _without_overlap(self, rows: DataFrame, column: str, plan: JdbcPlan, key: Sequence[str]) -> DataFrame:
-        if self.frozen.state_of(self.row).batch_seq == 0:
-            return rows
-        bronze = self.lake.read(bronze_table(self.row))
-        low = plan.window.low if plan.window else None
-        if low is not None and column in bronze.columns:
-            bound = F.lit(low).cast("decimal(38,0)" if plan.window and plan.window.kind in ("int", "digits") else bronze.schema[column].dataType)
-            value = F.col(f"`{column}`").cast("decimal(38,0)") if plan.window and plan.window.kind == "digits" else F.col(f"`{column}`")
-            bronze = bronze.where((value >= bound) | F.col(f"`{column}`").isNull() | (F.col("_change_type") == "delete"))
-        known = bronze.where(F.col("_change_type") != "watermark")
-        return without_known(rows, known, [name for name in key if name in bronze.columns])
-
-    def _check_missing_watermarks(self, count: int, policy: str) -> None:
-        if count and policy == "fail":
-            raise SourceDataError(
-                f"{self.row.label}: {count} rows have no {self.row.watermark}. Nothing was committed; the watermark is unchanged. Mend the "
-                "source, or set null_watermark to include or exclude for this table in conf/connections.yml."
-            )
-
-    def _settle(self, plan: JdbcPlan, counted: Mapping[str, object]) -> Outcome:
-        read, kept, excluded = (int(str(counted[name] or 0)) for name in ("rows", "kept", "excluded"))
+    def _settle(self, plan: JdbcPlan, staged: Staged) -> Outcome:
         if plan.watermark is None:
             state = self.frozen.state_of(self.row)
-            if kept == 0 and state.snapshot_rows > 0:
+            if staged.kept == 0 and state.snapshot_rows > 0:
                 raise DataStopError(
                     f"{self.row.label}: the snapshot is empty but the last one had {state.snapshot_rows} rows. Nothing was committed. Check the "
                     "source; an emptied table must be confirmed by removing the row from load_config.csv."
                 )
-            if (kept, int(str(counted["hashes"] or 0))) == (state.snapshot_rows, state.snapshot_sum):
-                return self._nothing(plan, read, read, 0)
-        if kept == 0:
-            return self._nothing(plan, read, read - excluded, excluded)
-        return self._append(plan, counted, read, kept, excluded)
+            if (staged.kept, staged.hashes) == (state.snapshot_rows, state.snapshot_sum):
+                return self._nothing(plan, staged.read, staged.read, 0)
+        if staged.kept == 0:
+            return self._nothing(plan, staged.read, staged.read - staged.excluded, staged.excluded)
+        return self._append(plan, staged)
 
-    def _append(self, plan: JdbcPlan, counted: Mapping[str, object], read: int, kept: int, excluded: int) -> Outcome:
-        schema = counted["schema"]
-        assert isinstance(schema, StructType)
-        seq = self.frozen.state_of(self.row).batch_seq + 1
-        highest = None if counted["highest"] is None else str(counted["highest"])
-        after = watermark_after(plan.window, highest, plan.watermark_before) if plan.window else None
+    def _append(self, plan: JdbcPlan, staged: Staged) -> Outcome:
+        seq = self.head + 1
+        after = watermark_after(plan.window, staged.highest, plan.watermark_before) if plan.window else None
         table = bronze_table(self.row)
-        log = self._log(plan, read, kept, read - kept - excluded, excluded, after)
-        log.batch_seq, log.numberofrowscopied, log.table_id = seq, kept, self.lake.table_id(table)
+        log = self._log(plan, staged.read, staged.kept, staged.read - staged.kept - staged.excluded, staged.excluded, after)
+        log.batch_seq, log.numberofrowscopied, log.table_id, log.rows_late = seq, staged.kept, self.lake.table_id(table), staged.late
         metadata = {"load_id": log.load_id, "batch_seq": seq, "watermark": after, "window_high": plan.window_high, **riding([log])}
         crash_point("P5", self.row.label)
-        commit = self.lake.append(
-            table, self.lake.read_files(self._scratch(), schema), metadata=metadata, merge_schema=True, txn=(self.row.label, seq)
-        )
+        rows = self.lake.read_files(self._scratch(), staged.schema)
+        commit = self.lake.append(table, rows, metadata=metadata, merge_schema=True, txn=(self.row.label, seq))
         crash_point("P6", self.row.label)
         log.table_version = commit.version
-        return Outcome("SUCCESS", (log,), {"batch_seq": seq, "rows": kept})
+        return Outcome("SUCCESS", (log,), {"batch_seq": seq, "rows": staged.kept})
 
     def _nothing(self, plan: JdbcPlan, read: int, duplicate: int, dropped: int) -> Outcome:
         log = self._log(plan, read, 0, duplicate, dropped, plan.watermark_before)
-        log.numberofrowscopied = 0
-        return Outcome("SUCCESS", (log,), {"batch_seq": self.frozen.state_of(self.row).batch_seq, "rows": 0})
+        log.numberofrowscopied = log.rows_late = 0
+        return Outcome("SUCCESS", (log,), {"batch_seq": self.head, "rows": 0})
 
     def _log(self, plan: JdbcPlan, read: int, written: int, duplicate: int, dropped: int, after: str | None):  # type: ignore[no-untyped-def]
         window = plan.window
@@ -202,44 +200,3 @@ class JdbcLoad:
 
     def _scratch(self) -> str:
         return f"{self.lake.scratch(self.ctx.run_id)}/bronze/{self.row.bronze_table}"
-
-
-def _flags(column: str | None, window: Window | None, flag: str | None) -> Column:
-    if column is None or window is None:
-        return F.lit(None).cast("array<string>")
-    value = F.col(f"`{column}`")
-    flags = [F.lit(flag).cast("string"), F.when(value.isNull(), F.lit("null_watermark"))]
-    if window.future_from is not None:
-        flags.append(F.when(value >= F.lit(window.future_from).cast("timestamp"), F.lit("future_watermark")))
-    found = F.array_compact(F.array(*flags))
-    return F.when(F.size(found) > 0, found)
-
-
-def no_future_highest(rows: DataFrame, column: str | None, plan: JdbcPlan) -> DataFrame:
-    """Add `_counts`: the value that may move the watermark, NULL for rows that may not."""
-    if column is None or plan.window is None:
-        return rows.withColumn("_counts", F.lit(None).cast("string"))
-    value = F.col(f"`{column}`").cast("decimal(38,0)") if plan.window.kind == "digits" else F.col(f"`{column}`")
-    return rows.withColumn("_counts", F.when(F.col("_flags").isNull(), value))
-
-
-def _highest(column: str | None) -> Column:
-    return F.max("_counts").cast("string")
-
-
-def _spelled(schema: StructType, name: str | None) -> str:
-    return next(field for field in schema.names if name is not None and field.lower() == name.lower())
-
-
-def mapped_names(ctx: RunContext, row: LoadRow) -> list[str]:
-    """The spellings of source columns that contracts use, so that a database that folds case gives the same bronze names."""
-    names = [row.watermark] if row.watermark else []
-    for contract in ctx.project.contracts.values():
-        mapping = ctx.project.mapping_of(contract, row)
-        names += [source for source in (mapping.columns.values() if mapping else ()) if not source.startswith("=")]
-    return names
-
-
-def mapped_key(ctx: RunContext, row: LoadRow, given: Sequence[str]) -> list[str]:
-    """Source columns that identify a row: from conf/connections.yml, else the key of the contract that the table feeds; empty when it is no plain column."""
-    return list(given or key_of_table(row, ctx.project.contracts))

@@ -37,6 +37,8 @@ def close_run(ctx: RunContext, steps: Sequence[Step], outcomes: Mapping[str, Out
     for step in steps:
         if step.name not in outcomes:
             ctx.spool.add(ctx.log(step.layer, tablename=step.label, status="CANCELLED", message="the run was stopped before this step began"))
+    for log in inactive_logs(ctx):
+        ctx.spool.add(log)
     crash_point("P16", "open")
     end = ctx.log("run", status=_STATUS.get(code, "FAILED"), started_at=ctx.started_at, finished_at=utc_now(), warnings=list(ctx.state.notes))
     ctx.spool.add(end)
@@ -53,6 +55,25 @@ def close_run(ctx: RunContext, steps: Sequence[Step], outcomes: Mapping[str, Out
     finally:
         shutil.rmtree(ctx.scratch, ignore_errors=True)
     return code, logs
+
+
+def inactive_logs(ctx: RunContext) -> list[LoadLog]:
+    """One SKIPPED row for each load that the work list has switched off; none when the run was asked for something particular."""
+    if "bronze" not in ctx.options.layers or ctx.options.only or ctx.options.verb_loads:
+        return []
+    return [
+        ctx.log(
+            "bronze",
+            data_source=row.datasource,
+            tablename=row.source_table,
+            target=f"bronze.{row.bronze_table}",
+            watermarkcolumnname=row.watermark,
+            status="SKIPPED",
+            message=f"is_active is 0 in load_config.csv, line {row.line}; nothing was read",
+        )
+        for row in ctx.project.loads
+        if not row.is_active
+    ]
 
 
 @contextmanager

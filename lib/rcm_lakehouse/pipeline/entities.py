@@ -7,9 +7,10 @@ from rcm_lakehouse.config.contracts import Contract
 from rcm_lakehouse.config.errors import TableStateError
 from rcm_lakehouse.lake.tables import Lake, Table, layer_table
 from rcm_lakehouse.pipeline.context import RunContext
+from rcm_lakehouse.pipeline.contract_memory import ensure_versions
 from rcm_lakehouse.pipeline.identity import check_known
 from rcm_lakehouse.pipeline.quarantine import ensure_quarantine, quarantine_table
-from rcm_lakehouse.silver.schema import silver_schema, statistics_columns, tombstone_schema
+from rcm_lakehouse.silver.schema import tombstone_schema
 
 
 @dataclass(frozen=True)
@@ -29,9 +30,11 @@ def entity_of(contract: Contract) -> Entity:
 
 
 def ensure_entity(lake: Lake, entity: Entity) -> None:
-    """Create the entity's tables, empty, unless they exist."""
-    properties = {"delta.dataSkippingStatsColumns": statistics_columns(entity.contract)}
-    lake.ensure(entity.silver, silver_schema(entity.contract), properties=properties)
+    """Create the entity's tables, empty, unless they exist.
+
+    Raises TableStateError when the contract has drifted from the one that made the silver table; nothing was written.
+    """
+    ensure_versions(lake, entity.silver, entity.contract)
     lake.ensure(entity.tombstones, tombstone_schema(entity.contract))
     ensure_quarantine(lake, entity.contract)
 

@@ -3,24 +3,40 @@
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 from tenacity import RetryCallState
 
-from rcm_lakehouse.bronze.windows import DEFAULT_OVERLAP_SECONDS, SourceClock, Window, as_text, next_window, watermark_after
+from rcm_lakehouse.audit.state import AuditState
+from rcm_lakehouse.bronze.windows import (
+    COUNTERS,
+    DEFAULT_OVERLAP_SECONDS,
+    Kind,
+    SourceClock,
+    Window,
+    as_text,
+    compare,
+    ending_at,
+    next_window,
+    watermark_after,
+    window_end,
+)
 from rcm_lakehouse.config.connections import JdbcConnection, JdbcTableOptions
 from rcm_lakehouse.config.errors import RcmError, TableStateError
 from rcm_lakehouse.config.project import Project
 from rcm_lakehouse.config.worklist import LoadRow
+from rcm_lakehouse.lake.memory import WATERMARK, recall
 from rcm_lakehouse.lake.tables import Lake, Table
 from rcm_lakehouse.pipeline.attempts import retrying
 from rcm_lakehouse.pipeline.bronze_state import BronzeState, read_states
 from rcm_lakehouse.pipeline.context import utc_now
 from rcm_lakehouse.pipeline.graph import Step
 from rcm_lakehouse.pipeline.load_hours import outside_hours
+from rcm_lakehouse.pipeline.slots import Slots
+from rcm_lakehouse.pipeline.source_checks import check_columns, check_names, watermark_drift
 from rcm_lakehouse.sources.catalog import Catalog, SourceColumn, SourceTable
 from rcm_lakehouse.sources.jdbc import Database, highest_value, kind_of_column, read_catalog, read_clock, real_schema
 
@@ -39,6 +55,10 @@ class JdbcPlan:
     window_high: str
     warnings: tuple[str, ...] = ()
     flag: str | None = None  # set on every row of the load: `backfill`
+    # The window of a run that died is finished first, as it was frozen; this is where the load then reads on to.
+    rest_high: str | None = None
+    # Why the load cannot go on from the watermark that its table carries; only a reset may.
+    drift: TableStateError | None = None
 
 
 @dataclass
@@ -52,6 +72,7 @@ class Frozen:
     outside: dict[str, str] = field(default_factory=dict)
     load_ids: dict[str, str] = field(default_factory=dict)
     planned: set[str] = field(default_factory=set)
+    slots: dict[str, Slots] = field(default_factory=dict)
 
     def state_of(self, row: LoadRow) -> BronzeState:
         """The bronze state of a load as the run began."""
@@ -83,22 +104,26 @@ class Frozen:
         return (reads, low, high, f"bronze.{row.bronze_table}")
 
 
-def freeze(project: Project, lake: Lake, steps: Iterable[Step], run_id: str) -> Frozen:
+def freeze(project: Project, lake: Lake, steps: Iterable[Step], run_id: str, state: AuditState | None = None) -> Frozen:
     """Ask every needed connection for catalog and clock (one query each), read all bronze states, and set the windows.
 
-    A connection that does not answer refuses its own loads; nothing is raised here for a source.
+    `state` is what the audit knows: windows that a dead run left are finished as they were frozen. A connection that does not answer
+    refuses its own loads; nothing is raised here for a source.
     """
     wanted = {step.label for step in steps if step.layer == "bronze"}
     frozen = Frozen(rows={row.label: row for row in project.active_loads}, planned=wanted)
     frozen.load_ids = {row.label: f"{run_id}-{number:02d}" for number, row in enumerate(project.active_loads, 1)}
     frozen.states = _states(project, lake, frozen)
+    relational = {name: found for name, found in project.connections.items() if isinstance(found, JdbcConnection)}
+    frozen.slots = {name: Slots(connection.max_connections) for name, connection in relational.items()}
     by_connection: dict[str, list[LoadRow]] = {}
     for row in project.active_loads:
-        if row.label in wanted and isinstance(project.connections[row.database], JdbcConnection):
+        if row.label in wanted and row.database in relational:
             by_connection.setdefault(row.database, []).append(row)
     if by_connection:
         with ThreadPoolExecutor(max_workers=min(4, len(by_connection))) as pool:
-            list(pool.map(lambda item: _freeze_connection(project, lake, frozen, *item), by_connection.items()))
+            known = state or AuditState({}, {})
+            list(pool.map(lambda item: _freeze_connection(project, lake, frozen, known, *item), by_connection.items()))
     return frozen
 
 
@@ -135,7 +160,7 @@ def is_windowed(project: Project, row: LoadRow) -> bool:
     return row.loadtype == "Incremental" and row.watermark is not None and isinstance(project.connections[row.database], JdbcConnection)
 
 
-def _freeze_connection(project: Project, lake: Lake, frozen: Frozen, name: str, rows: list[LoadRow]) -> None:
+def _freeze_connection(project: Project, lake: Lake, frozen: Frozen, known: AuditState, name: str, rows: list[LoadRow]) -> None:
     connection = project.connections[name]
     if not isinstance(connection, JdbcConnection):
         return
@@ -143,7 +168,8 @@ def _freeze_connection(project: Project, lake: Lake, frozen: Frozen, name: str, 
     if closed:
         frozen.outside.update({row.label: closed for row in rows})
         return
-    database = Database(lake.for_thread().spark, name, connection, project.home)
+    own = lake.for_thread()
+    database = Database(own.spark, name, connection, project.home)
     schemas = [row.source_schema for row in rows]
     try:
         catalog, read = retrying(project.settings.retry, _note_retry(name))(lambda: (read_catalog(database, schemas), read_clock(database)))
@@ -152,9 +178,10 @@ def _freeze_connection(project: Project, lake: Lake, frozen: Frozen, name: str, 
         error.gave_up = True
         frozen.refused.update({row.label: error for row in rows})
         return
+    planner = _Planner(project, own, database, catalog, clock, known)
     for row in rows:
         try:
-            frozen.jdbc[row.label] = _plan(database, row, catalog, clock, frozen.state_of(row))
+            frozen.jdbc[row.label] = planner.plan(row, frozen.state_of(row))
         except RcmError as error:
             frozen.refused[row.label] = error
 
@@ -170,28 +197,80 @@ def frozen_clock(clock: SourceClock) -> SourceClock:
     return clock if is_real else clock.model_copy(update={"now": now.astimezone(timezone.utc).replace(tzinfo=None)})
 
 
-def _plan(database: Database, row: LoadRow, catalog: Catalog, clock: SourceClock, state: BronzeState) -> JdbcPlan:
-    connection = database.connection
-    table = catalog.table(real_schema(connection, row.source_schema), row.source_table)
-    settled = as_text(clock.now - timedelta(seconds=connection.settle_seconds))
-    if row.loadtype == "Full" or row.watermark is None:
-        return JdbcPlan(row, table, None, None, None, settled)
-    column = table.column(row.watermark)
-    kind = kind_of_column(database.dialect, column, table)
-    before = watermark_of(kind, state)
-    options = table_options(connection, row)
-    seconds = options.overlap_seconds if options.overlap_seconds is not None else DEFAULT_OVERLAP_SECONDS[kind]
-    window, warnings = next_window(
-        kind,
-        before,
-        clock,
-        zone=connection.time_zone,
-        settle=timedelta(seconds=connection.settle_seconds),
-        overlap=timedelta(seconds=seconds),
-        max_stall=timedelta(seconds=connection.max_stall_seconds),
-        highest=highest_value(database, table, column, kind) if kind in ("int", "digits") else None,
-    )
-    return JdbcPlan(row, table, column, window, before, settled, tuple(warnings))
+@dataclass
+class _Planner:
+    """Plans of one connection's loads, all by one catalog and one clock."""
+
+    project: Project
+    lake: Lake
+    database: Database
+    catalog: Catalog
+    clock: SourceClock
+    known: AuditState
+    has_said_blind: bool = False
+
+    def plan(self, row: LoadRow, state: BronzeState) -> JdbcPlan:
+        """The plan of one load; raises the RcmError that refuses it, with nothing read."""
+        connection = self.database.connection
+        table = self.catalog.table(real_schema(connection, row.source_schema), row.source_table)
+        check_names(row, table)
+        options = table_options(connection, row)
+        remembered, delivered = self._memory(row)
+        warnings = check_columns(self.project, row, table, delivered, {name.lower() for name in options.gone_columns})
+        drift = watermark_drift(row, remembered) if state.batch_seq > 0 else None
+        settle, stall = timedelta(seconds=connection.settle_seconds), timedelta(seconds=connection.max_stall_seconds)
+        if row.loadtype == "Full" or row.watermark is None:
+            return JdbcPlan(row, table, None, None, None, as_text(self.clock.now - settle), tuple(warnings), drift=drift)
+        column = table.column(row.watermark)
+        kind = kind_of_column(self.database.dialect, column, table)
+        before = None if drift else watermark_of(kind, state)
+        window, notes = next_window(
+            kind,
+            before,
+            self.clock,
+            zone=connection.time_zone,
+            settle=settle,
+            overlap=overlap_of(options, kind),
+            max_stall=stall,
+            highest=highest_value(self.database, table, column, kind) if kind in COUNTERS else None,
+        )
+        end = as_text(window_end(self.clock, settle, stall)[0])
+        plan = JdbcPlan(row, table, column, window, before, end, (*warnings, *notes, *self._blind(kind)), drift=drift)
+        return resumed(plan, self.known.left.get(f"bronze.{row.bronze_table}"))
+
+    def _memory(self, row: LoadRow) -> tuple[str | None, set[str]]:
+        """The watermark column that an existing bronze table remembers, and its columns in lower case."""
+        table = Table("bronze", row.bronze_table, row.bronze_path)
+        if not self.lake.exists(table):
+            return None, set()
+        return recall(self.lake, table).get(WATERMARK), {name.lower() for name in self.lake.read(table).columns}
+
+    def _blind(self, kind: Kind) -> tuple[str, ...]:
+        note = f"connection '{self.database.name}': {self.clock.refusal}"
+        if self.clock.refusal is None or kind in COUNTERS or self.has_said_blind or note in self.known.told:
+            return ()
+        self.has_said_blind = True
+        return (note,)
+
+
+def overlap_of(options: JdbcTableOptions, kind: Kind) -> timedelta:
+    """How far below the watermark a window starts; for integers the seconds stand for numbers."""
+    return timedelta(seconds=options.overlap_seconds if options.overlap_seconds is not None else DEFAULT_OVERLAP_SECONDS[kind])
+
+
+def resumed(plan: JdbcPlan, left: str | None) -> JdbcPlan:
+    """The plan with the end of the window that a dead run had frozen, and the present end as what is read after it.
+
+    An end that is none of this watermark's kind, not above the watermark or not below the present end is passed over.
+    """
+    window = plan.window
+    if left is None or window is None or window.high is None or plan.drift is not None:
+        return plan
+    try:
+        is_inside = compare(window.kind, left, window.high) < 0 and (window.low is None or compare(window.kind, left, window.low) > 0)
+    except ValueError:
+        return plan
+    return replace(plan, window=ending_at(window, left), rest_high=window.high) if is_inside else plan
 
 
 def watermark_of(kind: str, state: BronzeState) -> str | None:

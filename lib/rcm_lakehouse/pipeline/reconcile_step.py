@@ -24,10 +24,10 @@ from rcm_lakehouse.config.worklist import LoadRow
 from rcm_lakehouse.lake.tables import Lake
 from rcm_lakehouse.pipeline.attempts import Outcome
 from rcm_lakehouse.pipeline.bronze_state import read_states
-from rcm_lakehouse.pipeline.bronze_step import mapped_key, mapped_names
 from rcm_lakehouse.pipeline.context import RunContext
 from rcm_lakehouse.pipeline.freeze import Frozen, JdbcPlan, table_options, watermark_of
 from rcm_lakehouse.pipeline.graph import Step
+from rcm_lakehouse.pipeline.jdbc_stage import mapped_key, mapped_names
 from rcm_lakehouse.pipeline.silver_sources import bronze_table
 from rcm_lakehouse.sources.checksums import bronze_sums, read_buckets, source_sums, with_bucket
 from rcm_lakehouse.sources.jdbc import Database

@@ -4,6 +4,7 @@ from pyspark.sql import functions as F
 
 from rcm_lakehouse.bronze.lineage import LINEAGE
 from rcm_lakehouse.config.errors import SourceDataError
+from rcm_lakehouse.lake.memory import WATERMARK, remember
 from rcm_lakehouse.lake.tables import Lake
 from rcm_lakehouse.pipeline.attempts import Outcome
 from rcm_lakehouse.pipeline.context import RunContext
@@ -34,6 +35,8 @@ def reset(ctx: RunContext, lake: Lake, label: str, value: str, frozen: Frozen) -
     control = lake.spark.range(1).select(*[own.get(column.name, F.lit(None).cast(column.dataType)).alias(column.name) for column in LINEAGE])
     metadata = {"load_id": frozen.load_ids[label], "batch_seq": seq, "watermark": after, "kind": "reset"}
     commit = lake.append(bronze_table(row), control, metadata=metadata, txn=(label, seq))
+    # After the control row: a crash in between leaves the load refused, never going on from another column's value.
+    remember(lake, bronze_table(row), WATERMARK, (row.watermark or "").lower())
     log = ctx.log(
         "bronze",
         data_source=row.datasource,

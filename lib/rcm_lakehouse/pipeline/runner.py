@@ -81,7 +81,7 @@ def _locked_run(project: Project, lake: Lake, options: RunOptions, steps: list[S
     keep_calendar(lake, project.feeds)
     ctx = RunContext(project, lake, options, run_id, utc_now(), AuditSpool(spools, run_id), state)
     with stop_signals(ctx.cancel) as caught:
-        frozen = freeze(project, lake, steps, run_id)
+        frozen = freeze(project, lake, steps, run_id, state)
         apply_verbs(frozen, options)
         refuse_lost_loads(ctx, frozen)
         crash_point("P2")

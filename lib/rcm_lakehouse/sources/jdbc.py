@@ -10,7 +10,7 @@ from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
-from rcm_lakehouse.bronze.windows import Kind, SourceClock, Window
+from rcm_lakehouse.bronze.windows import Kind, SourceClock, Window, as_text
 from rcm_lakehouse.config.connections import JdbcConnection, JdbcTableOptions
 from rcm_lakehouse.config.errors import SourceAuthError, SourceDataError
 from rcm_lakehouse.config.secrets import resolve
@@ -159,6 +159,16 @@ def highest_value(database: Database, table: SourceTable, column: SourceColumn, 
         sql = "SELECT CAST(MIN_ACTIVE_ROWVERSION() AS bigint) - 1 AS highest"
     found = database.query(sql, f"finding the greatest {column.name}")[0][0]
     return None if found is None else str(int(str(found).split(".")[0]))
+
+
+def highest_time(database: Database, table: SourceTable, column: SourceColumn, window: Window) -> str | None:
+    """The greatest day or time in the table as text, values far in the future left out; None when there is none."""
+    value = database.dialect.quoted(column.name)
+    sql = f"SELECT MAX({value}) AS highest FROM {qualified(database.dialect, table)}"
+    if window.future_from is not None:
+        sql += f" WHERE {value} < {database.dialect.literal(window.kind, window.future_from)}"
+    found = database.query(sql, f"finding the greatest {column.name}")[0][0]
+    return None if found is None else as_text(found)
 
 
 def qualified(dialect: Dialect, table: SourceTable) -> str:

@@ -1,4 +1,4 @@
-"""Parts of a partitioned read: every row in exactly one part, rows without a value in one of their own."""
+"""Parts of a partitioned read: every row in exactly one part, rows without a value in the first."""
 
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
@@ -21,31 +21,40 @@ def predicates(
     """One SQL predicate a part over the columns of the subquery; bounds are found by one MIN/MAX query over the window.
 
     Numbers, days and times are cut into half-open ranges whose first and last are open-ended, so rows outside the bounds are
-    still read; text is dealt out by a hash. Fewer distinct values than parts give fewer parts.
+    still read; text is dealt out by a hash. The first part has the rows without a value too. Fewer distinct values than parts give fewer
+    parts, and never more parts than the connection has connections.
     """
     if options.partition_column is None:
         raise SourceDataError(f"{table.schema}.{table.name}: partitions is {options.partitions} but partition_column is not given.")
+    count = min(options.partitions, database.connection.max_connections)
     column = table.column(options.partition_column)
     quoted = database.dialect.quoted(column.spelled(names))
-    kind = _kind(column)
+    kind = _kind(database.dialect, column)
+    if count == 1:
+        return []
     if kind is None:
-        bucket = database.dialect.bucket.format(column=quoted, count=options.partitions)
-        return [*(f"{quoted} IS NOT NULL AND {bucket} = {part}" for part in range(options.partitions)), f"{quoted} IS NULL"]
+        bucket = database.dialect.bucket.format(column=quoted, count=count)
+        return [f"({bucket} = 0 OR {quoted} IS NULL)", *(f"{bucket} = {part}" for part in range(1, count))]
     own = database.dialect.quoted(column.name)
     place = f"{database.dialect.quoted(table.schema)}.{database.dialect.quoted(table.name)}"
     low, high = database.query(f"SELECT MIN({own}) AS lo, MAX({own}) AS hi FROM {place}{where}", "finding partition bounds")[0]
-    cuts = cut_points(low, high, options.partitions)
-    return ranges(database.dialect, quoted, kind, cuts)
+    return ranges(database.dialect, quoted, kind, cut_points(low, high, count))
 
 
-def _kind(column: SourceColumn) -> Kind | None:
+def _kind(dialect: Dialect, column: SourceColumn) -> Kind | None:
     declared = column.data_type
     if declared == "date":
         return "date"
+    if declared in dialect.rowversion_types:
+        return None
+    if declared in dialect.zoned_types:
+        return "timestamptz"
     if declared.startswith(("timestamp", "datetime")):
         return "timestamp"
-    whole = ("int", "integer", "bigint", "smallint", "tinyint", "mediumint", "numeric", "decimal")
-    return "int" if declared in whole else None
+    if declared in ("numeric", "decimal"):
+        # Others are read as text, which has no order by size.
+        return "int" if 1 <= column.precision <= 38 else None
+    return "int" if declared in ("int", "integer", "bigint", "smallint", "tinyint", "mediumint") else None
 
 
 def cut_points(low: object, high: object, parts: int) -> list[str]:
@@ -64,9 +73,9 @@ def cut_points(low: object, high: object, parts: int) -> list[str]:
 
 
 def ranges(dialect: Dialect, quoted: str, kind: Kind, cuts: Sequence[str]) -> list[str]:
-    """Half-open ranges between the cuts, open at both ends, and one part for rows without a value."""
+    """Half-open ranges between the cuts, open at both ends; the first has the rows without a value too. No cut: no parts."""
     if not cuts:
-        return [f"{quoted} IS NOT NULL", f"{quoted} IS NULL"]
+        return []
     literals = [dialect.literal(kind, cut) for cut in cuts]
     inner = [f"{quoted} >= {one} AND {quoted} < {other}" for one, other in pairwise(literals)]
-    return [f"{quoted} < {literals[0]}", *inner, f"{quoted} >= {literals[-1]}", f"{quoted} IS NULL"]
+    return [f"({quoted} < {literals[0]} OR {quoted} IS NULL)", *inner, f"{quoted} >= {literals[-1]}"]

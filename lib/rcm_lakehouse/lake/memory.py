@@ -1,0 +1,28 @@
+"""What a table remembers of the configuration that made it, as table properties: a later configuration that drifts from it is refused."""
+
+import json
+from collections.abc import Mapping
+
+from rcm_lakehouse.lake.tables import Lake, Table
+
+WATERMARK = "rcm.watermarkColumn"
+CONTRACT = "rcm.contract"
+
+
+def recall(lake: Lake, table: Table) -> Mapping[str, str]:
+    """All properties of an existing table; no Spark job."""
+    return lake.properties(table)
+
+
+def remember(lake: Lake, table: Table, name: str, value: str) -> None:
+    """Set one property in a commit of its own."""
+    lake.spark.sql(f"ALTER TABLE {lake.sql_name(table)} SET TBLPROPERTIES ({_quoted(name)} = {_quoted(value)})")
+
+
+def as_property(value: object) -> str:
+    """A value as the text of a property: JSON with sorted keys, so that equal values are equal texts."""
+    return json.dumps(value, sort_keys=True)
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"

@@ -1,0 +1,198 @@
+"""One pass over a relational source: rows in the table's types, flagged, without those that bronze knows, staged and counted."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from py4j.protocol import Py4JJavaError
+from pyspark.errors import PySparkException
+from pyspark.sql import Column, DataFrame, Observation
+from pyspark.sql import functions as F
+from pyspark.sql.types import StructType
+
+from rcm_lakehouse.bronze.conform import conformed, fit_of
+from rcm_lakehouse.bronze.lineage import with_lineage
+from rcm_lakehouse.bronze.overlap import without_known
+from rcm_lakehouse.bronze.windows import COUNTERS, Kind, Window
+from rcm_lakehouse.config.connections import JdbcTableOptions
+from rcm_lakehouse.config.errors import SourceDataError
+from rcm_lakehouse.config.matching import key_of_table
+from rcm_lakehouse.config.worklist import LoadRow
+from rcm_lakehouse.lake.columns import widen_columns
+from rcm_lakehouse.lake.tables import Lake
+from rcm_lakehouse.pipeline.bronze_state import hash_sum
+from rcm_lakehouse.pipeline.context import RunContext
+from rcm_lakehouse.pipeline.freeze import JdbcPlan
+from rcm_lakehouse.pipeline.silver_sources import bronze_table
+from rcm_lakehouse.sources.jdbc_errors import translated
+
+_COUNTS = "_counts"
+
+
+@dataclass(frozen=True)
+class Staged:
+    """What one pass found. `read` = kept + known + excluded; `late` of the kept rows lie below the watermark.
+
+    `highest` is the greatest value among kept rows that may move the watermark, `highest_read` the same of all rows read; both text, NULL
+    where there is none.
+    """
+
+    schema: StructType
+    read: int
+    kept: int
+    excluded: int
+    late: int
+    hashes: int
+    highest: str | None
+    highest_read: str | None
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Where and how the rows of one load are staged; `is_first` says that bronze has no row yet, so that nothing can be known."""
+
+    lake: Lake
+    row: LoadRow
+    plan: JdbcPlan
+    options: JdbcTableOptions
+    key: Sequence[str]
+    load_id: str
+    batch_seq: int
+    path: str
+
+    @property
+    def is_first(self) -> bool:
+        """True when bronze has no row yet."""
+        return self.batch_seq == 1
+
+    def write(self, rows: DataFrame) -> Staged:
+        """Stage the rows that say something new.
+
+        Raises SourceDataError when a type drifted or a watermark is missing and the policy is to fail; nothing was committed.
+        """
+        column = spelled(rows.schema, self.row.watermark) if self.plan.watermark is not None else None
+        lined = self._lined(self._fitted(rows), column)
+        no_watermark = F.coalesce(F.array_contains("_flags", "null_watermark"), F.lit(False))
+        read, kept = Observation(), Observation()
+        highest = F.max(_COUNTS).cast("string")
+        seen = lined.withColumn(_COUNTS, self._counting(column)).observe(
+            read, F.count(F.lit(1)).alias("rows"), F.count_if(no_watermark).alias("without"), highest.alias("highest")
+        )
+        wanted = seen.where(~no_watermark) if self.options.null_watermark == "exclude" else seen
+        fresh = wanted if column is None or self.is_first else without_known(wanted, self._bronze(column), self.key)
+        watched = fresh.observe(
+            kept, F.count(F.lit(1)).alias("kept"), hash_sum().alias("hashes"), highest.alias("highest"), self._late().alias("late")
+        )
+        try:
+            watched.drop(_COUNTS).write.mode("overwrite").parquet(self.path)
+        except (Py4JJavaError, PySparkException) as error:
+            raise translated(error, self.row.database, f"reading {self.row.tablename}") from None
+        self._check_missing_watermarks(int(read.get["without"]))
+        excluded = int(read.get["without"]) if self.options.null_watermark == "exclude" else 0
+        found, new = read.get, kept.get
+        return Staged(
+            lined.schema,
+            int(found["rows"]),
+            int(new["kept"]),
+            excluded,
+            int(new["late"]),
+            int(new["hashes"] or 0),
+            new["highest"],
+            found["highest"],
+        )
+
+    def _fitted(self, rows: DataFrame) -> DataFrame:
+        table = bronze_table(self.row)
+        fit = fit_of(rows.schema, self.lake.read(table).schema)
+        if fit.drift and self.options.type_drift == "fail":
+            told = "; ".join(f"'{name}' was {old.simpleString()} and is {new.simpleString()} now" for name, (old, new) in fit.drift.items())
+            raise SourceDataError(
+                f"{self.row.label}: the source changed the type of a column, and values may not fit: {told}. Nothing was committed; the watermark is "
+                "unchanged. Change the source back, or set type_drift: quarantine for this table in conf/connections.yml: values that fit are "
+                "taken, rows with others wait in quarantine."
+            )
+        widen_columns(self.lake, table, fit.widen)
+        return conformed(rows, fit)
+
+    def _lined(self, rows: DataFrame, column: str | None) -> DataFrame:
+        return with_lineage(
+            rows.withColumn("_flags", flags(column, self.plan.window, self.plan.flag)),
+            load_id=self.load_id,
+            batch_seq=self.batch_seq,
+            window_high=self.plan.window_high,
+            watermark_before=self.plan.watermark_before,
+        )
+
+    def _counting(self, column: str | None) -> Column:
+        """The value that may move the watermark, NULL for rows that may not."""
+        if column is None or self.plan.window is None:
+            return F.lit(None).cast("string")
+        return F.when(F.col("_flags").isNull(), comparable(column, self.plan.window.kind))
+
+    def _late(self) -> Column:
+        before, window = self.plan.watermark_before, self.plan.window
+        if before is None or window is None:
+            return F.count_if(F.lit(False))
+        return F.count_if(F.coalesce(F.col(_COUNTS) < bound(before, window.kind), F.lit(False)))
+
+    def _bronze(self, column: str) -> DataFrame:
+        """Bronze rows that may equal a row of the window: those at or above its start, without a value, or deleted.
+
+        Where rows without a watermark are loaded they are read again each time, so a key's newest row may lie below the window: then all
+        of bronze is asked.
+        """
+        bronze = self.lake.read(bronze_table(self.row)).where(F.col("_change_type") != "watermark")
+        window = self.plan.window
+        name = next((name for name in bronze.columns if name.lower() == column.lower()), None)
+        if name is None or window is None or window.low is None or self.options.null_watermark == "include":
+            return bronze
+        value = comparable(name, window.kind)
+        return bronze.where((value >= bound(window.low, window.kind)) | value.isNull() | (F.col("_change_type") == "delete"))
+
+    def _check_missing_watermarks(self, count: int) -> None:
+        if count and self.options.null_watermark == "fail":
+            raise SourceDataError(
+                f"{self.row.label}: {count} rows have no {self.row.watermark}. Nothing was committed; the watermark is unchanged. Mend the "
+                "source, or set null_watermark to include or exclude for this table in conf/connections.yml."
+            )
+
+
+def comparable(column: str, kind: Kind) -> Column:
+    """A watermark column as values that compare by size; text that is no integer is NULL."""
+    return F.col(f"`{column}`").try_cast("decimal(38,0)") if kind in COUNTERS else F.col(f"`{column}`")
+
+
+def bound(text: str, kind: Kind) -> Column:
+    """A canonical watermark text as a typed value."""
+    types = {"date": "date", "timestamp": "timestamp", "timestamptz": "timestamp"}
+    return F.lit(text).cast(types.get(kind, "decimal(38,0)"))
+
+
+def flags(column: str | None, window: Window | None, flag: str | None) -> Column:
+    """`_flags` of a row: the load's own flag, a missing watermark, a watermark far beyond the window; NULL when there is none."""
+    if column is None or window is None:
+        return F.lit(None).cast("array<string>")
+    value = F.col(f"`{column}`")
+    found = [F.lit(flag).cast("string"), F.when(value.isNull(), F.lit("null_watermark"))]
+    if window.future_from is not None:
+        found.append(F.when(value >= F.lit(window.future_from).cast("timestamp"), F.lit("future_watermark")))
+    listed = F.array_compact(F.array(*found))
+    return F.when(F.size(listed) > 0, listed)
+
+
+def spelled(schema: StructType, name: str | None) -> str:
+    """The column of this name, in any case, as the schema spells it."""
+    return next(field for field in schema.names if name is not None and field.lower() == name.lower())
+
+
+def mapped_names(ctx: RunContext, row: LoadRow) -> list[str]:
+    """The spellings of source columns that contracts use, so that a database that folds case gives the same bronze names."""
+    names = [row.watermark] if row.watermark else []
+    for contract in ctx.project.contracts.values():
+        mapping = ctx.project.mapping_of(contract, row)
+        names += [source for source in (mapping.columns.values() if mapping else ()) if not source.startswith("=")]
+    return names
+
+
+def mapped_key(ctx: RunContext, row: LoadRow, given: Sequence[str]) -> list[str]:
+    """Source columns that identify a row: from conf/connections.yml, else the key of the contract that the table feeds; empty when it is no plain column."""
+    return list(given or key_of_table(row, ctx.project.contracts))
