@@ -53,17 +53,20 @@ def staged_rows(spark: SparkSession, folder: Path, batch: Sequence[tuple[FileIte
     )
     # Permissive mode would claim `_corrupt_record` for itself; these lines are sound JSON by construction, and anything else is an error.
     lines = spark.read.schema(schema).option("mode", "FAILFAST").option("columnNameOfCorruptRecord", "_unread").json(str(folder))
-    told = F.create_map(*[part for item, parsed in batch for part in (F.lit(parsed.file).cast("bigint"), _told(item))])
-    found = lines.withColumn("_told", F.element_at(told, F.col("_file")))
+    # An array by number, because a map would be searched for each row.
+    by_number = {parsed.file: item for item, parsed in batch}
+    first = min(by_number)
+    told = F.array(*[_told(by_number.get(number)) for number in range(first, max(by_number) + 1)])
+    found = lines.withColumn("_told", F.element_at(told, (F.col("_file") - first + 1).cast("int")))
     listed = F.array_compact(F.concat(F.coalesce("_flags", F.array().cast(flags)), F.array("_told.flag")))
     return found.withColumns(
         {"_source_file": F.col("_told.name"), "_source_file_hash": F.col("_told.hash"), "_flags": F.when(F.size(listed) > 0, listed)}
     ).drop("_told", "_file")
 
 
-def _told(item: FileItem) -> Column:
-    flag = F.lit("correction" if item.status == "correction" else None).cast("string")
-    return F.struct(F.lit(item.name).alias("name"), F.lit(item.sha256).alias("hash"), flag.alias("flag"))
+def _told(item: FileItem | None) -> Column:
+    facts = {"name": item.name, "hash": item.sha256, "flag": "correction" if item.status == "correction" else None} if item else {}
+    return F.struct(*[F.lit(facts.get(name)).cast("string").alias(name) for name in ("name", "hash", "flag")])
 
 
 def absent_rows(bronze: DataFrame, rows: DataFrame, names: Sequence[str], key: Sequence[str]) -> list[str]:
