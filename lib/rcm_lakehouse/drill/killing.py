@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,12 +72,28 @@ def _wait(process: "subprocess.Popen[bytes]", home: Path, case: Case | None, see
 def _end_group(group: int, patience: float) -> None:
     """Wait for the job's process group to end, after `patience` seconds with SIGKILL."""
     until = time.monotonic() + patience
+    while time.monotonic() < until and _lives(group):
+        time.sleep(0.1)
     for _ in range(500):
-        try:
-            while time.monotonic() < until:
-                os.killpg(group, 0)
-                time.sleep(0.1)
-            os.killpg(group, signal.SIGKILL)
-        except ProcessLookupError:
+        if not _lives(group):
             return
+        with suppress(ProcessLookupError):
+            os.killpg(group, signal.SIGKILL)
         time.sleep(0.01)
+
+
+def _lives(group: int) -> bool:
+    """True while a process of the group runs. One that is dead but not yet reaped by its parent counts as ended, where the system tells."""
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    states = [text.rpartition(")")[2].split() for path in Path("/proc").glob("[0-9]*/stat") if (text := _text(path))]
+    return not states or any(fields[2] == str(group) and fields[0] not in "ZX" for fields in states)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError:
+        return ""

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 from pyspark.sql import Column, DataFrame, Observation
 from pyspark.sql import functions as F
 
+from rcm_lakehouse.audit.commits import riding
 from rcm_lakehouse.audit.reconciled import last_reconciled
 from rcm_lakehouse.audit.schema import LoadLog
 from rcm_lakehouse.bronze.lineage import LINEAGE_NAMES, with_lineage
@@ -196,13 +197,15 @@ class _Comparison:
         rows = staged.where(F.col(_ACT).isin(wanted))
         change = F.when(F.col(_ACT) == "delete", "delete").otherwise("upsert")
         lined = self._lined(rows.withColumns({"_change_type": change, "_flags": F.array(F.lit(RECONCILED_FLAG))}).drop(_ACT))
-        metadata = {"load_id": self.load_id, "batch_seq": self.head + 1, "kind": "reconcile"}
+        outcome = self._told(drift, self.head + 1, held=is_held)
+        metadata = {"load_id": self.load_id, "batch_seq": self.head + 1, "kind": "reconcile", **riding(outcome.logs)}
         commit = self.lake.append(bronze_table(self.row), lined, metadata=metadata, merge_schema=True, txn=(self.row.label, self.head + 1))
-        return self._told(drift, self.head + 1, held=is_held, version=commit.version)
+        outcome.logs[0].table_version = commit.version
+        return outcome
 
-    def _told(self, drift: Drift, seq: int, *, held: bool, version: int | None = None) -> Outcome:
+    def _told(self, drift: Drift, seq: int, *, held: bool) -> Outcome:
         log = self._log(drift, held=held)
-        log.batch_seq, log.table_version = seq or None, version
+        log.batch_seq = seq or None
         return Outcome("HELD" if held else "SUCCESS", (log,), {"batch_seq": seq or self.head, "rows": log.rows_written}, is_data_stop=held)
 
     def _log(self, drift: Drift, *, held: bool) -> LoadLog:
