@@ -120,7 +120,7 @@ class References:
         ]
 
 
-def test_references_follow_their_services_and_are_marked_stale_when_these_are_down_F40_R06(spark: SparkSession, tmp_path: Path, server: ApiServer) -> None:
+def test_F40_R06_references_follow_their_services_and_are_marked_stale_when_these_are_down(spark: SparkSession, tmp_path: Path, server: ApiServer) -> None:
     loads = [
         "hospital-a,hos-a,providers,Full,,1,hosa",
         "nppes,network,ref_npi,Incremental,,1,network",
@@ -144,7 +144,7 @@ def test_references_follow_their_services_and_are_marked_stale_when_these_are_do
     references.it_is_back_and_knows_of_a_deactivation()
 
 
-def test_never_half_a_page_and_one_copy_of_a_repeated_record_I26_I27(spark: SparkSession, tmp_path: Path, server: ApiServer) -> None:
+def test_I26_I27_never_half_a_page_and_one_copy_of_a_repeated_record(spark: SparkSession, tmp_path: Path, server: ApiServer) -> None:
     mini = Mini(spark, tmp_path, ["nppes,network,ref_npi,Full,,1,network"], contracts=["ref_npi"])
     mini.connections = {"nppes": entry(server, "nppes", ref_npi={"queries": [SEARCH], "max_age_days": 1})}
     mini.write()

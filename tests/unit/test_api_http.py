@@ -29,7 +29,7 @@ def ask(http: HttpClient) -> object:
 
 
 @pytest.mark.parametrize("kind", ["html", "cut", "hang_up"])
-def test_an_unusable_answer_is_asked_for_again(server: ApiServer, kind: str) -> None:
+def test_F40_an_unusable_answer_is_asked_for_again(server: ApiServer, kind: str) -> None:
     server.misbehave(NPPES_PATH, kind, times=2)  # type: ignore[arg-type]
     waits = Waits()
     assert isinstance(ask(client(server, waits=waits)), dict)
@@ -38,7 +38,7 @@ def test_an_unusable_answer_is_asked_for_again(server: ApiServer, kind: str) -> 
 
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
-def test_a_passing_error_status_is_tried_again_until_it_is_well(server: ApiServer, status: int) -> None:
+def test_F40_a_passing_error_status_is_tried_again_until_it_is_well(server: ApiServer, status: int) -> None:
     server.misbehave(NPPES_PATH, status=status, times=3)
     assert isinstance(ask(client(server)), dict)
     assert len(server.asked) == 4
