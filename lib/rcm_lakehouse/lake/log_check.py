@@ -35,6 +35,13 @@ def has_begun(folder: Path, label: str) -> bool:
     return True
 
 
+def newest_version(folder: Path) -> int | None:
+    """The highest version in a table's log; None when there is none."""
+    log = folder / "_delta_log"
+    commits, checkpoints = _versions(log) if log.is_dir() else ([], [])
+    return max([*commits, *checkpoints], default=None)
+
+
 def _versions(log: Path) -> tuple[list[int], list[int]]:
     names = [path.name for path in log.iterdir()]
     commits = sorted(int(found[1]) for name in names if (found := _COMMIT.match(name)))

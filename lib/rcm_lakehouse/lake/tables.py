@@ -15,7 +15,7 @@ from pyspark.sql.types import StructType
 
 from rcm_lakehouse.config.errors import CommitConflictError, TableStateError
 from rcm_lakehouse.config.settings import LakehouseSettings
-from rcm_lakehouse.lake.log_check import has_begun
+from rcm_lakehouse.lake.log_check import has_begun, newest_version
 
 FORMAT_VERSION = 1
 FORMAT_PROPERTY = "rcm.formatVersion"
@@ -237,7 +237,11 @@ class Lake:
         return int(self.spark.conf.get(LAST_VERSION) or -1)
 
     def head_version(self, table: Table) -> int:
-        """The newest version in the table's log, whoever wrote it."""
+        """The newest version in the table's log, whoever wrote it; on a local disk no Spark job."""
+        if self.is_local and not self.settings.catalog:
+            newest = newest_version(Path(self.location(table)))
+            if newest is not None:
+                return newest
         return int(self.spark.sql(f"DESCRIBE HISTORY {self.sql_name(table)} LIMIT 1").select("version").first()["version"])  # type: ignore[index]
 
     def moved_past(self, table: Table, version: int) -> bool:

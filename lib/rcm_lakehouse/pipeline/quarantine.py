@@ -10,7 +10,8 @@ from rcm_lakehouse.lake.names import create_rows_view
 from rcm_lakehouse.lake.tables import Lake, Table, layer_table
 from rcm_lakehouse.silver.schema import QUARANTINE
 
-_PROPERTIES = {"delta.dataSkippingStatsColumns": "quarantine_id,_load_id,_batch_seq,seen_at", "delta.autoOptimize.autoCompact": "true"}
+# Compaction is the maintenance job's: here it would cost every entity with a bad row a look at its files.
+_PROPERTIES = {"delta.dataSkippingStatsColumns": "quarantine_id,_load_id,_batch_seq,seen_at"}
 
 
 def quarantine_table(contract: Contract) -> Table:
