@@ -80,7 +80,7 @@ def _bronze(mini: Mini, letter: str, *columns: str) -> list[tuple[Any, ...]]:
     return mini.rows(f"bronze.hos{letter}_bills", "BillID", *columns)
 
 
-def test_D01_evolve_adds_the_new_column_with_nulls_for_older_rows(runs: Runs) -> None:
+def test_D01_F28_evolve_adds_the_new_column_with_nulls_for_older_rows(runs: Runs) -> None:
     log = runs.ended[1].log("bronze", "hosa_bills")
     assert (log.status, log.rows_read, log.rows_written) == ("SUCCESS", 3, 3)
     assert says(log.warnings, "a/2.csv: the new column 'Priority_Code' is added; older rows have NULL")
@@ -88,7 +88,7 @@ def test_D01_evolve_adds_the_new_column_with_nulls_for_older_rows(runs: Runs) ->
     assert silver_ids(runs.mini, "a") == ["B1", "B2", "B3", "B4"]
 
 
-def test_D01_freeze_fails_before_a_row_is_written(runs: Runs) -> None:
+def test_D01_F28_freeze_fails_before_a_row_is_written(runs: Runs) -> None:
     log = runs.ended[1].log("bronze", "hosb_bills")
     assert (log.status, log.rows_written, runs.ended[1].code) == ("FAILED", 0, 1)
     assert log.message is not None
@@ -97,7 +97,7 @@ def test_D01_freeze_fails_before_a_row_is_written(runs: Runs) -> None:
     assert "b/2.csv" in landing_of(runs.mini)
 
 
-def test_D01_discard_leaves_the_values_out_and_counts_them(runs: Runs) -> None:
+def test_D01_F28_discard_leaves_the_values_out_and_counts_them(runs: Runs) -> None:
     log = runs.ended[1].log("bronze", "hosc_bills")
     assert (log.status, log.rows_read, log.rows_written) == ("SUCCESS", 3, 3)
     assert says(log.warnings, "c/2.csv: 2 values of the new column 'Priority_Code' were left out")
@@ -105,7 +105,7 @@ def test_D01_discard_leaves_the_values_out_and_counts_them(runs: Runs) -> None:
     assert silver_ids(runs.mini, "c") == ["B1", "B2", "B3", "B4"]
 
 
-def test_D01_quarantine_keeps_lines_with_a_value_in_the_new_column_and_counts_them(runs: Runs) -> None:
+def test_D01_F28_quarantine_keeps_lines_with_a_value_in_the_new_column_and_counts_them(runs: Runs) -> None:
     log = runs.ended[1].log("bronze", "hosd_bills")
     assert (log.status, log.rows_read, log.rows_written) == ("SUCCESS", 3, 3)
     assert says(log.warnings, "d/2.csv: 2 malformed lines wait in quarantine (2 unknown column)")
@@ -117,20 +117,20 @@ def test_D01_quarantine_keeps_lines_with_a_value_in_the_new_column_and_counts_th
     assert sorted(bill(3) + ",urgent" in row["raw_row"] for row in waiting) == [False, True]
 
 
-def test_I31_columns_are_met_by_name_and_each_hospital_has_its_own_names(runs: Runs) -> None:
+def test_I31_F28_columns_are_met_by_name_and_each_hospital_has_its_own_names(runs: Runs) -> None:
     rows = runs.mini.rows("silver.bill", "source_bill_id", "billed_amount", "note", where="data_source = 'hos-e' AND billed_amount IS NOT NULL")
     assert [(row[0], str(row[1]), row[2]) for row in rows] == [("B1", "1.10", "kept"), ("B2", "2.20", "kept"), ("B3", "3.30", "kept")]
     other = runs.mini.rows("silver.bill", "source_bill_id", "patient_number", "billed_amount", where="data_source = 'hos-f'")
     assert [(row[0], row[1], str(row[2])) for row in other] == [("B1", "P1", "10.00")]
 
 
-def test_D04_a_header_in_another_case_makes_no_second_column(runs: Runs) -> None:
+def test_D04_F28_a_header_in_another_case_makes_no_second_column(runs: Runs) -> None:
     columns = [name for name in runs.mini.frame("bronze.hose_bills").columns if name not in LINEAGE_NAMES]
     assert columns == HEADER.split(",")
     assert "Priority_Code" in runs.mini.frame("bronze.hosa_bills").columns
 
 
-def test_D03_a_missing_required_column_refuses_its_file_an_optional_one_is_null_and_said(runs: Runs) -> None:
+def test_D03_F28_a_missing_required_column_refuses_its_file_an_optional_one_is_null_and_said(runs: Runs) -> None:
     log = runs.ended[0].log("bronze", "hose_bills")
     assert (log.status, log.rows_written) == ("FAILED", 4)
     assert log.message is not None

@@ -198,7 +198,7 @@ def _read_there(path: Path, **options: Any) -> Reading:
         return Reading(found, [json.loads(line) for line in stream])
 
 
-def test_F26_a_big_file_is_read_in_bounded_memory(tmp_path: Path) -> None:
+def test_a_big_file_is_read_in_bounded_memory(tmp_path: Path) -> None:
     path = tmp_path / "claims.csv"
     with path.open("w") as stream:
         stream.write(HEADER)
