@@ -110,7 +110,7 @@ def _payments(hospital: Hospital, rng: random.Random) -> list[Row]:
         for row in hospital.tables["transactions"].values()
         if row["PaidDate"] is None and cents_of(row["Amount"]) > 0 and due - timedelta(days=50) < day_of(row["ServiceDate"]) < due
     ]
-    chosen = rng.sample(waiting, max(10, round(len(waiting) * PAYMENTS)))
+    chosen = rng.sample(waiting, min(len(waiting), max(10, round(len(waiting) * PAYMENTS))))
     calm = highest_day(hospital, "transactions") - timedelta(days=3)
     paid = []
     for place, row in enumerate(chosen):

@@ -11,12 +11,16 @@ from typing import Literal
 from rcm_lakehouse.config.errors import ConfigError
 from rcm_lakehouse.demo.tables import Row, Value
 
-Size = Literal["small", "base"]
+Size = Literal["tiny", "small", "base"]
 SIZES: dict[str, dict[str, tuple[int, int]]] = {
+    "tiny": {"hos-a": (60, 300), "hos-b": (50, 250)},
     "small": {"hos-a": (520, 2_600), "hos-b": (480, 2_400)},
     "base": {"hos-a": (5_200, 26_000), "hos-b": (4_800, 24_000)},
 }
-"""(patients, transactions) of each hospital on day 1; `small` is 1,000 and 5,000 in all, `base` 10,000 and 50,000."""
+"""(patients, transactions) of each hospital on day 1; `small` is 1,000 and 5,000 in all, `base` 10,000 and 50,000.
+
+`tiny`, 110 and 550, is for tests: every kind of row is there, but too few for the rates of a real hospital.
+"""
 
 HISTORY_DAYS = 540
 """Service dates of day 1 lie in this many days."""

@@ -19,10 +19,11 @@ from rcm_lakehouse.config.matching import key_of_table
 from rcm_lakehouse.config.worklist import LoadRow
 from rcm_lakehouse.lake.columns import widen_columns
 from rcm_lakehouse.lake.tables import Lake
-from rcm_lakehouse.pipeline.bronze_state import hash_sum
+from rcm_lakehouse.pipeline.bronze_state import UNCOUNTED_FLAGS, hash_sum
 from rcm_lakehouse.pipeline.context import RunContext
 from rcm_lakehouse.pipeline.freeze import JdbcPlan
 from rcm_lakehouse.pipeline.silver_sources import bronze_table
+from rcm_lakehouse.sources.jdbc import ZERO_DATES, zero_date_flags
 from rcm_lakehouse.sources.jdbc_errors import translated
 
 _COUNTS = "_counts"
@@ -114,8 +115,9 @@ class Stage:
         return conformed(rows, fit)
 
     def _lined(self, rows: DataFrame, column: str | None) -> DataFrame:
+        flagged = rows.withColumn("_flags", flags(column, self.plan.window, self.plan.flag, zero_date_flags(rows))).drop(ZERO_DATES)
         return with_lineage(
-            rows.withColumn("_flags", flags(column, self.plan.window, self.plan.flag)),
+            flagged,
             load_id=self.load_id,
             batch_seq=self.batch_seq,
             window_high=self.plan.window_high,
@@ -126,7 +128,8 @@ class Stage:
         """The value that may move the watermark, NULL for rows that may not."""
         if column is None or self.plan.window is None:
             return F.lit(None).cast("string")
-        return F.when(F.col("_flags").isNull(), comparable(column, self.plan.window.kind))
+        uncounted = F.coalesce(F.arrays_overlap("_flags", F.array(*map(F.lit, UNCOUNTED_FLAGS))), F.lit(False))
+        return F.when(~uncounted, comparable(column, self.plan.window.kind))
 
     def _late(self) -> Column:
         before, window = self.plan.watermark_before, self.plan.window
@@ -167,15 +170,16 @@ def bound(text: str, kind: Kind) -> Column:
     return F.lit(text).cast(types.get(kind, "decimal(38,0)"))
 
 
-def flags(column: str | None, window: Window | None, flag: str | None) -> Column:
-    """`_flags` of a row: the load's own flag, a missing watermark, a watermark far beyond the window; NULL when there is none."""
-    if column is None or window is None:
-        return F.lit(None).cast("array<string>")
-    value = F.col(f"`{column}`")
-    found = [F.lit(flag).cast("string"), F.when(value.isNull(), F.lit("null_watermark"))]
-    if window.future_from is not None:
-        found.append(F.when(value >= F.lit(window.future_from).cast("timestamp"), F.lit("future_watermark")))
-    listed = F.array_compact(F.array(*found))
+def flags(column: str | None, window: Window | None, flag: str | None, zero_dates: Column | None) -> Column:
+    """`_flags` of a row: the load's own flag, a missing watermark, a watermark far beyond the window, days that are none; NULL without any."""
+    found = [F.lit(flag).cast("string")]
+    if column is not None and window is not None:
+        value = F.col(f"`{column}`")
+        found.append(F.when(value.isNull(), F.lit("null_watermark")))
+        if window.future_from is not None:
+            found.append(F.when(value >= F.lit(window.future_from).cast("timestamp"), F.lit("future_watermark")))
+    own = F.array_compact(F.array(*found))
+    listed = own if zero_dates is None else F.concat(own, zero_dates)
     return F.when(F.size(listed) > 0, listed)
 
 

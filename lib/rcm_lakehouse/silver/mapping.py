@@ -4,8 +4,9 @@ from collections.abc import Collection
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
+from pyspark.sql.types import DateType, TimestampType
 
-from rcm_lakehouse.bronze.lineage import LINEAGE_NAMES, source_columns
+from rcm_lakehouse.bronze.lineage import IS_INSTANT, LINEAGE_NAMES, ZERO_DATE, source_columns
 from rcm_lakehouse.config.contracts import Column as ContractColumn
 from rcm_lakehouse.config.contracts import Contract, SourceMapping
 from rcm_lakehouse.config.errors import SourceDataError
@@ -21,15 +22,20 @@ def mapped(rows: DataFrame, contract: Contract, mapping: SourceMapping, *, time_
     """Canonical rows of an entity from one bronze table's rows.
 
     `rows` carry the bronze columns, `data_source`, `_source_table` and, when a personal key is made, `_salt`; `personal` names the
-    entities whose keys are pseudonyms. Added: the durable key, the contract's columns, `event_at` (UTC; naive source times are
-    in `time_zone`, a day means its local midnight; without a sequence the end of the load's window), `is_delete`, `is_outside` (the
-    mapping's `where` does not take the row), `cast_failures` (columns whose text did not fit the type) and `raw_row` (JSON of the source's columns).
+    entities whose keys are pseudonyms. Added: the durable key, the contract's columns (times in `time_zone`, instants turned into it),
+    `event_at` (UTC; a day means its local midnight; without a sequence the end of the load's window), `is_delete`, `is_outside` (the
+    mapping's `where` does not take the row), `cast_failures` (columns whose text did not fit the type or whose day is none) and
+    `raw_row` (JSON of the source's columns).
 
     Raises SourceDataError when the source lacks a column that makes the key or the sequence; nothing was written.
     """
     names = {name.lower(): name for name in rows.columns}
+    instants = {field.name for field in rows.schema if field.metadata.get(IS_INSTANT)}
+    days = {field.name for field in rows.schema if field.dataType in (DateType(), TimestampType())}
     _check_required(contract, mapping, names)
-    raws = {column.name: _raw(column, mapping, names) for column in contract.columns if column.derive is None}
+    sources_of = {column.name: _source(column, mapping, names) for column in contract.columns if column.derive is None}
+    raws = {name: _raw(found, mapping.columns.get(name), found in instants, time_zone) for name, found in sources_of.items()}
+    instant = next((sources_of[name] for name in contract.sequence_by[:1] if sources_of.get(name) in instants), None)
     kept = ["data_source", "_source_table", *LINEAGE_NAMES, *([SALT_COLUMN] if SALT_COLUMN in rows.columns else [])]
     sources = source_columns(rows.drop("data_source", "_source_table", SALT_COLUMN))
     first = rows.select(
@@ -37,19 +43,20 @@ def mapped(rows: DataFrame, contract: Contract, mapping: SourceMapping, *, time_
         F.to_json(F.struct(*[F.col(f"`{name}`") for name in sources], "_corrupt_record")).alias("raw_row"),
         _is_delete(mapping).alias("is_delete"),
         (~F.coalesce(F.expr(mapping.where or "true"), F.lit(False))).alias("is_outside"),
+        F.col(f"`{instant}`").alias("_instant") if instant else F.lit(None).cast("timestamp").alias("_instant"),
         *[raw.alias(f"_raw_{name}") for name, raw in raws.items()],
     )
     types = {name: first.schema[f"_raw_{name}"].dataType.simpleString() for name in raws}
     plain = [column for column in contract.columns if column.derive is None]
     cleaned = first.select("*", *[_cleaned(column, types[column.name]).alias(f"_clean_{column.name}") for column in plain])
     second = cleaned.select("*", *[_value(column, types[column.name], personal).alias(column.name) for column in plain])
-    failures = F.array_compact(F.array(*[_failure(column) for column in plain if column.key_of is None]))
+    failures = F.array_compact(F.array(*[_failure(column, sources_of[column.name], days) for column in plain if column.key_of is None]))
     third = second.withColumn("cast_failures", failures)
     derived = third.withColumns({column.name: F.expr(column.derive).cast(column.type) for column in contract.columns if column.derive is not None})
     salt = F.col(SALT_COLUMN) if contract.entity in personal else None
     keyed = derived.withColumn(
         contract.key_column, durable_key(F.col("data_source"), [F.col(f"_clean_{name}") for name in contract.key], salt=salt)
-    ).withColumn("event_at", _event_at(contract, types, time_zone))
+    ).withColumn("event_at", F.col("_instant") if instant else _event_at(contract, types, time_zone))
     return keyed.select(
         contract.key_column,
         "data_source",
@@ -74,14 +81,16 @@ def _check_required(contract: Contract, mapping: SourceMapping, names: dict[str,
             )
 
 
-def _raw(column: ContractColumn, mapping: SourceMapping, names: dict[str, str]) -> Column:
-    source = mapping.columns.get(column.name)
+def _source(column: ContractColumn, mapping: SourceMapping, names: dict[str, str]) -> str | None:
+    """The bronze column that a column is taken from as it is; None for an expression or where there is none."""
+    return names.get(mapping.columns.get(column.name, "=").lower())
+
+
+def _raw(source: str | None, mapped_from: str | None, is_instant: bool, time_zone: str) -> Column:
     if source is None:
-        return F.lit(None).cast("string")
-    if source.startswith("="):
-        return F.expr(source[1:])
-    real = names.get(source.lower())
-    return F.lit(None).cast("string") if real is None else F.col(f"`{real}`")
+        return F.expr(mapped_from[1:]) if mapped_from is not None and mapped_from.startswith("=") else F.lit(None).cast("string")
+    value = F.col(f"`{source}`")
+    return F.from_utc_timestamp(value, time_zone) if is_instant else value
 
 
 def _is_delete(mapping: SourceMapping) -> Column:
@@ -105,9 +114,11 @@ def _value(column: ContractColumn, source_type: str, personal: Collection[str]) 
     return typed(cleaned, "string" if is_text else source_type, column.type, column.formats).cast(column.type)
 
 
-def _failure(column: ContractColumn) -> Column:
+def _failure(column: ContractColumn, source: str | None, days: Collection[str]) -> Column:
     # A cleaner that finds nothing usable in a text field is a rule's matter; only a type that does not fit is a failed cast.
     missing = F.col(f"_clean_{column.name}").isNotNull() & F.col(column.name).isNull()
+    if source in days:
+        missing = missing | F.coalesce(F.array_contains("_flags", f"{ZERO_DATE}{source}"), F.lit(False))
     return F.when(missing, F.lit(column.name))
 
 

@@ -8,6 +8,7 @@ from rcm_lakehouse.bronze.windows import Kind
 from rcm_lakehouse.config.connections import JdbcConnection
 
 _MYSQL_DRIVER = "org.mariadb.jdbc.Driver"
+_DATES = ("date", "datetime", "timestamp")
 _FLOATS = ("float", "real", "double", "double precision")
 LOOPBACK = ("localhost", "127.0.0.1", "::1", "[::1]")
 
@@ -17,7 +18,9 @@ class Dialect:
     """One database product. `clock_sql` answers one row: now_utc, oldest_utc (NULL: none open or not to be seen), sees (1 or 0).
 
     `casts` are expressions for declared types that Spark would read as something else; `text_types` have no Spark twin and are read
-    as text of any length. `zoned_types` hold instants; all other times are the source's wall clock.
+    as text of any length. `zoned_types` hold instants; all other times are the source's wall clock. `transactions_right` is what
+    an account needs to see others' open transactions; None: this product does not tell when they began. `zero_dates` is true for days
+    and times that are no day, which some products hold; None: this one has none.
     """
 
     name: str
@@ -28,12 +31,14 @@ class Dialect:
     clock_sql: str
     blind_clock_sql: str
     default_port: int = 0
+    transactions_right: str | None = None
     float_types: tuple[str, ...] = _FLOATS
     casts: Mapping[str, str] = field(default_factory=lambda: dict.fromkeys(_FLOATS, "CAST({column} AS DOUBLE PRECISION)"))
     text_cast: str = "CAST({column} AS VARCHAR)"
     text_types: tuple[str, ...] = ()
     zoned_types: tuple[str, ...] = ("timestamp with time zone",)
     rowversion_types: tuple[str, ...] = ()
+    zero_dates: str | None = None
     bucket: str = ""
 
     def quoted(self, name: str) -> str:
@@ -43,8 +48,27 @@ class Dialect:
     def expression(self, name: str, declared: str, precision: int) -> str:
         """A column of a declared type as it is read. Decimals of more than 38 digits, or of any number of digits (precision 0), are text."""
         quoted = self.quoted(name)
+        if self.zero_dates is not None and declared in _DATES:
+            return f"IF({self.zero_dates.format(column=quoted)}, NULL, {quoted})"
         is_wide = declared in ("numeric", "decimal") and not 1 <= precision <= 38
         return self.text_cast.format(column=quoted) if is_wide or declared in self.text_types else self.casts.get(declared, "{column}").format(column=quoted)
+
+    def zero_date_names(self, columns: Mapping[str, str], declared: Mapping[str, str]) -> str | None:
+        """Text of the bronze names, comma between, of a row's columns that hold no day; None for a product or table without such.
+
+        `columns` maps source names to bronze names, `declared` to types.
+        """
+        dates = {name: bronze for name, bronze in columns.items() if declared[name] in _DATES}
+        if self.zero_dates is None or not dates:
+            return None
+        parts = [f"IF({self.zero_dates.format(column=self.quoted(name))}, '{bronze}', NULL)" for name, bronze in dates.items()]
+        return f"CONCAT_WS(',', {', '.join(parts)})"
+
+    def missing(self, quoted: str, declared: str) -> str:
+        """SQL that is true for a watermark without a value, a day that is none included; an index can serve it."""
+        if self.zero_dates is not None and declared in _DATES:
+            return f"({quoted} IS NULL OR {quoted} < DATE '1000-01-01')"
+        return f"{quoted} IS NULL"
 
     def literal(self, kind: Kind, text: str) -> str:
         """A canonical watermark text as a typed literal. `text` was checked to be a value of `kind`."""
@@ -72,6 +96,7 @@ _MYSQL = Dialect(
     quote_close="`",
     default_schema=None,
     default_port=3306,
+    transactions_right="PROCESS",
     clock_sql=f"SELECT UTC_TIMESTAMP(6) AS now_utc, ({_MYSQL_OLDEST}) AS oldest_utc, 1 AS sees",
     blind_clock_sql="SELECT UTC_TIMESTAMP(6) AS now_utc, CAST(NULL AS DATETIME(6)) AS oldest_utc, 0 AS sees",
     # Spark pads values of fixed-length types with blanks, those of an ENUM too.
@@ -80,6 +105,7 @@ _MYSQL = Dialect(
     text_types=("time", "json", "year", "uuid", "inet4", "inet6"),
     # Stored in UTC and shown in the session's zone, which is UTC here; DATETIME is the wall clock.
     zoned_types=("timestamp",),
+    zero_dates="DAY({column}) = 0 OR MONTH({column}) = 0",
     bucket="MOD(CRC32({column}), {count})",
 )
 DIALECTS: Mapping[str, Dialect] = {
@@ -104,6 +130,7 @@ DIALECTS: Mapping[str, Dialect] = {
         quote_close='"',
         default_schema="public",
         default_port=5432,
+        transactions_right="pg_read_all_stats",
         clock_sql="SELECT clock_timestamp() AT TIME ZONE 'UTC' AS now_utc, (SELECT min(xact_start) AT TIME ZONE 'UTC' FROM pg_stat_activity "
         "WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type <> 'autovacuum worker') AS oldest_utc, "
         "CASE WHEN pg_has_role('pg_read_all_stats', 'USAGE') THEN 1 ELSE 0 END AS sees",
@@ -127,6 +154,7 @@ DIALECTS: Mapping[str, Dialect] = {
         quote_close="]",
         default_schema="dbo",
         default_port=1433,
+        transactions_right="VIEW SERVER STATE",
         clock_sql="SELECT SYSUTCDATETIME() AS now_utc, (SELECT DATEADD(MINUTE, -DATEPART(TZOFFSET, SYSDATETIMEOFFSET()), MIN(t.transaction_begin_time)) "
         "FROM sys.dm_tran_active_transactions t JOIN sys.dm_tran_session_transactions s ON s.transaction_id = t.transaction_id "
         "WHERE t.transaction_type = 1 AND s.session_id <> @@SPID) AS oldest_utc, 1 AS sees",

@@ -8,8 +8,10 @@ from pathlib import Path
 
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
 
+from rcm_lakehouse.bronze.lineage import IS_INSTANT, ZERO_DATE
 from rcm_lakehouse.bronze.windows import Kind, SourceClock, Window, as_text
 from rcm_lakehouse.config.connections import JdbcConnection, JdbcTableOptions
 from rcm_lakehouse.config.errors import SourceAuthError, SourceDataError
@@ -19,7 +21,12 @@ from rcm_lakehouse.sources.dialects import DIALECTS, Dialect, jdbc_url
 from rcm_lakehouse.sources.jdbc_errors import translated
 from rcm_lakehouse.sources.partitions import predicates
 
+ZERO_DATES = "_zero_dates"
 _DATES = ("date",)
+_BLIND = (
+    "open transactions cannot be seen by this account (it lacks {right}): windows end settle_seconds before now, and a transaction that commits "
+    "later than that is met by the overlap or by reconciliation"
+)
 _DECIMALS = ("numeric", "decimal", "number")
 _INTEGERS = ("int", "integer", "bigint", "smallint", "tinyint", "mediumint", *_DECIMALS)
 
@@ -110,12 +117,12 @@ def read_clock(database: Database) -> SourceClock:
     except (SourceAuthError, SourceDataError):
         row = database.query(database.dialect.blind_clock_sql, "asking its clock")[0]
     now, oldest, sees = row
-    refusal = None if int(str(sees)) else "open transactions cannot be seen by this account: the window ends `settle_seconds` before now"
+    may_see = int(str(sees)) == 1
     return SourceClock(
         now=_naive(now) or datetime.now(timezone.utc).replace(tzinfo=None),
-        oldest_transaction=_naive(oldest) if refusal is None else None,
-        sees_transactions=refusal is None,
-        refusal=refusal,
+        oldest_transaction=_naive(oldest) if may_see else None,
+        sees_transactions=may_see,
+        refusal=None if may_see or database.dialect.transactions_right is None else _BLIND.format(right=database.dialect.transactions_right),
     )
 
 
@@ -210,7 +217,7 @@ def window_predicate(dialect: Dialect, column: SourceColumn, window: Window) -> 
     if window.future_from is not None:
         parts.append(f"{value} >= {dialect.literal(window.kind, window.future_from)}")
     if window.takes_null:
-        parts.append(f"{quoted} IS NULL")
+        parts.append(dialect.missing(quoted, column.data_type))
     return f"({' OR '.join(parts)})"
 
 
@@ -225,14 +232,34 @@ def read_table(
 ) -> DataFrame:
     """A lazy frame of the table's rows, or of one window of them; the filter is part of the query that the source runs.
 
+    Fields of instants say so in their metadata. `_zero_dates`, where a product has such days, names the columns that held one.
     With `partitions` above 1 each part is its own connection and snapshot: rows that move between parts fall into the next
     window. Memory is bounded by the fetch size.
     """
     chosen = options or JdbcTableOptions()
     where = "" if watermark is None or window is None else f" WHERE {window_predicate(database.dialect, watermark, window)}"
-    sql = f"SELECT {projection(database.dialect, table, names)} FROM {qualified(database.dialect, table)}{where}"
+    zeros = _zero_dates(database.dialect, table, names)
+    sql = f"SELECT {projection(database.dialect, table, names)}{zeros} FROM {qualified(database.dialect, table)}{where}"
     parts = predicates(database, table, chosen, where, names) if chosen.partitions > 1 else []
-    return database.frame(sql, f"reading {table.schema}.{table.name}", fetch_size=chosen.fetch_size, parts=parts)
+    rows = database.frame(sql, f"reading {table.schema}.{table.name}", fetch_size=chosen.fetch_size, parts=parts)
+    for column in table.columns:
+        if column.data_type in database.dialect.zoned_types:
+            rows = rows.withMetadata(column.spelled(names), {IS_INSTANT: True})
+    return rows
+
+
+def _zero_dates(dialect: Dialect, table: SourceTable, names: Sequence[str]) -> str:
+    columns = {column.name: column.spelled(names) for column in table.columns}
+    found = dialect.zero_date_names(columns, {column.name: column.data_type for column in table.columns})
+    return "" if found is None else f", {found} AS {dialect.quoted(ZERO_DATES)}"
+
+
+def zero_date_flags(rows: DataFrame) -> Column | None:
+    """`zero_date:<column>` for each column of a row whose day is none, from the column `_zero_dates`; None where the source has no such days."""
+    if ZERO_DATES not in rows.columns:
+        return None
+    named = F.filter(F.split(ZERO_DATES, ","), lambda name: name != "")
+    return F.transform(named, lambda name: F.concat(F.lit(ZERO_DATE), name))
 
 
 def has_rows(database: Database, table: SourceTable, watermark: SourceColumn | None, window: Window | None) -> bool:

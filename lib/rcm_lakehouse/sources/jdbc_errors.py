@@ -4,6 +4,7 @@ import re
 
 from rcm_lakehouse.config.errors import RcmError, SourceAuthError, SourceDataError, SourceUnavailableError, StorageFullError, is_storage_full
 
+_DEEPEST = 10
 _AUTH = (
     r"access denied|password authentication failed|login failed|wrong user name or password|28000|28P01|no password was provided"
     r"|authentication failed|permission (was )?denied|does not have permission|not authorized"
@@ -17,12 +18,13 @@ _DOWN = (
     r"connection refused|connect timed out|connection reset|communications link|could not connect|connection attempt failed|socket"
     r"|server shutdown|terminating connection|unexpected end of stream|closed connection|connection is closed|broken pipe|timed? ?out|no route"
     r"|unknownhost|i/o error|connection to .* refused|08S01|08001|08006|57P01|lost connection|database may be already in use|connection is broken"
+    r"|FAILED_JDBC\.CONNECTION"
 )
 
 
 def translated(error: BaseException, connection: str, doing: str) -> RcmError:
     """The error of the taxonomy for a driver's error; the driver's own text is dropped, for it may quote rows or credentials."""
-    text = str(error)
+    text = _whole_text(error)
     if is_storage_full(error):
         return StorageFullError(
             f"connection '{connection}': a disk is full (the lakehouse's, Spark's scratch folder's or the source's own) while {doing}. Nothing of "
@@ -48,3 +50,14 @@ def translated(error: BaseException, connection: str, doing: str) -> RcmError:
         f"connection '{connection}': reading failed while {doing} ({type(error).__name__}). Nothing of this load was committed; its "
         "watermark is unchanged."
     )
+
+
+def _whole_text(error: BaseException) -> str:
+    """An error's text and those of its causes: Spark says only that it could not connect, the driver below says why."""
+    texts: list[str] = []
+    current: BaseException | None = error
+    while current is not None and len(texts) < _DEEPEST:
+        texts.append(str(current))
+        below: BaseException | None = getattr(current, "_cause", None)
+        current = below or current.__cause__
+    return "\n".join(texts)
