@@ -9,6 +9,7 @@ As fixtures (`mariadb_server`, `postgresql_server`, one of each a session) or as
 """
 
 import contextlib
+import copy
 import os
 import secrets
 import shutil
@@ -55,6 +56,7 @@ class Server:
     kind: ClassVar[TargetKind]
     account: ClassVar[str]
     binaries: ClassVar[tuple[str, ...]]
+    prompt_output: ClassVar[tuple[str, ...]] = ()
     places: ClassVar[tuple[str, ...]] = ("/usr/sbin", "/usr/bin", "/usr/local/bin", "/usr/local/sbin", "/opt/homebrew/bin")
 
     def __init__(self) -> None:
@@ -114,13 +116,11 @@ class Server:
 
     def freeze(self) -> None:
         """Answer nothing more, with connections open, until `thaw`."""
-        assert self.process is not None
-        os.killpg(self.process.pid, signal.SIGSTOP)
+        self._signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
         """Go on after `freeze`."""
-        assert self.process is not None
-        os.killpg(self.process.pid, signal.SIGCONT)
+        self._signal(signal.SIGCONT)
 
     def remove(self) -> None:
         """Stop and delete all data."""
@@ -141,6 +141,12 @@ class Server:
     def client(self, database: str | None = None) -> tuple[list[str], Mapping[str, str]]:
         """The client's command and environment, statements from standard input, tab-separated rows without headings."""
         raise NotImplementedError
+
+    def as_account(self, user: str, password: str) -> "Self":
+        """The same server to another account."""
+        other = copy.copy(self)
+        other.user, other.password = user, password
+        return other
 
     def session(self, database: str) -> "OpenSession":
         """A second session that stays open, for transactions that are not yet committed."""
@@ -192,12 +198,25 @@ class Server:
         process, self.process = self.process, None
         if process is None or process.poll() is not None:
             return
-        (os.killpg if whole_group else os.kill)(process.pid, how)
+        if whole_group:
+            self._signal(how, process)
+        else:
+            process.send_signal(how)
         try:
             process.wait(timeout=20)
         except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
+            self._signal(signal.SIGKILL, process)
             process.wait(timeout=20)
+
+    def _signal(self, how: signal.Signals, process: "subprocess.Popen[bytes] | None" = None) -> None:
+        """To the server and all its workers, each of which may be the leader of a group of its own."""
+        server = process or self.process
+        assert server is not None
+        listed = subprocess.run(["ps", "-axo", "pid=,ppid="], check=True, capture_output=True, text=True).stdout
+        workers = [int(pid) for pid, parent in (line.split() for line in listed.splitlines()) if int(parent) == server.pid]
+        for pid in (server.pid, *workers):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, how)
 
 
 class OpenSession:
@@ -205,11 +224,14 @@ class OpenSession:
 
     def __init__(self, server: Server, database: str) -> None:
         command, environment = server.client(database)
-        unbuffered = ["--unbuffered"] if server.kind == "mariadb" else []
         self.process = subprocess.Popen(
-            [*command[:1], *([command[1]] if command[1] == "--no-defaults" else []), *unbuffered, *command[2 if command[1] == "--no-defaults" else 1 :]],
-            env={**os.environ, **environment}, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        )  # fmt: skip
+            [*command, *server.prompt_output],
+            env={**os.environ, **environment},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -239,6 +261,7 @@ class MariaDbServer(Server):
     kind = "mariadb"
     account = "mysql"
     binaries = ("mariadbd", "mariadb-install-db", "mariadb")
+    prompt_output = ("--unbuffered",)
 
     def _prepare(self, folder: Path) -> None:
         owner = [f"--user={self.account}"] if self._as_account() else []

@@ -80,3 +80,59 @@ def test_every_type_of_a_source_reaches_bronze_with_its_value(product: str, spar
     (row,) = mini.frame("bronze.hosa_traps").collect()
     assert {name: row[name.replace(" ", "_")] for name in traps} == {name: expected for name, (_, _, expected) in traps.items()}
     assert ended.log("bronze", "hosa_traps").watermark_after == "2024-03-10 02:30:00.123456"
+
+
+@pytest.mark.parametrize("product", ["mariadb", "postgresql"])
+def test_instants_keep_their_order_through_the_hour_that_the_local_clock_repeats(
+    product: str, spark: SparkSession, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    server: Server = request.getfixturevalue(f"{product}_server")
+    table = server.qualified("notes")
+    declared, zone = {"mariadb": ("TIMESTAMP(6) NULL", ""), "postgresql": ("TIMESTAMPTZ", "+00")}[product]
+    server.make_database("types")
+    server.execute(
+        f"CREATE TABLE {table} (id INT PRIMARY KEY, content VARCHAR(9), changed {declared}); INSERT INTO {table} VALUES "
+        f"(1, 'daylight', '2024-11-03 05:30:00{zone}'), (2, 'standard', '2024-11-03 06:30:00{zone}');",
+        "types",
+    )
+    mini = Mini(spark, tmp_path, ["emr,hos-a,dbo.notes,Incremental,changed,1,hosa"], own_contracts={"note": PLAIN_CONTRACT})
+    mini.connections = {"emr": connection_to(server, "types", tmp_path, time_zone="America/New_York")}
+    mini.write()
+
+    ended = mini.run(layers=("bronze", "silver"))
+
+    assert ended.code == 0, ended.said
+    local = at("2024-11-03 01:30:00")
+    assert mini.rows("silver.note", "content", "effective_from", "changed_at") == [
+        ("daylight", at("2024-11-03 05:30:00"), local),
+        ("standard", at("2024-11-03 06:30:00"), local),
+    ]
+    assert ended.log("bronze", "hosa_notes").watermark_after == "2024-11-03 06:30:00.000000"
+
+
+def test_days_that_are_none_wait_in_quarantine_and_are_no_missing_value(spark: SparkSession, tmp_path: Path, mariadb_server: Server) -> None:
+    mariadb_server.make_database("types")
+    insert = "SET sql_mode = 'ALLOW_INVALID_DATES'; INSERT INTO notes VALUES"
+    mariadb_server.execute("CREATE TABLE notes (id INT PRIMARY KEY, content VARCHAR(20), changed DATETIME(6), born DATE);", "types")
+    mariadb_server.execute(
+        f"{insert} (1, 'sound', '2024-01-01', '1960-02-29'), (2, 'no day', '2024-01-02', '0000-00-00'), (3, 'no month', '2024-01-03', '1960-00-15'), "
+        "(4, 'no birth date', '2024-01-04', NULL);",
+        "types",
+    )
+    born = {"name": "born", "type": "date", "description": "a day"}
+    contract = {**PLAIN_CONTRACT, "columns": [*PLAIN_CONTRACT["columns"], born]}
+    contract["sources"] = [{**PLAIN_CONTRACT["sources"][0], "columns": {**PLAIN_CONTRACT["sources"][0]["columns"], "born": "born"}}]
+    mini = Mini(spark, tmp_path, ["emr,hos-a,dbo.notes,Incremental,changed,1,hosa"], own_contracts={"note": contract})
+    mini.connections = {"emr": connection_to(mariadb_server, "types", tmp_path, tables={"notes": {"null_watermark": "exclude"}})}
+    mini.write()
+
+    first = mini.run(layers=("bronze", "silver"))
+
+    assert first.code == 0, first.said
+    assert mini.rows("silver.note", "content", "born") == [("no birth date", None), ("sound", dt.date(1960, 2, 29))]
+    assert mini.rows("quarantine.note", "entity_key", "reasons.columns") == [("hos-a|2", ["born"]), ("hos-a|3", ["born"])]
+    assert first.log("bronze", "hosa_notes").watermark_after == "2024-01-04 00:00:00.000000"
+
+    mariadb_server.execute(f"{insert} (5, 'no time', '0000-00-00 00:00:00', NULL), (6, 'sound', '2024-01-05', NULL);", "types")
+    second = mini.run(layers=("bronze",)).log("bronze", "hosa_notes")
+    assert (second.rows_written, second.rows_dropped) == (1, 1)

@@ -159,13 +159,13 @@ REFUSALS: dict[str, tuple[str, type[RcmError], bool]] = {  # a driver's text: (e
     "VIEW SERVER STATE permission was denied on object 'server', database 'master'.": (SourceAuthError, False),
     "The SELECT permission was denied on the object 'patients', database 'emr', schema 'dbo'.": (SourceAuthError, False),
     "(conn=5) Access denied; you need (at least one of) the PROCESS privilege(s) for this operation": (SourceAuthError, False),
-    "FATAL: password authentication failed for user \"rcm\"": (SourceAuthError, False),
+    'FATAL: password authentication failed for user "rcm"': (SourceAuthError, False),
     "ERROR: permission denied for table patients": (SourceAuthError, False),
-    "FATAL: database \"nowhere\" does not exist": (SourceDataError, False),
-    "Cannot open database \"nowhere\" requested by the login. The login failed.": (SourceDataError, False),
+    'FATAL: database "nowhere" does not exist': (SourceDataError, False),
+    'Cannot open database "nowhere" requested by the login. The login failed.': (SourceDataError, False),
     "[UNRECOGNIZED_SQL_TYPE] Unrecognized SQL type - name: geometry, id: 2000.": (SourceDataError, False),
     "Connection to 127.0.0.1:1 refused. Check that the hostname and port are correct": (SourceUnavailableError, True),
-    "The TCP/IP connection to the host emr, port 1433 has failed. Error: \"connect timed out\"": (SourceUnavailableError, True),
+    'The TCP/IP connection to the host emr, port 1433 has failed. Error: "connect timed out"': (SourceUnavailableError, True),
     "FATAL: terminating connection due to administrator command": (SourceUnavailableError, True),
     "(conn=5) Read timed out": (SourceUnavailableError, True),
     "(conn=5) Query execution was interrupted (max_statement_time exceeded)": (SourceUnavailableError, True),
@@ -181,3 +181,10 @@ def test_a_drivers_refusal_becomes_the_error_of_the_next_step(text: str) -> None
     assert error.can_retry is may_retry
     assert "Mallory" not in str(error)
     assert str(error).startswith("connection 'emr': ")
+
+
+def test_what_the_driver_says_below_sparks_own_error_counts() -> None:
+    spark_error = RuntimeError("[FAILED_JDBC.CONNECTION] Failed JDBC jdbc:mysql:(redacted): Couldn't connect to the database")
+    assert type(translated(spark_error, "emr", "asking its clock")) is SourceUnavailableError
+    spark_error.__cause__ = RuntimeError("(conn=7) Access denied for user 'x'@'127.0.0.1' (using password: YES)")
+    assert type(translated(spark_error, "emr", "asking its clock")) is SourceAuthError

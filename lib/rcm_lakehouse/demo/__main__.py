@@ -31,7 +31,7 @@ def parser() -> argparse.ArgumentParser:
         "Everything is written below lakehouse/demo, or into two databases of a server.",
     )
     make.add_argument("--day", type=int, choices=(1, 2), required=True, help="1: from nothing; 2: changes to what day 1 made")
-    make.add_argument("--size", choices=tuple(SIZES), default="small", help="small: 1,000 patients, 5,000 transactions; base: ten times as many; tiny: a few, for tests")
+    make.add_argument("--size", choices=tuple(SIZES), default="small", help="small: 5,000 transactions; base: 50,000; tiny: a few, for tests")
     make.add_argument("--seed", type=int, default=7, help="equal seeds give equal rows on the same day (default 7)")
     make.add_argument("--today", type=date.fromisoformat, help="day that dates are anchored to, YYYY-MM-DD (default today in UTC; day 2: that of day 1)")
     make.add_argument("--target", choices=("h2", "mariadb", "postgresql"), default="h2", help="embedded H2 files (default) or a running server")
