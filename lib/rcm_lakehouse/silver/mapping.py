@@ -1,6 +1,6 @@
 """A contract's mapping: bronze rows to typed canonical rows (pure)."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -36,16 +36,7 @@ def mapped(rows: DataFrame, contract: Contract, mapping: SourceMapping, *, time_
     sources_of = {column.name: _source(column, mapping, names) for column in contract.columns if column.derive is None}
     raws = {name: _raw(found, mapping.columns.get(name), found in instants, time_zone) for name, found in sources_of.items()}
     instant = next((sources_of[name] for name in contract.sequence_by[:1] if sources_of.get(name) in instants), None)
-    kept = ["data_source", "_source_table", *LINEAGE_NAMES, *([SALT_COLUMN] if SALT_COLUMN in rows.columns else [])]
-    sources = source_columns(rows.drop("data_source", "_source_table", SALT_COLUMN))
-    first = rows.select(
-        *kept,
-        F.to_json(F.struct(*[F.col(f"`{name}`") for name in sources], "_corrupt_record")).alias("raw_row"),
-        _is_delete(mapping).alias("is_delete"),
-        (~F.coalesce(F.expr(mapping.where or "true"), F.lit(False))).alias("is_outside"),
-        F.col(f"`{instant}`").alias("_instant") if instant else F.lit(None).cast("timestamp").alias("_instant"),
-        *[raw.alias(f"_raw_{name}") for name, raw in raws.items()],
-    )
+    first = _with_raw_columns(rows, mapping, raws, instant)
     types = {name: first.schema[f"_raw_{name}"].dataType.simpleString() for name in raws}
     plain = [column for column in contract.columns if column.derive is None]
     cleaned = first.select("*", *[_cleaned(column, types[column.name]).alias(f"_clean_{column.name}") for column in plain])
@@ -68,6 +59,20 @@ def mapped(rows: DataFrame, contract: Contract, mapping: SourceMapping, *, time_
         "raw_row",
         "_source_table",
         *LINEAGE_NAMES,
+    )
+
+
+def _with_raw_columns(rows: DataFrame, mapping: SourceMapping, raws: Mapping[str, Column], instant: str | None) -> DataFrame:
+    """Lineage, the row as JSON, what the mapping says of the row as a whole, and `_raw_<column>` for each mapped column."""
+    kept = ["data_source", "_source_table", *LINEAGE_NAMES, *([SALT_COLUMN] if SALT_COLUMN in rows.columns else [])]
+    sources = source_columns(rows.drop("data_source", "_source_table", SALT_COLUMN))
+    return rows.select(
+        *kept,
+        F.to_json(F.struct(*[F.col(f"`{name}`") for name in sources], "_corrupt_record")).alias("raw_row"),
+        _is_delete(mapping).alias("is_delete"),
+        (~F.coalesce(F.expr(mapping.where or "true"), F.lit(False))).alias("is_outside"),
+        (F.col(f"`{instant}`") if instant else F.lit(None).cast("timestamp")).alias("_instant"),
+        *[raw.alias(f"_raw_{name}") for name, raw in raws.items()],
     )
 
 
