@@ -265,4 +265,5 @@ def test_every_row_that_was_read_is_accounted_for(story: Story) -> None:
 
 def test_that_transactions_cannot_be_seen_is_said_once(story: Story) -> None:
     said = [note for ended in story.runs for log in ended.logs for note in log.warnings if "open transactions cannot be seen" in note]
-    assert said == ["connection 'hospital-a': open transactions cannot be seen by this account: the window ends `settle_seconds` before now"]
+    assert len(said) == 1
+    assert said[0].startswith("connection 'hospital-a': open transactions cannot be seen by this account")

@@ -111,7 +111,14 @@ class Lake:
     def _forget_other_lakehouse(self, table: Table) -> None:
         """Unregister a name that a lakehouse at another root left in this process; its files are untouched."""
         name = self.sql_name(table)
-        if not self.is_local or not self.spark.catalog.tableExists(name):
+        try:
+            if not self.is_local or not self.spark.catalog.tableExists(name):
+                return
+        except PySparkException as error:
+            # Known by name, but its folder was moved away or deleted under this process.
+            if error.getCondition() != "DELTA_PATH_DOES_NOT_EXIST":
+                raise
+            self.spark.sql(f"DROP TABLE {name}")
             return
         told = {row["col_name"]: row["data_type"] for row in self.spark.sql(f"DESCRIBE TABLE EXTENDED {name}").collect()}
         if told.get("Location", "").removeprefix("file:").rstrip("/") == self.location(table):

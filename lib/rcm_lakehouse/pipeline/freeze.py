@@ -184,16 +184,6 @@ def _freeze_connection(project: Project, lake: Lake, frozen: Frozen, known: Audi
             frozen.jdbc[row.label] = planner.plan(row, frozen.state_of(row))
         except RcmError as error:
             frozen.refused[row.label] = error
-    _note_blindness(frozen, rows, clock)
-
-
-def _note_blindness(frozen: Frozen, rows: list[LoadRow], clock: SourceClock) -> None:
-    """Say once a connection, at its first load whose window ends by the clock, that open transactions cannot be seen."""
-    plans = [frozen.jdbc[row.label] for row in rows if row.label in frozen.jdbc]
-    by_clock = [plan for plan in plans if plan.window is not None and plan.window.kind not in ("int", "digits")]
-    if clock.refusal and by_clock:
-        first = by_clock[0]
-        frozen.jdbc[first.row.label] = replace(first, warnings=(clock.refusal, *first.warnings))
 
 
 def _note_retry(name: str) -> Callable[[RetryCallState], None]:
