@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -82,13 +83,18 @@ class Small(Mini):
         return {str(log.parent.relative_to(root)): max((int(path.stem) for path in log.glob("*.json")), default=-1) for log in logs}
 
 
-def clean_second_day(small: Small, home: Path) -> tuple[Rows, dict[str, str]]:
-    """What one clean run of the second day leaves, made on a copy."""
-    clean = small.copied(home)
-    clean.second_day()
-    ended = clean.run(day=2)
-    assert ended.code == 0, ended.said
-    return clean.all_rows(), clean.counted()
+@dataclass(frozen=True)
+class Wanted:
+    """What a lakehouse holds: every row, and the source rows that its audit counts."""
+
+    rows: Rows
+    counted: dict[str, str]
+
+    @staticmethod
+    def of(small: Small) -> "Wanted":
+        """What it holds now; an audit that breaks a promise is refused."""
+        assert small.audit_faults() == []
+        return Wanted(small.all_rows(), small.counted())
 
 
 def at_point(monkeypatch: Any, module: Any, point: str, label: str, act: Callable[[], object], *, times: int = 1) -> list[int]:

@@ -3,7 +3,6 @@
 import json
 import os
 import resource
-import shutil
 import signal
 import subprocess
 import sys
@@ -15,20 +14,20 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
-from faulted import Small, clean_second_day, spooled
+from faulted import Small, Wanted, at_point, spooled
 from harness import Mini
 from rcm_lakehouse.drill.project import AS_OF, NOW
+from rcm_lakehouse.pipeline import bronze_step
 
 _RUN = "import sys; from rcm_lakehouse.pipeline.door import main; sys.exit(main(sys.argv[1:]))"
 _LIMIT = 4 << 20
 _LONGEST_SECONDS = 300
 
 
-def start(home: Path, *, scratch: Path | None = None, limit: int | None = None) -> "subprocess.Popen[str]":
+def start(home: Path, *, limit: int | None = None) -> "subprocess.Popen[str]":
     """A run of a project as its own process, its lines on stderr; `limit` is the size that no file may pass."""
-    confs = ["spark.driver.memory=1g", *([f"spark.local.dir={scratch}"] if scratch else [])]
-    submit = " ".join(f"--conf {conf}" for conf in confs)
-    given = {"RCM_TEST_NOW": NOW[2], "RCM_MASTER": "local[2]", "RCM_NAMES": "off", "PYSPARK_SUBMIT_ARGS": f"{submit} pyspark-shell"}
+    submit = "--conf spark.driver.memory=1g pyspark-shell"
+    given = {"RCM_TEST_NOW": NOW[2], "RCM_MASTER": "local[2]", "RCM_NAMES": "off", "PYSPARK_SUBMIT_ARGS": submit}
     command = [sys.executable, "-c", _RUN, "--home", str(home), "--as-of", AS_OF]
 
     def limited() -> None:
@@ -72,9 +71,8 @@ def jvm_of(process: "subprocess.Popen[str]") -> int:
 
 
 @pytest.mark.skipif(not Path("/proc/self/comm").exists(), reason="needs /proc to find the JVM of a run")
-def test_F02_a_run_whose_jvm_is_killed_fails_and_reports_nothing_that_did_not_commit(small: Small, tmp_path: Path) -> None:
-    wanted, counted = clean_second_day(small, tmp_path / "clean")
-    small.second_day()
+def test_F02_a_run_whose_jvm_is_killed_fails_and_reports_nothing_that_did_not_commit(waiting: Small, wanted: Wanted) -> None:
+    small = waiting
     process = start(small.home)
     killed: list[int] = []
 
@@ -97,7 +95,7 @@ def test_F02_a_run_whose_jvm_is_killed_fails_and_reports_nothing_that_did_not_co
     assert "Traceback" not in said
     again = small.run(day=2)
     assert again.code == 0, again.said
-    assert (small.all_rows(), small.counted(), small.audit_faults()) == (wanted, counted, [])
+    assert Wanted.of(small) == wanted
 
 
 def _load_id(path: Path) -> str | None:
@@ -148,40 +146,37 @@ def test_F04_a_full_disk_fails_its_load_clearly_leaves_the_table_and_lets_the_ot
     assert large.frame("silver.large").count() == 30_000
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="needs the process group's end as Linux has it")
-def test_F42_a_scratch_folder_that_vanishes_fails_the_run_and_the_next_one_is_clean(small: Small, tmp_path: Path) -> None:
-    wanted, _ = clean_second_day(small, tmp_path / "clean")
-    small.second_day()
-    scratch = tmp_path / "spark"
-    scratch.mkdir()
-    gone: list[int] = []
+def test_F42_a_scratch_folder_that_vanishes_fails_the_run_and_the_next_one_is_clean(waiting: Small, wanted: Wanted) -> None:
+    jvm = waiting.spark._jvm
+    assert jvm is not None
+    (scratch,) = (Path(str(folder)) for folder in jvm.org.apache.spark.SparkEnv.get().blockManager().diskBlockManager().localDirs())
+    away = scratch.with_name(f"{scratch.name}-away")
 
-    def remove_at_first_success(line: str) -> None:
-        if "bronze:" in line and "SUCCESS" in line:
-            gone.append(1)
-            shutil.rmtree(scratch, ignore_errors=True)
-            scratch.write_text("")
+    def vanish() -> None:
+        scratch.rename(away)
+        scratch.write_text("")
 
-    code, said = ended(start(small.home, scratch=scratch), remove_at_first_success)
-    assert gone, said
-    assert code == 1, said
-    again = small.run(day=2)
+    with pytest.MonkeyPatch.context() as patch:
+        at_point(patch, bronze_step, "P6", "hos-a.charges", vanish)
+        try:
+            failed = waiting.run(day=2)
+        finally:
+            scratch.unlink()
+            away.rename(scratch)
+    assert failed.code == 1
+    assert [row.status for row in failed.logs if row.layer == "run"] == ["FAILED"]
+    again = waiting.run(day=2)
     assert again.code == 0, again.said
-    assert small.all_rows() == wanted
+    assert Wanted.of(waiting) == wanted
 
 
-def test_F05_a_commit_that_cannot_be_written_fails_whole_and_a_checkpoint_that_cannot_is_ignored(small: Small, tmp_path: Path) -> None:
-    wanted, _ = clean_second_day(small, tmp_path / "clean")
-    small.second_day()
+def test_F05_a_commit_that_cannot_be_written_fails_whole_and_a_checkpoint_that_cannot_is_ignored(waiting: Small, wanted: Wanted) -> None:
     # A folder stands where the checkpoint belongs; the commit itself succeeds.
-    charges = small.place("bronze/hosa/charges")
-    small.spark.newSession().sql(f"ALTER TABLE delta.`{charges}` SET TBLPROPERTIES ('delta.checkpointInterval' = '1')")
+    charges = waiting.place("bronze/hosa/charges")
+    waiting.spark.newSession().sql(f"ALTER TABLE delta.`{charges}` SET TBLPROPERTIES ('delta.checkpointInterval' = '1')")
     (charges / "_delta_log" / f"{3:020d}.checkpoint.parquet").mkdir()
     # A file stands where the log of another table belongs; its commit fails, the table is as before.
-    log = small.place("bronze/hosa/patients/_delta_log")
-
-    from faulted import at_point
-    from rcm_lakehouse.pipeline import bronze_step
+    log = waiting.place("bronze/hosa/patients/_delta_log")
 
     def block() -> None:
         log.rename(log.with_name("_away"))
@@ -189,12 +184,12 @@ def test_F05_a_commit_that_cannot_be_written_fails_whole_and_a_checkpoint_that_c
 
     with pytest.MonkeyPatch.context() as patch:
         at_point(patch, bronze_step, "P5", "hos-a.patients", block)
-        failed = small.run(day=2)
+        failed = waiting.run(day=2)
     assert failed.code == 1
     assert failed.log("bronze", "hosa_charges").status == "SUCCESS"
     assert next(row for row in failed.logs if row.tablename == "patients" and row.layer == "bronze").status == "FAILED"
     log.unlink()
     log.with_name("_away").rename(log)
-    again = small.run(day=2)
+    again = waiting.run(day=2)
     assert again.code == 0, again.said
-    assert small.all_rows() == wanted
+    assert waiting.all_rows() == wanted.rows
