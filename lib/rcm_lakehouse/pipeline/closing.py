@@ -90,8 +90,12 @@ def stop_signals(cancel: Event) -> Iterator[list[int]]:
     def stop(number: int, frame: FrameType | None) -> None:
         caught.append(number)
         cancel.set()
+        # Asked again, it ends at once, as if nobody had listened.
+        signal.signal(number, before[signal.Signals(number)])
 
-    before = {number: signal.signal(number, stop) for number in SIGNALS}
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    for wanted in SIGNALS:
+        signal.signal(wanted, stop)
     try:
         yield caught
     finally:
