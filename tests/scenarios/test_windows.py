@@ -11,6 +11,7 @@ from harness import Mini
 from loads_kit import assert_watermarks_never_fall, counts, failure, full, incremental, visit_contract
 from rcm_lakehouse.bronze.windows import SourceClock
 from rcm_lakehouse.pipeline import bronze_step, freeze
+from rcm_lakehouse.pipeline.context import Backfill
 
 BRONZE = ("bronze",)
 VISITS = "(VisitID VARCHAR(20) PRIMARY KEY, State VARCHAR(20), Mark TIMESTAMP)"
@@ -115,6 +116,24 @@ def test_a_commit_that_a_dead_run_made_is_not_read_again_under_its_window(
     log = ended.log("bronze", "hosa_visits")
     assert (log.window_high, log.rows_written, log.rows_duplicate) == ("2026-01-10 12:00:00.000000", 0, 1)
     assert keys(mini) == ["a"]
+
+
+def test_I05_a_backfill_reads_its_range_exactly_and_a_window_with_overlap_does_not_reach_below_the_first_row(spark: SparkSession, tmp_path: Path) -> None:
+    mini = project(spark, tmp_path, tables=("visits",))
+    mini.connections = {"hospital-a": mini.h2(tables={"visits": {"overlap_seconds": 7200}})}
+    mini.write()
+    mini.sql(*(insert(f"v{hour}", f"2026-01-10 {hour:02d}:00:00") for hour in range(6, 11)))
+    first = mini.run(now="2026-01-10T11:00:00Z", layers=BRONZE)
+    assert (first.log("bronze", "hosa_visits").window_low, counts(first, "visits")[:2]) == (None, (5, 5))
+    mini.sql("UPDATE visits SET State = 'mended'")
+    again = mini.run(now="2026-01-10T11:00:00Z", layers=BRONZE, backfill=Backfill(("hos-a.visits",), "2026-01-10 07:00:00", "2026-01-10 09:00:00"))
+    log = again.log("bronze", "hosa_visits")
+    assert (log.window_low, log.window_high) == ("2026-01-10 07:00:00.000000", "2026-01-10 09:00:00.000000")
+    assert counts(again, "visits")[:3] == (2, 2, 0)
+    live = mini.run(now="2026-01-10T11:30:00Z", layers=BRONZE)
+    log = live.log("bronze", "hosa_visits")
+    assert (log.watermark_before, log.window_low) == ("2026-01-10 10:00:00.000000", "2026-01-10 08:00:00.000000")
+    assert counts(live, "visits")[:3] == (3, 2, 1), "08:00 was mended by the back-fill"
 
 
 def test_I13_no_row_of_the_hour_that_comes_twice_is_lost_or_doubled(spark: SparkSession, tmp_path: Path) -> None:

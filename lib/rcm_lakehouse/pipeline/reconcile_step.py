@@ -60,7 +60,8 @@ def reconcile(ctx: RunContext, lake: Lake, label: str, batch_seq: int, frozen: F
     row = frozen.rows[label]
     if label in frozen.refused or label in frozen.outside or batch_seq == 0 or not _is_due(ctx, lake, row, frozen.jdbc[label]):
         return Outcome("NOOP", (), {"batch_seq": batch_seq})
-    return _Comparison(ctx, lake, row, frozen.jdbc[label], f"{frozen.load_ids[label]}-r", batch_seq).run()
+    with frozen.slots[row.database].hold():
+        return _Comparison(ctx, lake, row, frozen.jdbc[label], f"{frozen.load_ids[label]}-r", batch_seq).run()
 
 
 def after_load(ctx: RunContext, lake: Lake, step: Step, done: Mapping[str, Outcome], frozen: Frozen) -> Outcome:
