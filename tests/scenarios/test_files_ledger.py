@@ -212,3 +212,21 @@ def test_I25_a_header_only_file_is_a_delivery_of_no_row_and_archived(spark: Spar
     assert refused.message is not None
     assert "b/header_only.csv: it has no record." in refused.message
     assert landing_of(mini) == ["b/header_only.csv"]
+
+
+def test_I24_a_snapshot_waits_behind_an_earlier_one_that_has_not_arrived(spark: SparkSession, tmp_path: Path) -> None:
+    tables = {"procedure_codes": {"pattern": "*.csv", "arrival": "marker"}}
+    mini = Mini(spark, tmp_path, ["landing,network,procedure_codes,Full,,1,network"], contracts=["procedure_code"])
+    mini.connections = {"landing": {"type": "files", "path": "landing", "time_zone": "UTC", "tables": tables}}
+    mini.write()
+    mini.land("1.csv", _codes(100, 101))
+    mini.land("2.csv", _codes(100, 101, 102))
+    mini.land("2.csv.done", "")
+    log = mini.run(now="2031-01-01T06:00:00Z").log("bronze", "network_procedure_codes")
+    assert (log.status, log.rows_read) == ("WAITING", 0)
+    assert says(log.warnings, "2.csv: waiting, behind 1.csv, so that snapshots keep their order")
+    mini.land("1.csv.done", "")
+    assert mini.run(now="2031-01-02T06:00:00Z").code == 0
+    assert mini.rows("silver.procedure_code", "code", where="is_current") == [("00100",), ("00101",), ("00102",)]
+    archived = (tmp_path / "landing/_archive").rglob("*.csv")
+    assert sorted(path.name.partition("-")[2] for path in archived) == ["1.csv", "2.csv"]

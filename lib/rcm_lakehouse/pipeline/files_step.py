@@ -112,7 +112,9 @@ class FilesLoad:
                 self.refused.append(str(refused(FileItem(path, name, "refused"), found, "make the patterns in conf/connections.yml exclusive")))
                 continue
             item = arrived(path, name, looks[path], self.options, utc_now())
-            if item.status == "arrived":
+            if item.status == "arrived" and self.is_snapshot and self.waiting:
+                self._wait(replace(item, reason=f"behind {self.waiting[0].name}, so that snapshots keep their order"))
+            elif item.status == "arrived":
                 whole.append(item)
             elif item.status == "waiting":
                 self._wait(item)
