@@ -72,12 +72,18 @@ class AuditSpool:
             os.fsync(spool.fileno())
 
     def flush(self, lake: Lake) -> None:
-        """Append all rows in one commit and delete the file; the file stays when the commit fails."""
+        """Append all rows in one commit and delete the file; the file stays when the commit fails.
+
+        One that cannot be deleted does no harm: the next run knows its rows by their ids.
+        """
         with self._lock:
             if self.rows:
                 append_logs(lake, self.rows)
                 crash_point("P16", "flushed")
-            self.path.unlink(missing_ok=True)
+            try:
+                self.path.unlink(missing_ok=True)
+            except OSError as error:
+                _log.warning("audit spool %s cannot be deleted (%s)", self.path.name, error.strerror)
             self.rows = []
             self.is_flushed = True
 
