@@ -147,6 +147,25 @@ def test_F04_a_full_disk_fails_its_load_clearly_leaves_the_table_and_lets_the_ot
     assert large.frame("silver.large").count() == 30_000
 
 
+def test_F34_a_run_that_runs_out_of_memory_reports_nothing_it_did_not_commit_and_the_next_one_finishes(large: Mini) -> None:
+    # The source gathers more than the heap holds, inside the run's own JVM.
+    large.sql(
+        "DROP VIEW large_rows",
+        "CREATE VIEW large_rows AS SELECT '1' AS ID, SUBSTRING(LISTAGG(CAST(X AS VARCHAR(20))), 1, 9) AS Txt FROM SYSTEM_RANGE(1, 200000000)",
+        database="emr",
+    )
+    code, said = ended(start(large.home))
+    assert code not in (0, None), said
+    assert large.frame("bronze.hosa_little_rows").count() in (0, 1)
+    large.sql("DROP VIEW large_rows", "CREATE VIEW large_rows AS SELECT '1' AS ID, 'one' AS Txt FROM SYSTEM_RANGE(1, 1)", database="emr")
+    again = large.run(now=NOW[2])
+    assert again.code == 0, again.said
+    for entity in ("large", "little"):
+        assert large.rows(f"silver.{entity}", "source_id") == [("1",)]
+    succeeded = "status = 'SUCCESS' AND layer = 'bronze' AND rows_written > 0"
+    assert large.rows("audit.load_logs", "tablename", where=succeeded) == [("large_rows",), ("little_rows",)]
+
+
 def test_F42_a_scratch_folder_that_vanishes_fails_the_run_and_the_next_one_is_clean(waiting: Small, wanted: Wanted) -> None:
     jvm = waiting.spark._jvm
     assert jvm is not None

@@ -1,4 +1,4 @@
-"""Snapshots that shrank: an empty one is refused, a short one has its deletes held until a person approves them."""
+"""Deliveries that cannot be right: an empty or shrunken snapshot, a batch that is mostly bad. They stop before they harm a good row."""
 
 from faulted import Small
 
@@ -24,3 +24,31 @@ def test_F33_a_snapshot_short_of_most_keys_is_held_and_applied_when_approved(sma
     assert approved.code == 0, approved.said
     assert len(small.rows("silver.department", "department_key", where="is_current")) == 3
     assert small.audit_faults() == []
+
+
+def test_F32_a_batch_that_is_mostly_bad_stops_before_silver_and_gold_and_is_taken_once_the_limit_allows_it(waiting: Small) -> None:
+    before = waiting.all_rows()
+    waiting.sql("UPDATE charges SET Amount = -1, ModifiedDate = '2026-03-02' WHERE ChargeID > 'C030'")
+    limits = {"max_bad_share": 0.2, "min_batch_rows": 10}
+    waiting.settings = {**waiting.settings, "default": {**waiting.settings["default"], "quality": limits}}
+    waiting.write()
+    stopped = waiting.run(day=2)
+    assert stopped.code == 4
+    log = stopped.log("silver", "charge")
+    assert (log.status, log.error_class) == ("FAILED", "DataStopError")
+    assert "more than max_bad_share 20%" in (log.message or "")
+    assert (stopped.log("bronze", "hosa_charges").rows_written or 0) > 50
+    assert stopped.log("gold", "fact_charges").status == "SKIPPED_UPSTREAM"
+    kept = ("silver.charge", "silver.charge_tombstones", "quarantine.charge", "gold.fact_charges")
+    assert {name: waiting.all_rows()[name] for name in kept} == {name: before[name] for name in kept}
+    waiting.settings = {**waiting.settings, "default": {**waiting.settings["default"], "quality": {**limits, "max_bad_share": 1}}}
+    waiting.write()
+    taken = waiting.run(day=2)
+    assert taken.code == 0, taken.said
+    assert taken.log("silver", "charge").rows_quarantined == log_of_bad(waiting)
+    assert waiting.audit_faults() == []
+
+
+def log_of_bad(small: Small) -> int:
+    """Bad charges of the second delivery, each seen once."""
+    return len(small.rows("quarantine.charge", "quarantine_id", where="_batch_seq = 2 AND event = 'seen'"))
