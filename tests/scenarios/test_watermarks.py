@@ -261,9 +261,3 @@ def test_every_row_that_was_read_is_accounted_for(story: Story) -> None:
     logs = [log for ended in story.runs for log in ended.logs if log.layer == "bronze" and log.status == "SUCCESS"]
     assert len(logs) == 59
     assert [log for log in logs if log.rows_read != (log.rows_written or 0) + (log.rows_duplicate or 0) + (log.rows_dropped or 0)] == []
-
-
-def test_that_transactions_cannot_be_seen_is_said_once(story: Story) -> None:
-    said = [note for ended in story.runs for log in ended.logs for note in log.warnings if "open transactions cannot be seen" in note]
-    assert len(said) == 1
-    assert said[0].startswith("connection 'hospital-a': open transactions cannot be seen by this account")

@@ -200,6 +200,17 @@ def test_a_read_carries_its_bounds_to_the_source_and_a_run_without_news_costs_on
     assert sorted(reads.values()) == [1, 1, 1, 1], f"catalog, clock and two tables: {reads}"
 
 
+def test_that_an_account_may_not_see_transactions_is_said_once(spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def blind(clock: SourceClock) -> SourceClock:
+        return clock.model_copy(update={"refusal": "open transactions cannot be seen by this account"})
+
+    tables = ("visits_one", "visits_two")
+    mini = project(spark, tmp_path, *(incremental(table) for table in tables), tables=tables)
+    monkeypatch.setattr(freeze, "frozen_clock", blind)
+    said = [[note for log in mini.run(layers=BRONZE).logs for note in log.warnings] for _ in range(3)]
+    assert said == [["connection 'hospital-a': open transactions cannot be seen by this account"], [], []]
+
+
 def test_I28_I29_a_full_load_twice_is_one_snapshot_and_an_inactive_row_is_skipped_and_told(spark: SparkSession, tmp_path: Path) -> None:
     mini = project(spark, tmp_path, full("visits"), full("visits_off", active=0), tables=("visits", "visits_off"))
     mini.sql(insert("a", "2026-01-10 10:00:00"), insert("off", "2026-01-10 10:00:00", "visits_off"))
