@@ -41,8 +41,8 @@ drill: install ## kill runs at every named point and at N random moments (defaul
 	$(PY) -m rcm_lakehouse.drill --n $(N) $(ARGS)
 
 soak: install ## the long tests: a year of daily loads, two million rows through a small heap
-	RCM_SOAK_DAYS=365 $(ACTIVE) $(PY) -m pytest tests/delta/test_table_age.py -m "slow or not slow" --timeout 7200 $(ARGS)
-	$(ACTIVE) $(PY) -m pytest -m slow --timeout 7200 $(ARGS)
+	RCM_SOAK_DAYS=365 $(ACTIVE) $(PY) -m pytest tests/delta/test_table_age.py -m "slow or not slow" --timeout 14400 $(ARGS)
+	$(ACTIVE) $(PY) -m pytest -m slow --timeout 14400 $(ARGS)
 
 notebook: install ## run the tour again over the present lakehouse and keep its output
 	$(ACTIVE) $(PY) -m nbconvert --to notebook --execute --inplace notebooks/rcm_tour.ipynb
