@@ -89,7 +89,7 @@ class Mini:
         """Statements to an embedded database, which is made when it does not exist; one transaction."""
         self.connect(database, statements)
 
-    def connect(self, database: str, statements: Iterable[str], *, commit: bool = True) -> Any:
+    def connect(self, database: str, statements: Iterable[str], *, commit: bool = True, user: str = "sa", password: str = "") -> Any:
         """Run statements in a connection; with commit=False the open connection is returned, and its transaction with it."""
         place = (self.home / "db" / database).resolve()
         url = f"jdbc:h2:file:{place};AUTO_SERVER=TRUE;DATABASE_TO_UPPER=FALSE;CASE_INSENSITIVE_IDENTIFIERS=TRUE"
@@ -97,8 +97,8 @@ class Mini:
         jvm = self.spark._jvm
         assert jvm is not None
         properties = jvm.java.util.Properties()
-        properties.setProperty("user", "sa")
-        properties.setProperty("password", "")
+        properties.setProperty("user", user)
+        properties.setProperty("password", password)
         connection = jvm.org.h2.Driver().connect(url, properties)
         connection.setAutoCommit(False)
         for statement in statements:

@@ -8,6 +8,7 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from py4j.protocol import Py4JJavaError
 from pyspark.sql import SparkSession
 
 from harness import PROJECT, Ended, Mini
@@ -95,6 +96,23 @@ def test_every_grant_script_names_the_tables_of_the_work_list_and_gives_reading_
             assert table in statements, (product, table)
         given = {word for found in re.findall(r"GRANT (.+?) (?:ON|TO) ", statements) for word in [found.split(" ON ")[0]]}
         assert given <= {"SELECT", "CONNECT", "USAGE", "PROCESS", "pg_read_all_stats", "VIEW SERVER STATE"}, (product, given)
+
+
+def test_the_account_of_h2_reads_and_can_do_nothing_else(spark: SparkSession, tmp_path: Path) -> None:
+    mini = Mini(spark, tmp_path, ["hospital-a,hos-a,dbo.departments,Full,,1,hosa"], contracts=["department"])
+    columns = "DeptID VARCHAR(20) PRIMARY KEY, Name VARCHAR(60)"
+    mini.sql("CREATE SCHEMA dbo", *(f"CREATE TABLE dbo.{table} ({columns})" for table in (*TABLES["hos-a"], "salaries")))
+    mini.sql("INSERT INTO dbo.departments VALUES ('D1', 'Cardiology')")
+    text = (GRANTS / "h2.sql").read_text(encoding="utf-8").replace("CHANGE-ME", PASSWORD)
+    mini.sql(*(statement for statement in text.split(";") if "GRANT" in statement or "CREATE" in statement))
+    (tmp_path / "secret").write_text(PASSWORD)
+    mini.connections = {"hospital-a": mini.h2(user=READER, password="file:secret")}
+    mini.write()
+    ended = mini.run(layers=("bronze",))
+    assert (ended.code, ended.log("bronze", "hosa_departments").rows_written) == (0, 1), ended.said
+    for refused in ("SELECT * FROM dbo.salaries", "DELETE FROM dbo.departments", "CREATE TABLE dbo.own (id INT)"):
+        with pytest.raises(Py4JJavaError, match=r"Not enough rights|Admin rights"):
+            mini.connect("hospital-a", [refused], user=READER, password=PASSWORD)
 
 
 ROWS_READ = {

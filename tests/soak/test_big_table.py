@@ -50,6 +50,7 @@ def test_two_million_rows_load_in_a_heap_of_two_gibibytes(parts: int, mariadb_se
 
     done = subprocess.run(job, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
 
+    assert mariadb_server.password not in done.stdout + done.stderr
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     rows = spark.read.format("delta").load(str(tmp_path / "lakehouse" / "bronze" / "hosa" / "transactions"))
     counts = rows.agg(F.count(F.lit(1)), F.count_distinct("TransactionID"), F.sum("Amount").cast("decimal(20,2)").cast("string")).first()

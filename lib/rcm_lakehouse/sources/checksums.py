@@ -33,9 +33,10 @@ class Checksums:
     hashed: str
 
 
+# A day that is none (0000-00-00) is read as NULL.
 _MYSQL = Checksums(
-    "DATE_FORMAT({c}, '%Y-%m-%d')",
-    "DATE_FORMAT({c}, '%Y-%m-%d %H:%i:%s')",
+    "IF(DAY({c}) = 0 OR MONTH({c}) = 0, NULL, DATE_FORMAT({c}, '%Y-%m-%d'))",
+    "IF(DAY({c}) = 0 OR MONTH({c}) = 0, NULL, DATE_FORMAT({c}, '%Y-%m-%d %H:%i:%s'))",
     "CAST(CAST(ROUND({c} * 100, 0) AS DECIMAL(38,0)) AS CHAR)",
     "CONVERT({c} USING utf8mb4)",
     "CONCAT({parts})",
