@@ -36,7 +36,8 @@ DAY_1 = [
 DRIFT = [
     "ALTER TABLE visits_wide ALTER COLUMN Size BIGINT",
     "ALTER TABLE visits_wide ALTER COLUMN Price DECIMAL(12,4)",
-    "INSERT INTO visits_wide VALUES ('v2', 'open', '2026-01-10 12:30:00', 3000000000, 12345678.1234)",
+    "ALTER TABLE visits_wide ALTER COLUMN State VARCHAR(200)",
+    "INSERT INTO visits_wide VALUES ('v2', 'open, and told at more length than before', '2026-01-10 12:30:00', 3000000000, 12345678.1234)",
     *(f"ALTER TABLE {table} ALTER COLUMN Size VARCHAR(20)" for table in ("visits_text", "visits_lenient")),
     *(f"INSERT INTO {table} VALUES ('v2', 'open', '2026-01-10 12:30:00', '12')" for table in ("visits_text", "visits_lenient")),
     "INSERT INTO visits_lenient VALUES ('v3', 'open', '2026-01-10 12:30:00', 'twelve'), ('v4', 'open', '2026-01-10 12:30:00', '012')",
@@ -105,6 +106,7 @@ def test_D02_a_wider_type_widens_the_column_and_loses_no_value(story: Story) -> 
     found = story.mini.rows("bronze.hosa_visits_wide", "VisitID", "Size", "Price")
     assert [(key, size, str(price)) for key, size, price in found if key == "v2"] == [("v2", 3_000_000_000, "12345678.1234")]
     assert {(key, size, str(price)) for key, size, price in found if key == "v1"} == {("v1", 7, "1.5000")}
+    assert story.mini.rows("bronze.hosa_visits_wide", "State", where="VisitID = 'v2'") == [("open, and told at more length than before",)]
 
 
 def test_D02_F30_a_number_that_became_text_stops_the_load_before_a_row_is_read(story: Story) -> None:
