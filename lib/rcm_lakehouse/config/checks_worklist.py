@@ -50,6 +50,8 @@ def read_work_list(path: Path, problems: list[Problem]) -> list[LoadRow]:
                 rows += [row] if row else []
     except csv.Error as error:
         problems.append(Problem(path.name, reader.line_num, f"this line is no CSV: {error}."))
+    if reader.line_num <= 1:
+        problems.append(Problem(path.name, 1, "there is a header and no row: the file may be cut. Nothing would be loaded."))
     return rows
 
 

@@ -101,7 +101,7 @@ def name_for_readers(spark: SparkSession) -> None:
     It never raises: a session without our tables is still its owner's session. One line on stderr says what was wrong.
     """
     try:
-        home = spark.conf.get(HOME_CONF, None)
+        home = os.environ.get("RCM_HOME") or spark.conf.get(HOME_CONF, None)
         if home is None:
             return
         silence_query_logs()

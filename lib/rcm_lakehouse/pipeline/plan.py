@@ -62,16 +62,20 @@ def feeding(project: Project, entity: str) -> list[LoadRow]:
     return [row for row in project.active_loads if project.mapping_of(contract, row) is not None]
 
 
-def upstream_loads(project: Project, entity: str, data_source: str) -> set[str]:
-    """Names of the bronze steps on which the entity's rows of one hospital depend, through foreign keys too."""
+def upstream_loads(project: Project, entity: str, row: LoadRow) -> set[str]:
+    """Names of the bronze steps on which rows of one load depend as rows of the entity: the load itself, and its hospital's loads of what it refers to.
+
+    Another load of the same entity is none of them: payers of charges do not wait for a claims file that was refused.
+    """
     seen: set[str] = set()
-    waiting = [entity]
+    waiting = list(project.contracts[entity].after)
     while waiting:
         name = waiting.pop()
         if name not in seen:
             seen.add(name)
             waiting.extend(project.contracts[name].after)
-    return {f"bronze:{row.label}" for name in seen for row in feeding(project, name) if row.datasource == data_source}
+    referred = {f"bronze:{other.label}" for name in seen for other in feeding(project, name) if other.datasource == row.datasource}
+    return referred | {f"bronze:{row.label}"}
 
 
 def check_names(only: Iterable[str], steps: Iterable[Step]) -> None:

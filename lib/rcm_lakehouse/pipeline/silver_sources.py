@@ -59,7 +59,7 @@ def backlog(ctx: RunContext, lake: Lake, contract: Contract, silver: Table, done
     pending: list[Pending] = []
     held: dict[str, str] = {}
     for row in feeding(ctx.project, contract.entity):
-        upstream = upstream_loads(ctx.project, contract.entity, row.datasource)
+        upstream = upstream_loads(ctx.project, contract.entity, row)
         broken = sorted(name for name in upstream if name in done and done[name].failed and not _is_whole(name, row, done))
         if broken:
             held[row.label] = broken[0]

@@ -44,7 +44,7 @@ def translated(error: BaseException, connection: str, doing: str) -> RcmError:
     if re.search(_DOWN, text, re.IGNORECASE):
         return SourceUnavailableError(
             f"connection '{connection}': the database did not answer or went away while {doing}. Nothing of this load was committed; "
-            "its watermark is unchanged. Check host, port and the server; the load is tried again."
+            "its watermark is unchanged. Check host, port and the server, then run again."
         )
     return SourceUnavailableError(
         f"connection '{connection}': reading failed while {doing} ({type(error).__name__}). Nothing of this load was committed; its "
