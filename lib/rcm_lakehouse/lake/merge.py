@@ -3,11 +3,11 @@
 import json
 from collections.abc import Mapping, Sequence
 
-from delta.exceptions import DeltaConcurrentModificationException
 from delta.tables import DeltaTable
 from pyspark.sql import DataFrame
 
 from rcm_lakehouse.config.errors import CommitConflictError
+from rcm_lakehouse.lake.conflicts import CONFLICTS
 from rcm_lakehouse.lake.tables import LAST_VERSION, Commit, Lake, Table
 
 _METADATA = "spark.databricks.delta.commitInfo.userMetadata"
@@ -42,7 +42,7 @@ def merge_versions(
             .whenNotMatchedInsert(condition=f"s.{action} IN ('update', 'insert')", values=values)  # type: ignore[arg-type]
             .execute()
         )
-    except DeltaConcurrentModificationException as error:
+    except CONFLICTS as error:
         raise CommitConflictError(f"{table.label}: another writer committed first; the MERGE was not applied and is computed again.") from error
     finally:
         conf.unset(_METADATA)

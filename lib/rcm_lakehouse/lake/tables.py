@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from delta.exceptions import DeltaConcurrentModificationException
 from delta.tables import DeltaTable
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
@@ -15,6 +14,7 @@ from pyspark.sql.types import StructType
 
 from rcm_lakehouse.config.errors import CommitConflictError, TableStateError
 from rcm_lakehouse.config.settings import LakehouseSettings
+from rcm_lakehouse.lake.conflicts import CONFLICTS
 from rcm_lakehouse.lake.log_check import has_begun, newest_version
 
 FORMAT_VERSION = 1
@@ -212,7 +212,7 @@ class Lake:
         self.spark.conf.unset(LAST_VERSION)
         try:
             writer.saveAsTable(self.sql_name(table))
-        except DeltaConcurrentModificationException as error:
+        except CONFLICTS as error:
             raise CommitConflictError(f"{table.label}: another writer committed first; nothing was appended.") from error
         except PySparkException as error:
             # Compacting small files comes after the commit: its failure leaves the rows committed.
@@ -235,7 +235,7 @@ class Lake:
         )
         try:
             writer.saveAsTable(self.sql_name(table))
-        except DeltaConcurrentModificationException as error:
+        except CONFLICTS as error:
             raise CommitConflictError(f"{table.label}: another writer committed first; it is unchanged.") from error
         return Commit(self.last_version())
 
