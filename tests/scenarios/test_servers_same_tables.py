@@ -69,7 +69,9 @@ class Lakehouse:
         for code, server in self.servers.items():
             database = DATABASES[code]
             kept = {key: connections[database][key] for key in ("time_zone", "tables") if key in connections[database]}
-            connections[database] = {**connection_to(server, database, self.home), **kept}
+            # The end of a snapshot's window is its versions' start: it settles as long here as there.
+            settle = connections[database].get("settle_seconds", 60)
+            connections[database] = {**connection_to(server, database, self.home), "settle_seconds": settle, **kept}
         place.write_text(yaml.safe_dump(connections))
 
     def make(self, day: int) -> None:
