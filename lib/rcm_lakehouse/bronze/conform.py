@@ -8,6 +8,8 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import DataType, DateType, DecimalType, DoubleType, FloatType, StringType, StructType, TimestampType
 
+from rcm_lakehouse.bronze.lineage import RESERVED
+
 Fate = Literal["same", "cast", "widen", "drift"]
 
 # Decimal digits that every value of the type fits into.
@@ -75,7 +77,7 @@ def conformed(rows: DataFrame, fit: Fit) -> DataFrame:
         broken = lost[0]
         for other in lost[1:]:
             broken = broken | other
-        whole = F.to_json(F.struct(*[F.col(f"`{name}`") for name in rows.columns if not name.startswith("_")]))
+        whole = F.to_json(F.struct(*[F.col(f"`{name}`") for name in rows.columns if name.lower() not in RESERVED]))
         rows = rows.withColumn("_corrupt_record", F.when(broken, whole))
     casts = {name: F.col(f"`{name}`").cast(kind) for name, kind in fit.cast.items()}
     casts |= {name: F.when(~_is_lost(name, old, new), F.col(f"`{name}`").try_cast(old)) for name, (old, new) in fit.drift.items()}

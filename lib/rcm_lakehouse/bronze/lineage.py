@@ -24,7 +24,7 @@ LINEAGE = StructType(
 )
 LINEAGE_NAMES = tuple(LINEAGE.names)
 # Names that the way to silver adds: a source column called so would be overwritten in silence.
-RESERVED = frozenset([*LINEAGE_NAMES, "data_source", "_source_table", "_salt", "_counts", "_rank", "_known_hash"])
+RESERVED = frozenset([*LINEAGE_NAMES, "data_source", "_source_table", "_salt", "_counts", "_rank", "_known_hash", "_zero_dates"])
 # A field's metadata: true for times that are instants (stored in UTC), absent for the wall clock of the source.
 IS_INSTANT = "rcm.isInstant"
 # A flag of a row, followed by a column: the source held a day that is none (0000-00-00), and bronze holds NULL.
