@@ -10,6 +10,9 @@ from test_costs import BRONZE_APPEND, jobs  # noqa: F401  (a fixture)
 
 from harness import Mini
 
+# Minutes on two busy cores; run by `make soak` until it was seen to pass within the suite's time.
+pytestmark = pytest.mark.slow
+
 DAYS = int(os.environ.get("RCM_SOAK_DAYS", "40"))
 CHECKPOINT_EVERY = 10
 # The local profile compacts a table of more small files than this.

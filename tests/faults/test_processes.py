@@ -19,6 +19,9 @@ from harness import Mini
 from rcm_lakehouse.drill.project import AS_OF, NOW
 from rcm_lakehouse.pipeline import bronze_step
 
+# Minutes on two busy cores; run by `make soak` until it was seen to pass within the suite's time.
+pytestmark = pytest.mark.slow
+
 _RUN = "import sys; from rcm_lakehouse.pipeline.door import main; sys.exit(main(sys.argv[1:]))"
 _LIMIT = 4 << 20
 _LONGEST_SECONDS = 300

@@ -2,8 +2,13 @@
 
 import shutil
 
+import pytest
+
 from faulted import Small
 from rcm_lakehouse.lake.salt import SALT_TABLE, ensure_salt
+
+# Minutes on two busy cores; run by `make soak` until it was seen to pass within the suite's time.
+pytestmark = pytest.mark.slow
 
 
 def test_F36_X09_a_lost_audit_is_rebuilt_from_the_commits_and_nothing_is_loaded_again(done: Small) -> None:

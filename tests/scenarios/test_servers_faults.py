@@ -34,6 +34,7 @@ def of_notes(ended: Ended) -> LoadLog:
     return row
 
 
+@pytest.mark.slow
 def test_F12_F16_sources_that_cannot_be_read_fail_alone_and_tell_no_secret(
     server: Server, spark: SparkSession, tmp_path: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
