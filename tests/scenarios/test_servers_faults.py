@@ -116,6 +116,7 @@ def test_F14_a_server_restarted_between_parts_is_read_again_in_the_same_window(s
     assert notes.in_bronze() == notes.in_source()
 
 
+@pytest.mark.slow
 def test_F15_a_server_that_hangs_is_given_up_within_its_limits(server: Server, spark: SparkSession, tmp_path: Path) -> None:
     notes = Notes(server, spark, tmp_path, connection={"connect_timeout_seconds": 2, "query_timeout_seconds": 3})
     notes.add(1, 2000)

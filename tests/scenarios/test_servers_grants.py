@@ -50,6 +50,7 @@ def hospital(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]
     server.execute(drop, "hospital-a")
 
 
+@pytest.mark.slow
 def test_the_granted_account_loads_the_work_list_end_to_end_and_can_do_nothing_else(
     hospital: Server, spark: SparkSession, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -98,6 +99,7 @@ def test_every_grant_script_names_the_tables_of_the_work_list_and_gives_reading_
         assert given <= {"SELECT", "CONNECT", "USAGE", "PROCESS", "pg_read_all_stats", "VIEW SERVER STATE"}, (product, given)
 
 
+@pytest.mark.slow
 def test_the_account_of_h2_reads_and_can_do_nothing_else(spark: SparkSession, tmp_path: Path) -> None:
     mini = Mini(spark, tmp_path, ["hospital-a,hos-a,dbo.departments,Full,,1,hosa"], contracts=["department"])
     columns = "DeptID VARCHAR(20) PRIMARY KEY, Name VARCHAR(60)"
@@ -122,6 +124,7 @@ ROWS_READ = {
 
 
 @pytest.mark.parametrize("product", ["mariadb", "postgresql"])
+@pytest.mark.slow
 def test_an_incremental_load_costs_the_source_the_rows_of_its_window_and_not_those_of_its_table(
     product: str, spark: SparkSession, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
