@@ -4,6 +4,7 @@ PYTHON ?= python3
 SIZE ?= small
 N ?= 20
 ARGS ?=
+WORKERS ?= 2
 
 # Relative, so that a folder with a space in its name works.
 VENV := .venv
@@ -47,8 +48,8 @@ soak: install ## the long tests: a year of daily loads, two million rows through
 notebook: install ## run the tour again over the present lakehouse and keep its output
 	$(ACTIVE) $(PY) -m nbconvert --to notebook --execute --inplace notebooks/rcm_tour.ipynb
 
-test: install ## all tests (ARGS="tests/unit -k words")
-	$(ACTIVE) $(PY) -m pytest $(ARGS)
+test: install ## all tests (ARGS="tests/unit -k words"), a file at a time in two processes with a Spark session each (WORKERS=1)
+	$(ACTIVE) $(PY) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: install ## lint, types and import contracts
 	$(PY) -m ruff check .

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import sqlglot
 from sqlglot import exp
@@ -20,7 +21,7 @@ from rcm_lakehouse.config.yaml_lines import Document, parse_yaml
 PARAMETERS = ("as_of", "revenue_window_days", "ageing_basis", "fiscal_year_start_month")
 _HEADER = re.compile(r"\A\s*/\*(.*?)\*/", re.DOTALL)
 # Given by the file itself.
-_NOT_IN_HEADER = ("name", "file", "sql")
+_NOT_IN_HEADER = ("name", "file", "sql", "first_line")
 
 
 def read_model(home: Path, path: Path, problems: list[Problem]) -> GoldModel | None:
@@ -40,12 +41,23 @@ def read_model(home: Path, path: Path, problems: list[Problem]) -> GoldModel | N
     problems += [Problem(file, document.line(key), f"{key}: this key is not known; the file itself gives it.") for key in own]
     values = {key: value for key, value in document.values.items() if key not in own}
     sql = text[header.end() :].strip()
-    model: GoldModel | None = validated(document, (), problems, lambda: GoldModel(name=path.stem, file=file, sql=sql, **values), (GoldModel,))
+    first = _line_at(text, text.index(sql, header.end()))
+    given: dict[str, Any] = {"name": path.stem, "file": file, "sql": sql, "first_line": first, **values}
+    model: GoldModel | None = validated(document, (), problems, lambda: GoldModel(**given), (GoldModel,))
     sound = model is not None and _names_are_sound(model, document, problems)
-    tree = _one_select(file, sql, problems)
+    tree = _one_select(file, sql, first, problems)
     if model is None or tree is None or not sound:
         return None
     return model if _outputs_are_there(model, document, tree, problems) else None
+
+
+def _line_at(text: str, place: int) -> int:
+    return text.count("\n", 0, max(place, 0)) + 1
+
+
+def _line_of(sql: str, first: int, words: str) -> int:
+    """The line of the file where `words` first stand in the SELECT, which begins in line `first`; that line when they are spelled otherwise."""
+    return first - 1 + _line_at(sql, sql.lower().find(words.lower()))
 
 
 def _names_are_sound(model: GoldModel, document: Document, problems: list[Problem]) -> bool:
@@ -60,37 +72,38 @@ def _names_are_sound(model: GoldModel, document: Document, problems: list[Proble
     return len(problems) == before
 
 
-def _one_select(file: str, sql: str, problems: list[Problem]) -> exp.Query | None:
+def _one_select(file: str, sql: str, first: int, problems: list[Problem]) -> exp.Query | None:
     wrong = wrong_select(sql)
     if wrong:
-        problems.append(Problem(file, 0, wrong))
+        problems.append(Problem(file, first, wrong))
         return None
     try:
         trees = [tree for tree in sqlglot.parse(sql, read="spark") if tree is not None]
     except RecursionError:
-        problems.append(Problem(file, 0, "the SQL is nested too deeply."))
+        problems.append(Problem(file, first, "the SQL is nested too deeply."))
         return None
     except SqlglotError as error:
         line = (getattr(error, "errors", None) or [{}])[0].get("line") or 0
-        problems.append(Problem(file, 0, f"the SQL does not parse (line {line} of the statement)."))
+        problems.append(Problem(file, first + max(line - 1, 0), "the SQL does not parse."))
         return None
     if len(trees) != 1 or not isinstance(trees[0], exp.Query):
-        problems.append(Problem(file, 0, f"expected one SELECT, found {len(trees)} statements or another kind."))
+        problems.append(Problem(file, first, f"expected one SELECT, found {len(trees)} statements or another kind."))
         return None
-    return trees[0] if _reads_only(file, trees[0], problems) else None
+    return trees[0] if _reads_only(file, sql, first, trees[0], problems) else None
 
 
-def _reads_only(file: str, tree: exp.Query, problems: list[Problem]) -> bool:
+def _reads_only(file: str, sql: str, first: int, tree: exp.Query, problems: list[Problem]) -> bool:
     before = len(problems)
     if tree.find(exp.DDL, exp.DML, exp.Command, exp.Into, exp.QueryTransform, exp.Parameter) is not None:
-        problems.append(Problem(file, 0, "expected one SELECT that only reads."))
+        problems.append(Problem(file, first, "expected one SELECT that only reads."))
     if any(table.catalog or table.args.get("version") or table.args.get("when") for table in tree.find_all(exp.Table)):
-        problems.append(Problem(file, 0, "a table is named layer.table, without a catalog and as it is now, like silver.patient."))
+        problems.append(Problem(file, first, "a table is named layer.table, without a catalog and as it is now, like silver.patient."))
     if any(isinstance(table.this, exp.Func) for table in tree.find_all(exp.Table)):
-        problems.append(Problem(file, 0, "a function stands where a table is expected; call explode and the like in the SELECT or in LATERAL VIEW."))
+        problems.append(Problem(file, first, "a function stands where a table is expected; call explode and the like in the SELECT or in LATERAL VIEW."))
     unknown = {str(node.name) for node in tree.find_all(exp.Placeholder)} - set(PARAMETERS)
     for name in sorted(unknown):
-        problems.append(Problem(file, 0, f"there is no parameter ':{name}'; there are {', '.join(PARAMETERS)}.{did_you_mean(name, PARAMETERS)}"))
+        hint = f"there are {', '.join(PARAMETERS)}.{did_you_mean(name, PARAMETERS)}"
+        problems.append(Problem(file, _line_of(sql, first, f":{name}"), f"there is no parameter ':{name}'; {hint}"))
     return len(problems) == before
 
 
@@ -123,7 +136,8 @@ def check_models(
     reads = {model.name: _tables(model) for model in models.values()}
     for model in models.values():
         for table in sorted(reads[model.name] - tables):
-            problems.append(Problem(model.file, 0, f"it reads '{table}', which does not exist.{did_you_mean(table, tables)}"))
+            line = _line_of(model.sql, model.first_line, table)
+            problems.append(Problem(model.file, line, f"it reads '{table}', which does not exist.{did_you_mean(table, tables)}"))
         for column, target in model.ties_out.items():
             if not any(target.split(".")[1:2] == [name] for name in broken_contracts):
                 _check_tie(model, column, target, contracts, problems)

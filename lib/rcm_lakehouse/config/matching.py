@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
+from rcm_lakehouse.config.connections import JdbcConnection, JdbcTableOptions
 from rcm_lakehouse.config.contracts import Contract, SourceMapping
 from rcm_lakehouse.config.worklist import LoadRow
 
@@ -20,6 +21,11 @@ def table_options(tables: Mapping[str, Options], row: LoadRow) -> Options | None
     """A connection's options for a row: by `datasource.table`, then by the bare name, any case; None when there are none."""
     by_name = {name.lower(): options for name, options in tables.items()}
     return by_name.get(row.label) or by_name.get(row.source_table)
+
+
+def jdbc_options(connection: JdbcConnection, row: LoadRow) -> JdbcTableOptions:
+    """A relational connection's options for a row, as `table_options` finds them; the defaults when there are none."""
+    return table_options(connection.tables, row) or JdbcTableOptions()
 
 
 def key_of_table(row: LoadRow, contracts: Mapping[str, Contract]) -> Sequence[str]:

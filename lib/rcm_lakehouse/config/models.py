@@ -16,3 +16,4 @@ class GoldModel(Frozen):
     measures: dict[str, str] = Field({}, description="measure -> meaning and unit")
     ties_out: dict[str, str] = Field({}, description="gold column -> silver.<entity>.<column> whose current total it must equal; `rows` -> silver.<entity>")
     sql: str = Field(description="one SELECT; parameters :as_of, :revenue_window_days, :fiscal_year_start_month, :ageing_basis")
+    first_line: int = Field(1, description="the line of the file in which `sql` begins; the first is 1")

@@ -22,6 +22,8 @@ LOCAL_CONF = {
     "spark.sql.legacy.parameterSubstitution.constantsOnly": "true",
     "spark.sql.debug.maxToStringFields": "1000",
     "spark.sql.adaptive.enabled": "false",
+    "spark.sql.codegen.wholeStage": "false",
+    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
     "spark.sql.shuffle.partitions": "2",
     "spark.sql.autoBroadcastJoinThreshold": "32m",
     "spark.sql.sources.parallelPartitionDiscovery.parallelism": "2",
@@ -36,10 +38,11 @@ LOCAL_CONF = {
     "spark.driver.memory": "3g",
     "spark.driver.host": "127.0.0.1",
     "spark.driver.bindAddress": "127.0.0.1",
-    "spark.driver.extraJavaOptions": "-Duser.timezone=UTC -Dh2.bindAddress=127.0.0.1 -XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m",
+    "spark.driver.extraJavaOptions": "-Duser.timezone=UTC -Dh2.bindAddress=127.0.0.1 -XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m -XX:+UseParallelGC",
     "spark.sql.redaction.options.regex": "(?i)url|password|token|secret|dbtable|query",
     "spark.redaction.regex": "(?i)secret|password|passwd|pwd|token|access[.]?key|sas",
 }
+_COMPILED = {"spark.sql.codegen.wholeStage": "true", "spark.sql.codegen.factoryMode": "FALLBACK"}
 # PySpark writes every failed query with its error's text to stderr; the text may quote a row.
 _LOUD_LOGGERS = ("SQLQueryContextLogger", "DataFrameQueryContextLogger")
 
@@ -70,7 +73,7 @@ def get_session(settings: LakehouseSettings, home: Path) -> SparkSession:
             spark.sql(f"USE CATALOG `{settings.catalog}`")
         return spark
     builder = SparkSession.builder.master(os.environ.get("RCM_MASTER", "local[*]")).appName("rcm-lakehouse")
-    for key, value in LOCAL_CONF.items():
+    for key, value in {**LOCAL_CONF, **(_COMPILED if settings.compile_plans else {})}.items():
         builder = builder.config(key, value)
     with paused():
         spark = builder.config("spark.sql.warehouse.dir", str((home / settings.root).resolve() / "_warehouse")).getOrCreate()

@@ -104,7 +104,8 @@ class Lake:
         self._create_schema(table)
         if self.sql_name(table) not in self._registered:
             self._forget_other_lakehouse(table)
-            self.spark.sql(f"CREATE TABLE IF NOT EXISTS {self.sql_name(table)} USING delta LOCATION '{self.location(table)}'")
+            place = self.location(table).replace("\\", "\\\\").replace("'", "\\'")
+            self.spark.sql(f"CREATE TABLE IF NOT EXISTS {self.sql_name(table)} USING delta LOCATION '{place}'")
             self._registered.add(self.sql_name(table))
         return True
 

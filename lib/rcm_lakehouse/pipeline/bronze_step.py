@@ -11,6 +11,7 @@ from rcm_lakehouse.bronze.lineage import LINEAGE
 from rcm_lakehouse.bronze.windows import BEHIND, COUNTERS, compare, ending_at, low_bound, watermark_after
 from rcm_lakehouse.config.connections import FilesConnection, JdbcConnection, JdbcTableOptions
 from rcm_lakehouse.config.errors import DataStopError, SourceDataError
+from rcm_lakehouse.config.matching import jdbc_options
 from rcm_lakehouse.config.worklist import LoadRow
 from rcm_lakehouse.lake.crash_points import crash_point
 from rcm_lakehouse.lake.memory import WATERMARK
@@ -18,7 +19,7 @@ from rcm_lakehouse.lake.tables import Lake
 from rcm_lakehouse.pipeline import api_step, files_step
 from rcm_lakehouse.pipeline.attempts import Outcome
 from rcm_lakehouse.pipeline.context import RunContext
-from rcm_lakehouse.pipeline.freeze import Frozen, JdbcPlan, overlap_of, table_options
+from rcm_lakehouse.pipeline.freeze import Frozen, JdbcPlan, overlap_of
 from rcm_lakehouse.pipeline.graph import Step
 from rcm_lakehouse.pipeline.jdbc_stage import Stage, Staged, mapped_key, mapped_names, spelled
 from rcm_lakehouse.pipeline.reset_step import reset
@@ -90,14 +91,14 @@ class JdbcLoad:
         """The plan from the watermark that the finished window reached to the end of this run's own."""
         assert plan.window is not None
         assert plan.rest_high is not None
-        overlap = overlap_of(table_options(self.connection, self.row), plan.window.kind)
+        overlap = overlap_of(jdbc_options(self.connection, self.row), plan.window.kind)
         low = low_bound(plan.window.kind, reached, zone=self.connection.time_zone, overlap=overlap)
         window = ending_at(plan.window.model_copy(update={"low": low}), plan.rest_high)
         return replace(plan, window=window, watermark_before=reached, warnings=(), rest_high=None)
 
     def _one_batch(self, plan: JdbcPlan) -> Outcome:
         database = Database(self.lake.spark, self.row.database, self.connection, self.ctx.project.home)
-        options = table_options(self.connection, self.row)
+        options = jdbc_options(self.connection, self.row)
         # The slots go round the reads alone: a commit keeps no other load from its source.
         slots = self.frozen.slots[self.row.database]
         crash_point("P3", self.row.label)
@@ -128,7 +129,7 @@ class JdbcLoad:
 
     def _read(self, database: Database, plan: JdbcPlan) -> DataFrame:
         names = mapped_names(self.ctx, self.row)
-        options = table_options(self.connection, self.row)
+        options = jdbc_options(self.connection, self.row)
         self._check_parts(plan, options)
         return read_table(database, plan.table, watermark=plan.watermark, window=plan.window, options=options, names=names)
 

@@ -1,7 +1,7 @@
 """What each bronze load will read, frozen before anything is read: catalogs, clocks, states and windows."""
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
@@ -26,6 +26,7 @@ from rcm_lakehouse.bronze.windows import (
 )
 from rcm_lakehouse.config.connections import JdbcConnection, JdbcTableOptions
 from rcm_lakehouse.config.errors import RcmError, TableStateError
+from rcm_lakehouse.config.matching import jdbc_options
 from rcm_lakehouse.config.project import Project
 from rcm_lakehouse.config.worklist import LoadRow
 from rcm_lakehouse.lake.memory import WATERMARK, recall
@@ -214,7 +215,7 @@ class _Planner:
         connection = self.database.connection
         table = self.catalog.table(real_schema(connection, row.source_schema), row.source_table)
         check_names(row, table)
-        options = table_options(connection, row)
+        options = jdbc_options(connection, row)
         remembered, delivered = self._memory(row)
         warnings = check_columns(self.project, row, table, delivered, {name.lower() for name in options.gone_columns})
         drift = watermark_drift(row, remembered) if state.batch_seq > 0 else None
@@ -279,9 +280,3 @@ def watermark_of(kind: str, state: BronzeState) -> str | None:
         return state.watermark_before
     unbounded = Window(kind=kind, low=None, high=None)  # type: ignore[arg-type]
     return watermark_after(unbounded, str(state.highest), state.watermark_before)
-
-
-def table_options(connection: JdbcConnection, row: LoadRow) -> JdbcTableOptions:
-    """The connection's options for a table: by `datasource.table`, then by its bare name, then the defaults."""
-    by_name: Mapping[str, JdbcTableOptions] = {name.lower(): options for name, options in connection.tables.items()}
-    return by_name.get(row.label) or by_name.get(row.source_table) or JdbcTableOptions()

@@ -4,13 +4,13 @@ from collections.abc import Iterable
 
 from rcm_lakehouse.config.connections import ApiConnection, JdbcConnection
 from rcm_lakehouse.config.errors import ConfigError
-from rcm_lakehouse.config.matching import table_options as find_options
+from rcm_lakehouse.config.matching import jdbc_options, table_options
 from rcm_lakehouse.config.problems import did_you_mean
 from rcm_lakehouse.config.project import Project
 from rcm_lakehouse.config.worklist import LoadRow
 from rcm_lakehouse.gold.models import inputs_of
 from rcm_lakehouse.pipeline.context import RunOptions
-from rcm_lakehouse.pipeline.freeze import is_windowed, table_options
+from rcm_lakehouse.pipeline.freeze import is_windowed
 from rcm_lakehouse.pipeline.graph import Step
 
 
@@ -38,7 +38,7 @@ def reconciled_loads(project: Project, options: RunOptions) -> list[LoadRow]:
     found = []
     for row in project.active_loads:
         connection = project.connections[row.database]
-        if isinstance(connection, JdbcConnection) and is_windowed(project, row) and table_options(connection, row).reconcile != "never":
+        if isinstance(connection, JdbcConnection) and is_windowed(project, row) and jdbc_options(connection, row).reconcile != "never":
             found.append(row)
     return found
 
@@ -46,7 +46,7 @@ def reconciled_loads(project: Project, options: RunOptions) -> list[LoadRow]:
 def _needs_of_load(project: Project, row: LoadRow) -> frozenset[str]:
     """A load that looks up ids waits for the entity that has them, so that those of this run are asked for already."""
     connection = project.connections[row.database]
-    options = find_options(connection.tables, row) if isinstance(connection, ApiConnection) else None
+    options = table_options(connection.tables, row) if isinstance(connection, ApiConnection) else None
     return frozenset({f"silver:{options.ids_from.partition('.')[0]}"}) if options is not None and options.ids_from else frozenset()
 
 

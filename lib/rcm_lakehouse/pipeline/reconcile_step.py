@@ -21,12 +21,13 @@ from rcm_lakehouse.bronze.overlap import newest_per_key
 from rcm_lakehouse.bronze.windows import as_text
 from rcm_lakehouse.config.connections import JdbcConnection
 from rcm_lakehouse.config.errors import SourceDataError
+from rcm_lakehouse.config.matching import jdbc_options
 from rcm_lakehouse.config.worklist import LoadRow
 from rcm_lakehouse.lake.tables import Lake
 from rcm_lakehouse.pipeline.attempts import Outcome
 from rcm_lakehouse.pipeline.bronze_state import read_states
 from rcm_lakehouse.pipeline.context import RunContext
-from rcm_lakehouse.pipeline.freeze import Frozen, JdbcPlan, table_options, watermark_of
+from rcm_lakehouse.pipeline.freeze import Frozen, JdbcPlan, watermark_of
 from rcm_lakehouse.pipeline.graph import Step
 from rcm_lakehouse.pipeline.jdbc_stage import mapped_key, mapped_names
 from rcm_lakehouse.pipeline.silver_sources import bronze_table
@@ -77,7 +78,7 @@ def _is_due(ctx: RunContext, lake: Lake, row: LoadRow, plan: JdbcPlan) -> bool:
     if row.label in ctx.options.reconcile:
         return True
     connection = ctx.project.connections[row.database]
-    period = table_options(connection, row).reconcile if isinstance(connection, JdbcConnection) else "never"
+    period = jdbc_options(connection, row).reconcile if isinstance(connection, JdbcConnection) else "never"
     if period == "never":
         return False
     last = last_reconciled(lake).get(f"bronze.{row.bronze_table}")
@@ -97,7 +98,7 @@ class _Comparison:
     def run(self) -> Outcome:
         connection = self.ctx.project.connections[self.row.database]
         assert isinstance(connection, JdbcConnection)
-        key = mapped_key(self.ctx, self.row, table_options(connection, self.row).key)
+        key = mapped_key(self.ctx, self.row, jdbc_options(connection, self.row).key)
         if not key:
             raise SourceDataError(
                 f"{self.row.label}: reconciliation needs the columns that identify a row, and no contract names them. Nothing was compared. "

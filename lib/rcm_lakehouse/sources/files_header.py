@@ -107,6 +107,7 @@ def _check(item: FileItem, names: Sequence[str], lower: set[str], expected: Expe
     lacking = [name for name in dict.fromkeys(expected.required) if name.lower() not in lower]
     if lacking:
         listed = ", ".join(f"'{name}'" for name in lacking)
-        hint = did_you_mean(lacking[0], names)
+        wanted = {name.lower() for name in (*expected.used, *expected.required)}
+        hint = did_you_mean(lacking[0], [name for name in names if name.lower() not in wanted])
         found = f"its header lacks the column{'s' if len(lacking) > 1 else ''} {listed}{hint and ' (' + hint.strip().rstrip('?') + '?)'}"
         raise refused(item, found, "have it delivered with the agreed header or mend the mapping in conf/cdm")
