@@ -110,7 +110,11 @@ class Stages:
             java += [f"-XX:SharedArchiveFile={self.archive}", "-Xshare:auto"]
         confs = ["spark.driver.memory=1g", "spark.databricks.delta.properties.defaults.checkpointInterval=1", f"{_JAVA}={' '.join(java)}"]
         submit = " ".join(f'--conf "{conf}"' for conf in confs)
-        return {TEST_NOW: NOW[DAY[phase]], "RCM_MASTER": "local[2]", "RCM_NAMES": "off", "PYSPARK_SUBMIT_ARGS": f"{submit} pyspark-shell"}
+        # Java shares classes between processes only while the folder of Spark's settings, which is on its class path, is empty.
+        settings = self.folder / "no-settings"
+        settings.mkdir(exist_ok=True)
+        spark = {"RCM_MASTER": "local[2]", "SPARK_CONF_DIR": str(settings), "PYSPARK_SUBMIT_ARGS": f"{submit} pyspark-shell"}
+        return {TEST_NOW: NOW[DAY[phase]], "RCM_NAMES": "off", **spark}
 
     def kill(self, case: Case, number: int) -> tuple[Path, Killed]:
         """A copy of the phase's stage with a job killed in it."""

@@ -89,9 +89,10 @@ def folded_sql(table: str) -> str:
         SELECT quarantine_id, any_value(data_source) AS data_source, any_value(_source_table) AS source_table,
                max(entity_key) AS entity_key, max(sequence_at) AS sequence_at, max_by(reasons, seen_at) AS reasons,
                max(raw_row) AS raw_row, min(seen_at) AS first_seen_at, max(seen_at) AS last_seen_at,
-               count_if(event = 'seen') AS seen_count, count_if(event = 'retried') AS attempts,
+               count_if(event = 'seen') AS seen_count, count_if(event IN ('retried', 'replayed', 'superseded')) AS attempts,
                coalesce(max_by(event, seen_at) FILTER (WHERE event IN ('replayed', 'superseded', 'rejected')), 'open') AS status,
-               max_by(_load_id, seen_at) AS last_load_id
+               max_by(_load_id, seen_at) AS last_load_id, max_by(_batch_seq, seen_at) AS last_batch_seq,
+               max_by(_row_hash, seen_at) AS row_hash
         FROM {table} GROUP BY quarantine_id"""
 
 

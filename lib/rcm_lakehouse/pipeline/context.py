@@ -42,6 +42,7 @@ class RunOptions:
     reset_watermark: tuple[str, str] | None = None
     reconcile: tuple[str, ...] = ()
     accept_lost: tuple[str, ...] = ()
+    replay: bool = False  # silver takes open rows of its quarantine instead of new rows of bronze
 
     def described(self) -> str:
         """The options as the start mark keeps them."""
@@ -51,6 +52,7 @@ class RunOptions:
         told += ["reset_watermark={} to {}".format(*self.reset_watermark)] if self.reset_watermark else []
         told += [f"reconcile={','.join(self.reconcile)}"] if self.reconcile else []
         told += [f"accept_lost={','.join(self.accept_lost)}"] if self.accept_lost else []
+        told += ["replay"] if self.replay else []
         return " ".join(told)
 
     @property

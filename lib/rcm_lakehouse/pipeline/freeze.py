@@ -89,20 +89,21 @@ class Frozen:
         low, high = (window.low, window.high) if window else (None, plan.window_high if plan else None)
         return (row.label, f"bronze.{row.bronze_table}", self.load_ids[row.label], self.state_of(row).batch_seq + 1, low, high)
 
-    def described(self, label: str) -> tuple[str, str, str, str]:
-        """(reads, from, to, writes) for the dry run."""
+    def described(self, label: str) -> tuple[str, str, str, str, str]:
+        """(reads, watermark, from, to, writes) for the dry run; watermark and window in the source's own clock."""
         row = self.rows[label]
         reads = f"{row.database}: {row.tablename}"
         if label in self.refused:
-            return (reads, "refused", str(self.refused[label]), "nothing")
+            return (reads, "", "refused", str(self.refused[label]), "nothing")
         if label in self.outside:
-            return (reads, "outside load hours", self.outside[label], "nothing")
+            return (reads, "", "outside load hours", self.outside[label], "nothing")
         plan = self.jdbc.get(label)
         if plan is None:
-            return (reads, "files or answers not yet loaded", "", f"bronze.{row.bronze_table}")
-        window = plan.window
-        low, high = (window.low or "the beginning", window.high or "the end") if window else ("whole table", plan.window_high)
-        return (reads, low, high, f"bronze.{row.bronze_table}")
+            return (reads, "", "files or answers not yet loaded", "", f"bronze.{row.bronze_table}")
+        if plan.window is None:
+            return (reads, "", "whole table", "", f"bronze.{row.bronze_table}")
+        low, high = plan.window.low or "the beginning", plan.window.high or "the end"
+        return (reads, plan.watermark_before or "none yet", low, high, f"bronze.{row.bronze_table}")
 
 
 def freeze(project: Project, lake: Lake, steps: Iterable[Step], run_id: str, state: AuditState | None = None) -> Frozen:

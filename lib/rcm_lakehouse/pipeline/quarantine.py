@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from rcm_lakehouse.config.contracts import Contract
@@ -34,8 +34,8 @@ def with_quarantine_id(rows: DataFrame) -> DataFrame:
     return rows.withColumn("quarantine_id", F.sha2(identity, 256))
 
 
-def sightings(bad: DataFrame, known: DataFrame | None, contract: Contract, event: str) -> DataFrame:
-    """Events for judged bad rows: `raw_row` only at the first sighting; a delivery already told of is left out.
+def sightings(bad: DataFrame, known: DataFrame | None, contract: Contract) -> DataFrame:
+    """`seen` events for judged bad rows: `raw_row` only at the first sighting; a delivery already told of is left out.
 
     `known` is the quarantine table so far, None when it is empty.
     """
@@ -43,11 +43,16 @@ def sightings(bad: DataFrame, known: DataFrame | None, contract: Contract, event
     if known is not None:
         seen = known.groupBy("quarantine_id").agg(F.collect_set(F.concat_ws("/", "_load_id", "event")).alias("_told"))
         rows = rows.join(seen, "quarantine_id", how="left")
-        told = F.coalesce(F.array_contains("_told", F.concat_ws("/", "_load_id", F.lit(event))), F.lit(False))
+        told = F.coalesce(F.array_contains("_told", F.concat_ws("/", "_load_id", F.lit("seen"))), F.lit(False))
         rows = rows.where(~told).withColumn("raw_row", F.when(F.col("_told").isNull(), F.col("raw_row")))
+    return as_events(rows, contract, F.lit("seen"))
+
+
+def as_events(rows: DataFrame, contract: Contract, event: Column) -> DataFrame:
+    """Judged rows that carry `quarantine_id` as events of this kind (seen, retried, replayed, superseded), now."""
     return rows.select(
         "quarantine_id",
-        F.lit(event).alias("event"),
+        event.alias("event"),
         "data_source",
         "_source_table",
         F.col(contract.key_column).alias("entity_key"),

@@ -21,20 +21,22 @@ def read_kpis(lake: Lake) -> list[tuple[object, ...]]:
 
 
 def plan_rows(project: Project, steps: Iterable[Step], frozen: Frozen, options: RunOptions) -> list[tuple[str, ...]]:
-    """One line a step: what it reads, from and to which watermark, and what it writes."""
+    """One line a step: what it reads, its watermark, the window that would be read, and what it writes."""
     lines: list[tuple[str, ...]] = []
     for step in steps:
         if options.reset_watermark and step.name == f"bronze:{options.reset_watermark[0]}":
-            lines.append((step.name, "nothing", frozen.described(step.label)[1], options.reset_watermark[1], "the watermark"))
+            lines.append((step.name, "nothing", frozen.described(step.label)[1], "", options.reset_watermark[1], "the watermark"))
         elif step.layer == "reconcile":
             row = frozen.rows[step.label]
-            lines.append((step.name, f"sums of {row.tablename}, rows where they differ", "", "", f"bronze.{row.bronze_table}"))
+            lines.append((step.name, f"sums of {row.tablename}, rows where they differ", "", "", "", f"bronze.{row.bronze_table}"))
         elif step.layer == "bronze":
             lines.append((step.name, *frozen.described(step.label)))
+        elif step.layer == "silver" and options.replay:
+            lines.append((step.name, f"open rows of quarantine.{step.label}", "", "", "", f"silver.{step.label}"))
         elif step.layer == "silver":
             sources = ", ".join(f"bronze.{row.bronze_table}" for row in feeding(project, step.label))
-            lines.append((step.name, sources, "what silver has not taken", "newest batch", f"silver.{step.label}"))
+            lines.append((step.name, sources, "", "what silver has not taken", "newest batch", f"silver.{step.label}"))
         else:
             inputs = ", ".join(inputs_of(project.models[step.label]))
-            lines.append((step.name, inputs, "", "", f"gold.{step.label}"))
+            lines.append((step.name, inputs, "", "", "", f"gold.{step.label}"))
     return lines

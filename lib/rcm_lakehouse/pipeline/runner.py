@@ -20,7 +20,7 @@ from rcm_lakehouse.lake.crash_points import crash_point
 from rcm_lakehouse.lake.lock import lakehouse_lock
 from rcm_lakehouse.lake.session import get_session
 from rcm_lakehouse.lake.tables import Lake
-from rcm_lakehouse.pipeline import bronze_step, gold_step, reconcile_step, recovery, silver_step
+from rcm_lakehouse.pipeline import bronze_step, gold_step, reconcile_step, recovery, replay, silver_step
 from rcm_lakehouse.pipeline.attempts import Outcome, attempted
 from rcm_lakehouse.pipeline.closing import close_run, stop_signals, verdict
 from rcm_lakehouse.pipeline.context import RunContext, RunOptions, new_run_id, utc_now
@@ -40,6 +40,7 @@ _WORK: Mapping[str, Callable[[RunContext, Lake, Step, Mapping[str, Outcome], Fro
     "silver": silver_step.merge_entity,
     "gold": gold_step.rebuild,
 }
+_REPLAY = {**_WORK, "silver": replay.replay_entity}
 
 _log = logging.getLogger(__name__)
 
@@ -96,13 +97,14 @@ def _locked_run(project: Project, lake: Lake, options: RunOptions, steps: list[S
 
 
 def _run_steps(ctx: RunContext, steps: list[Step], frozen: Frozen, console: Console) -> dict[str, Outcome]:
+    steps_do = _REPLAY if ctx.options.replay else _WORK
     threads = (ctx.options.threads or ctx.project.settings.threads) if ctx.lake.can_clone_sessions else 1
     with RunProgress(console, len(steps)) as progress:
 
         def work(step: Step, done: Mapping[str, Outcome]) -> Outcome:
             progress.started(step.name)
             # A session a try: its settings and temporary names are its own.
-            outcome = attempted(ctx, step, done, lambda it, results: _WORK[it.layer](ctx, ctx.lake.for_thread(), it, results, frozen))
+            outcome = attempted(ctx, step, done, lambda it, results: steps_do[it.layer](ctx, ctx.lake.for_thread(), it, results, frozen))
             if step.layer == "silver":
                 crash_point("P11", step.label)
             written = [row.rows_written for row in outcome.logs if row.rows_written is not None]

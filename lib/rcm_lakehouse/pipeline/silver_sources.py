@@ -55,7 +55,7 @@ def backlog(ctx: RunContext, lake: Lake, contract: Contract, silver: Table, done
     A hospital one of whose upstream loads failed in this run is held back: its facts would miss dimension rows and be
     quarantined for no fault of theirs.
     """
-    consumed = _consumed(ctx, lake, contract, silver)
+    consumed = consumed_batches(ctx, lake, contract, silver)
     pending: list[Pending] = []
     held: dict[str, str] = {}
     for row in feeding(ctx.project, contract.entity):
@@ -90,8 +90,8 @@ def _head(row: LoadRow, done: Mapping[str, Outcome], frozen: Frozen) -> int:
     return frozen.state_of(row).batch_seq
 
 
-def _consumed(ctx: RunContext, lake: Lake, contract: Contract, silver: Table) -> dict[str, int]:
-    """Progress from the audit when it speaks of this very table, else from the rows of silver themselves.
+def consumed_batches(ctx: RunContext, lake: Lake, contract: Contract, silver: Table) -> dict[str, int]:
+    """The newest batch of each bronze table that silver took: from the audit when it speaks of this very table, else from the rows of silver themselves.
 
     Rows of silver prove a batch taken, because one MERGE takes all of it; rows of quarantine alone prove nothing.
     """

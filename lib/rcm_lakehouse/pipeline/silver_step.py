@@ -51,11 +51,11 @@ def merge_entity(ctx: RunContext, lake: Lake, step: Step, done: Mapping[str, Out
     entity = entity_of(ctx.project.contracts[step.label])
     ensure_known(ctx, lake, entity)
     work = backlog(ctx, lake, entity.contract, entity.silver, done, frozen)
-    blocked = _blocked(ctx, entity, step, done)
+    blocked = upstream_broken(ctx, entity, step, done)
     if blocked is not None:
         return blocked
     if not work.pending:
-        return _nothing(ctx, lake, entity, work.consumed, work.held)
+        return nothing_new(ctx, lake, entity, work.consumed, work.held)
     logs: list[LoadLog] = []
     consumed, pending = dict(work.consumed), work.pending
     version = -1
@@ -73,7 +73,8 @@ def merge_entity(ctx: RunContext, lake: Lake, step: Step, done: Mapping[str, Out
     return Outcome("PARTIAL" if work.held or is_held else "SUCCESS", tuple(logs), {"version": version}, is_data_stop=is_held)
 
 
-def _blocked(ctx: RunContext, entity: Entity, step: Step, done: Mapping[str, Outcome]) -> Outcome | None:
+def upstream_broken(ctx: RunContext, entity: Entity, step: Step, done: Mapping[str, Outcome]) -> Outcome | None:
+    """The outcome of an entity that waits for another which did not end well; None when it may go on."""
     broken = sorted(name for name in step.needs if name.startswith("silver:") and name in done and done[name].failed)
     if not broken:
         return None
@@ -88,16 +89,18 @@ def _held_log(ctx: RunContext, entity: Entity, label: str, cause: str) -> LoadLo
     return ctx.log("silver", data_source=source, tablename=table, target=entity.silver.label, status="SKIPPED_UPSTREAM", message=message)
 
 
-def _nothing(ctx: RunContext, lake: Lake, entity: Entity, consumed: Mapping[str, int], held: Mapping[str, str]) -> Outcome:
+def nothing_new(ctx: RunContext, lake: Lake, entity: Entity, consumed: Mapping[str, int], held: Mapping[str, str]) -> Outcome:
+    """The outcome of an entity that took nothing: its progress is told again, and hospitals that were held back."""
     logs = [_held_log(ctx, entity, label, cause) for label, cause in held.items()]
     last = ctx.state.last_done.get(entity.silver.label)
     version = last.table_version if last and last.table_version is not None else lake.head_version(entity.silver)
     done = ctx.log("silver", tablename=entity.contract.entity, target=entity.silver.label, status="NOOP", table_version=version)
-    done.consumed, done.table_id = _as_json(consumed), lake.table_id(entity.silver)
+    done.consumed, done.table_id = as_json(consumed), lake.table_id(entity.silver)
     return Outcome("PARTIAL" if held else "NOOP", (*logs, done), {"version": version})
 
 
-def _as_json(consumed: Mapping[str, int]) -> str:
+def as_json(consumed: Mapping[str, int]) -> str:
+    """Progress as the audit keeps it."""
     return json.dumps(dict(sorted(consumed.items())))
 
 
@@ -146,15 +149,17 @@ class SilverBatch:
         return self.lake.read_files(path, verdict.schema)
 
     def _mapped(self, part: Pending) -> DataFrame:
-        seq = F.col("_batch_seq")
-        rows = self.lake.read(part.table).where((seq > part.low) & (seq <= part.high) & F.col("_change_type").isin("upsert", "delete"))
-        named = rows.withColumns({"data_source": F.lit(part.row.datasource), "_source_table": F.lit(part.table.label)})
+        named = self._delivered(part).withColumns({"data_source": F.lit(part.row.datasource), "_source_table": F.lit(part.table.label)})
         personal = personal_entities(self.ctx.project.contracts)
         if self.contract.key_is_personal or any(column.key_of in personal for column in self.contract.columns):
             ensure_salt_once(self.ctx, self.lake)
             named = with_salt(self.lake, named)
         zone = self.ctx.project.connections[part.row.database].time_zone
         return mapped(named, self.contract, part.mapping, time_zone=zone, personal=personal)
+
+    def _delivered(self, part: Pending) -> DataFrame:
+        seq = F.col("_batch_seq")
+        return self.lake.read(part.table).where((seq > part.low) & (seq <= part.high) & F.col("_change_type").isin("upsert", "delete"))
 
     def _known_keys(self, name: str) -> DataFrame:
         other = entity_of(self.ctx.project.contracts[name])
@@ -185,7 +190,7 @@ class SilverBatch:
     def _quarantine(self, staged: DataFrame) -> None:
         table = self.entity.quarantine
         known = self.lake.read(table) if self.lake.head_version(table) > 0 else None
-        events = sightings(staged.where("outcome = 'quarantine'"), known, self.contract, "seen")
+        events = sightings(staged.where("outcome = 'quarantine'"), known, self.contract)
         # Only what is new is appended; whether anything is depends on rows, so the answer is staged before a commit is made.
         path = f"{self._scratch()}/quarantine"
         events.write.mode("overwrite").parquet(path)
@@ -215,7 +220,7 @@ class SilverBatch:
 
     def _nothing_in_it(self) -> LoadLog:
         log = self.ctx.log("silver", tablename=self.contract.entity, target=self.entity.silver.label, status="NOOP")
-        log.consumed, log.table_id = _as_json(self.consumed), self.lake.table_id(self.entity.silver)
+        log.consumed, log.table_id = as_json(self.consumed), self.lake.table_id(self.entity.silver)
         return log
 
     def _log(self, load: LoadKey, tally: Tally, merged: Merged) -> LoadLog:
@@ -236,7 +241,7 @@ class SilverBatch:
             rows_dropped=tally.dropped,
             numberofrowscopied=tally.fates.get("written", 0),
             table_id=self.lake.table_id(self.entity.silver),
-            consumed=_as_json(self.consumed),
+            consumed=as_json(self.consumed),
             warnings=list(self.warnings),
         )
 

@@ -63,8 +63,9 @@ def _shown(value: object, unit: str) -> str:
 
 def show_plan(console: Console, rows: Iterable[tuple[str, ...]]) -> None:
     """The plan of a dry run: what would be read, from which watermark, into what."""
-    table = RichTable(title="Plan (nothing is read or written)", title_justify="left", header_style="bold")
-    for heading in ("step", "reads", "from", "to", "writes"):
+    caption = "watermark, from and to are in each source's own clock; the window begins at the watermark less the overlap"
+    table = RichTable(title="Plan (nothing is read or written)", caption=caption, title_justify="left", caption_justify="left", header_style="bold")
+    for heading in ("step", "reads", "watermark", "from", "to", "writes"):
         table.add_column(heading, overflow="fold")
     for row in rows:
         table.add_row(*row)

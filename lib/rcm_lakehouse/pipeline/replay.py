@@ -1,0 +1,184 @@
+"""Quarantined rows judged again by today's rules: what passes is merged into history, what does not stays with today's reasons."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import reduce
+from operator import or_
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from rcm_lakehouse.audit.schema import LoadLog
+from rcm_lakehouse.lake.crash_points import crash_point
+from rcm_lakehouse.lake.names import folded_sql
+from rcm_lakehouse.lake.tables import Lake
+from rcm_lakehouse.pipeline.attempts import Outcome
+from rcm_lakehouse.pipeline.context import RunContext
+from rcm_lakehouse.pipeline.entities import Entity, ensure_known, entity_of
+from rcm_lakehouse.pipeline.freeze import Frozen
+from rcm_lakehouse.pipeline.graph import Step
+from rcm_lakehouse.pipeline.history import Merged, merge_history
+from rcm_lakehouse.pipeline.plan import feeding
+from rcm_lakehouse.pipeline.quarantine import as_events, with_quarantine_id
+from rcm_lakehouse.pipeline.silver_sources import Pending, bronze_table, consumed_batches
+from rcm_lakehouse.pipeline.silver_step import LoadKey, SilverBatch, Tally, as_json, nothing_new, upstream_broken
+
+
+def replay_entity(ctx: RunContext, lake: Lake, step: Step, done: Mapping[str, Outcome], _frozen: Frozen) -> Outcome:
+    """Judge an entity's open quarantined rows again, from bronze, and merge what passes; NOOP without a commit when none is open.
+
+    A row that passes is `replayed`, or `superseded` when its key has a newer version already (its own goes into the past) or when the
+    newest snapshot of its table no longer has it (it is not merged). One that fails is `retried`, with the reasons of today.
+    Raises DataStopError when a `fail` rule is broken; nothing was written.
+    """
+    entity = entity_of(ctx.project.contracts[step.label])
+    ensure_known(ctx, lake, entity)
+    consumed = consumed_batches(ctx, lake, entity.contract, entity.silver)
+    broken = upstream_broken(ctx, entity, step, done)
+    if broken is not None:
+        return broken
+    parts = _parts(ctx, lake, entity, consumed)
+    if not parts:
+        return nothing_new(ctx, lake, entity, consumed, {})
+    batch = ReplayBatch(ctx, lake, entity, parts, consumed)
+    logs = batch.run()
+    version = batch.version if batch.version >= 0 else lake.head_version(entity.silver)
+    for log in logs:
+        log.table_version = version
+    return Outcome("SUCCESS", tuple(logs), {"version": version})
+
+
+def open_rows(lake: Lake, entity: Entity) -> DataFrame:
+    """Rows of the entity's quarantine that are neither merged nor replaced yet, folded to one each."""
+    return lake.spark.sql(folded_sql(lake.sql_name(entity.quarantine))).where("status = 'open'")
+
+
+def _parts(ctx: RunContext, lake: Lake, entity: Entity, consumed: Mapping[str, int]) -> tuple[Pending, ...]:
+    """The bronze batches that open rows were last seen in, for each load that feeds the entity.
+
+    A batch that silver has not taken whole is left to the next run: a row of it in silver would say that all of it was.
+    """
+    if not lake.moved_past(entity.quarantine, 0):
+        return ()
+    found = {row["source_table"]: int(row["low"]) for row in _lowest_batches(open_rows(lake, entity)).collect()}
+    parts = []
+    for row in feeding(ctx.project, entity.contract.entity):
+        label = bronze_table(row).label
+        mapping = ctx.project.mapping_of(entity.contract, row)
+        low, high = found.get(label, 0), consumed.get(label, 0)
+        if mapping is not None and label in found and low <= high and lake.exists(bronze_table(row)):
+            parts.append(Pending(row, mapping, low - 1, high))
+    return tuple(parts)
+
+
+def _lowest_batches(rows: DataFrame) -> DataFrame:
+    return rows.groupBy("source_table").agg(F.min("last_batch_seq").alias("low"))
+
+
+@dataclass
+class ReplayBatch(SilverBatch):
+    """One MERGE of quarantined rows. History comes first, the quarantine's events after it: a kill between them is made good by replaying again."""
+
+    def run(self) -> list[LoadLog]:
+        """Stage, judge, merge, tell the quarantine; returns one audit row."""
+        rows = self._open_ones(self._staged())
+        tallies = self._tallies(rows)
+        events = self._events(rows)
+        logs: list[LoadLog] = []
+
+        def told(merged: Merged) -> list[LoadLog]:
+            logs.extend(self._told(merged, tallies))
+            return logs
+
+        merged = Merged()
+        if tallies:
+            merged = merge_history(self.ctx, self.lake, self.entity, (), rows, list(tallies), f"{self._scratch()}/changes", told)
+        else:
+            told(merged)
+        self.version = merged.version
+        crash_point("P8", self.contract.entity)
+        self.lake.append(self.entity.quarantine, events, metadata={"run_id": self.ctx.run_id, "kind": "replay"})
+        return logs
+
+    def _delivered(self, part: Pending) -> DataFrame:
+        """The open rows alone, where they were last seen; an older snapshot was replaced whole."""
+        waiting = open_rows(self.lake, self.entity).where(F.col("source_table") == part.table.label)
+        marks = waiting.select(F.col("last_load_id").alias("_load_id"), F.col("row_hash").alias("_row_hash"))
+        rows = super()._delivered(part).join(F.broadcast(marks), ["_load_id", "_row_hash"], how="left_semi")
+        return rows.where(F.col("_batch_seq") == part.high) if part.is_snapshot else rows
+
+    def _open_ones(self, staged: DataFrame) -> DataFrame:
+        """Judged rows that are open, in the delivery they were last seen in, with their `quarantine_id`."""
+        waiting = open_rows(self.lake, self.entity).select("quarantine_id", F.col("last_load_id").alias("_load_id"))
+        rows = with_quarantine_id(staged).join(waiting, ["quarantine_id", "_load_id"], how="left_semi")
+        return self._written("open", rows)
+
+    def _events(self, rows: DataFrame) -> DataFrame:
+        """What the quarantine is to be told, staged before history changes."""
+        key = self.contract.key_column
+        newest = self.lake.read(self.entity.silver).where("is_current").select(key, F.col("effective_from").alias("_newest"))
+        event = (
+            F.when(F.col("outcome") == "quarantine", "retried")
+            .when(F.col("outcome") == "drop", "rejected")
+            .when(F.col("_newest") > F.col("event_at"), "superseded")
+            .otherwise("replayed")
+        )
+        # The same bad row twice in one delivery is one row of the quarantine.
+        judged_again = as_events(rows.dropDuplicates(["quarantine_id"]).join(newest, key, how="left"), self.contract, event)
+        events = self._written("events", judged_again.withColumn("raw_row", F.lit(None).cast("string")).unionByName(self._replaced()))
+        counts = {row["event"]: int(row["count"]) for row in events.groupBy("event").count().collect()}
+        if counts.get("superseded"):
+            self.warnings.append(f"{counts['superseded']} quarantined rows are superseded: their key has a newer version, or the newest snapshot lacks them")
+        return events
+
+    def _replaced(self) -> DataFrame:
+        """Events of open rows that only an older snapshot had."""
+        older = [
+            (F.col("source_table") == part.table.label) & (F.col("last_batch_seq") < part.high) for part in self.parts if part.is_snapshot
+        ]
+        rows = open_rows(self.lake, self.entity).where(reduce(or_, older, F.lit(False)))
+        return rows.select(
+            "quarantine_id",
+            F.lit("superseded").alias("event"),
+            "data_source",
+            F.col("source_table").alias("_source_table"),
+            "entity_key",
+            "sequence_at",
+            "reasons",
+            F.lit(None).cast("string").alias("raw_row"),
+            F.col("last_load_id").alias("_load_id"),
+            F.col("last_batch_seq").alias("_batch_seq"),
+            F.lit(None).cast("string").alias("_row_hash"),
+            F.current_timestamp().alias("seen_at"),
+        )
+
+    def _written(self, name: str, rows: DataFrame) -> DataFrame:
+        path = f"{self._scratch()}/{name}"
+        rows.write.mode("overwrite").parquet(path)
+        return self.lake.read_files(path, rows.schema)
+
+    def _told(self, merged: Merged, tallies: Mapping[LoadKey, Tally]) -> list[LoadLog]:
+        """One audit row for all replayed rows: those of their first judgement were counted by load then."""
+        for load, tally in tallies.items():
+            tally.fates = merged.fates.get(load, {})
+        self._check_conservation(tallies)
+        self.warnings += merged.warnings
+        written, unchanged, duplicate = (sum(tally.fates.get(name, 0) for tally in tallies.values()) for name in ("written", "unchanged", "duplicate"))
+        return [
+            self.ctx.log(
+                "silver",
+                tablename=self.contract.entity,
+                target=self.entity.silver.label,
+                rows_read=sum(tally.read for tally in tallies.values()),
+                rows_written=written,
+                rows_unchanged=unchanged,
+                rows_duplicate=duplicate,
+                rows_quarantined=sum(tally.quarantined for tally in tallies.values()),
+                rows_dropped=sum(tally.dropped for tally in tallies.values()),
+                numberofrowscopied=written,
+                table_id=self.lake.table_id(self.entity.silver),
+                consumed=as_json(self.consumed),
+                message="rows of the quarantine judged again",
+                warnings=list(self.warnings),
+            )
+        ]

@@ -1,0 +1,60 @@
+"""The command line of `jobs/replay_quarantine.py`."""
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+
+from rich.console import Console
+
+from rcm_lakehouse.config.errors import RcmError
+from rcm_lakehouse.pipeline.context import RunOptions, utc_now
+from rcm_lakehouse.pipeline.runner import run_pipeline
+
+EXIT_CODES = """\
+exit codes:
+  0    all good: every open row was judged; those that are still bad stay, with today's reasons
+  1    some entity could not be replayed; the others are done
+  2    the configuration is wrong; nothing was read
+  3    another run holds the lock; nothing was read
+  4    a data stop: a rule of severity fail, conservation or tie-out
+  130  stopped by Ctrl-C, 143 by SIGTERM; what had committed stays
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options of the job."""
+    options = argparse.ArgumentParser(
+        prog="replay_quarantine.py",
+        description="Judge the open rows of quarantine again by today's rules, merge into silver what passes, rebuild gold. No source is read.",
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    options.add_argument("--env", default=None, help="block of conf/lakehouse.yml; default: RCM_ENV, else local")
+    options.add_argument("--home", type=Path, default=None, help="folder with load_config.csv and conf/; default: RCM_HOME, else the folder above jobs/")
+    options.add_argument("--only", default="", help="entities (patient), separated by commas; gold then follows with the next run. Default: all")
+    options.add_argument("--as-of", type=date.fromisoformat, default=None, help="day of the KPIs, YYYY-MM-DD; default: today in UTC")
+    options.add_argument("--threads", type=int, default=None, help="entities at a time; default: threads of conf/lakehouse.yml")
+    options.add_argument("--dry-run", action="store_true", help="show the steps; change nothing")
+    return options
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Replay with these arguments; the exit code is the verdict."""
+    given = parser().parse_args(arguments)
+    if given.threads is not None and given.threads < 1:
+        parser().error("--threads: at least 1")
+    console = Console(stderr=True, width=None if sys.stderr.isatty() else 180)
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    home = (given.home or Path(os.environ.get("RCM_HOME", Path(sys.argv[0]).resolve().parent.parent))).resolve()
+    only = tuple(name.strip() for name in given.only.split(",") if name.strip())
+    as_of = given.as_of or utc_now().date()
+    options = RunOptions(as_of, only, ("silver", "gold"), given.threads or 0, given.dry_run, replay=True)
+    try:
+        return run_pipeline(home, given.env or os.environ.get("RCM_ENV", "local"), options, console).code
+    except RcmError as error:
+        console.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
+        return error.exit_code

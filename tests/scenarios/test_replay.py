@@ -1,0 +1,141 @@
+"""Replaying the quarantine: judged by today's rules, merged once, in its place in time, and told in the quarantine and the audit."""
+
+import copy
+from typing import Any
+
+import pytest
+from pyspark.sql import SparkSession
+
+from faulted import at_point
+from harness import Mini
+from rcm_lakehouse.lake.names import register_all
+from rcm_lakehouse.pipeline import replay
+
+WARD: dict[str, Any] = {
+    "description": "A ward.",
+    "grain": "one ward",
+    "key": ["source_ward_id"],
+    "columns": [{"name": "source_ward_id", "type": "string"}],
+    "sources": [{"name": "emr", "tables": ["wards"], "columns": {"source_ward_id": "WardID"}}],
+}
+VISIT: dict[str, Any] = {
+    "description": "A visit.",
+    "grain": "one visit",
+    "key": ["source_visit_id"],
+    "after": ["ward"],
+    "sequence_by": ["changed_at"],
+    "columns": [
+        {"name": "source_visit_id", "type": "string"},
+        {"name": "state", "type": "string"},
+        {"name": "amount", "type": "decimal(18,2)"},
+        {"name": "ward_key", "type": "string", "key_of": "ward"},
+        {"name": "changed_at", "type": "timestamp", "tracked": False},
+    ],
+    "sources": [
+        {
+            "name": "emr",
+            "tables": ["visits"],
+            "columns": {"source_visit_id": "VisitID", "state": "State", "amount": "Amount", "ward_key": "WardID", "changed_at": "Changed"},
+        }
+    ],
+    "rules": [
+        {"name": "state_known", "check": "state IN ('open', 'closed')", "columns": ["state"], "severity": "error", "version": 1},
+        {"name": "ward_known", "references": "ward", "columns": ["ward_key"], "severity": "error"},
+    ],
+}
+REPLAY: dict[str, Any] = {"layers": ("silver", "gold"), "replay": True}
+
+
+@pytest.fixture(scope="module")
+def waiting(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Mini:
+    """Two days loaded; five visits wait. Then the rule of states was widened."""
+    loads = ["emr,hos-a,wards,Full,,1,hosa", "emr,hos-a,visits,Incremental,Changed,1,hosa"]
+    mini = Mini(spark, tmp_path_factory.mktemp("replay"), loads, own_contracts={"ward": WARD, "visit": VISIT})
+    mini.settings = {**mini.settings, "default": {**mini.settings["default"], "quality": {"max_bad_share": 1.0}}}
+    mini.connections = {"emr": mini.h2("emr")}
+    mini.write()
+    mini.sql(
+        "CREATE TABLE wards (WardID VARCHAR(9) PRIMARY KEY)",
+        "CREATE TABLE visits (Seq INT PRIMARY KEY, VisitID VARCHAR(9), State VARCHAR(9), Amount VARCHAR(9), WardID VARCHAR(9), Changed TIMESTAMP)",
+        "INSERT INTO wards VALUES ('W1')",
+        "INSERT INTO visits VALUES (1, 'GOOD', 'open', '1.00', 'W1', TIMESTAMP '2026-01-01 08:00:00')",
+        "INSERT INTO visits VALUES (2, 'RULE', 'held', '2.00', 'W1', TIMESTAMP '2026-01-01 08:00:00')",
+        "INSERT INTO visits VALUES (3, 'OLD', 'held', '3.00', 'W1', TIMESTAMP '2026-01-01 08:00:00')",
+        "INSERT INTO visits VALUES (4, 'CAST', 'open', 'much', 'W1', TIMESTAMP '2026-01-01 08:00:00')",
+        "INSERT INTO visits VALUES (5, 'WARD', 'open', '5.00', 'W2', TIMESTAMP '2026-01-01 08:00:00')",
+        "INSERT INTO visits VALUES (6, 'LATER', 'open', '6.00', 'W1', TIMESTAMP '2026-01-01 08:00:00')",
+        "INSERT INTO visits VALUES (7, 'LATER', 'held', '6.50', 'W1', TIMESTAMP '2026-01-01 09:00:00')",
+        database="emr",
+    )
+    assert mini.run(now="2026-01-02T06:00:00Z").code == 0
+    mini.sql(
+        "INSERT INTO wards VALUES ('W2')",
+        "INSERT INTO visits VALUES (8, 'OLD', 'closed', '3.00', 'W1', TIMESTAMP '2026-01-02 08:00:00')",
+        database="emr",
+    )
+    assert mini.run(now="2026-01-03T06:00:00Z").code == 0
+    assert {row[0]: row[1] for row in folded(mini)} == dict.fromkeys(("RULE", "OLD", "CAST", "WARD", "LATER"), "open")
+    contract = copy.deepcopy(VISIT)
+    contract["rules"][0] |= {"check": "state IN ('open', 'closed', 'held')", "version": 2}
+    mini.own_contracts = {"ward": WARD, "visit": contract}
+    mini.write()
+    return mini
+
+
+def folded(mini: Mini) -> list[tuple[Any, ...]]:
+    """The quarantine's rows: visit, status, times seen, attempts, rules."""
+    register_all(mini.spark, mini.lake.settings, mini.home)
+    rows = mini.spark.table("quarantine.visit_rows")
+    found = rows.selectExpr("get_json_object(raw_row, '$.VisitID')", "status", "seen_count", "attempts", "array_join(reasons.rule, ',')").collect()
+    return sorted(tuple(row) for row in found)
+
+
+def history(mini: Mini) -> list[tuple[Any, ...]]:
+    columns = ("source_visit_id", "state", "CAST(amount AS STRING)", "date_format(effective_from, 'dd HH')", "is_current")
+    return mini.rows("silver.visit", *columns)
+
+
+MERGED = [
+    ("GOOD", "open", "1.00", "01 08", True),
+    ("LATER", "held", "6.50", "01 09", True),
+    ("LATER", "open", "6.00", "01 08", False),
+    ("OLD", "closed", "3.00", "02 08", True),
+    ("OLD", "held", "3.00", "01 08", False),
+    ("RULE", "held", "2.00", "01 08", True),
+    ("WARD", "open", "5.00", "01 08", True),
+]
+
+
+def test_Q15_Q16_Q17_Q18_Q19_Q30_replay_merges_what_passes_today_once_and_in_its_place(waiting: Mini) -> None:
+    before = waiting.commits("bronze.hosa_visits")
+    dry = waiting.run(now="2026-01-03T07:00:00Z", dry_run=True, **REPLAY)
+    assert (dry.code, "open rows of quarantine.visit" in dry.said) == (0, True)
+    with pytest.MonkeyPatch.context() as patch:
+
+        def die() -> None:
+            raise RuntimeError("killed between history and quarantine")
+
+        at_point(patch, replay, "P8", "visit", die)
+        assert waiting.run(now="2026-01-03T07:00:00Z", **REPLAY).code == 1
+    assert history(waiting) == MERGED
+    assert {row[1] for row in folded(waiting)} == {"open"}
+    ended = waiting.run(now="2026-01-03T08:00:00Z", **REPLAY)
+    assert ended.code == 0, ended.said
+    log = ended.log("silver", "visit")
+    assert (log.rows_read, log.rows_written, log.rows_unchanged, log.rows_quarantined) == (5, 0, 4, 1)
+    assert any("1 quarantined rows are superseded" in note for note in log.warnings)
+    assert history(waiting) == MERGED
+    assert folded(waiting) == [
+        ("CAST", "open", 1, 1, "cast:amount"),
+        ("LATER", "replayed", 1, 1, ""),
+        ("OLD", "superseded", 1, 1, ""),
+        ("RULE", "replayed", 1, 1, ""),
+        ("WARD", "replayed", 1, 1, ""),
+    ]
+    again = waiting.run(now="2026-01-03T09:00:00Z", **REPLAY)
+    assert again.log("silver", "visit").rows_read == 1
+    assert folded(waiting)[0] == ("CAST", "open", 1, 2, "cast:amount")
+    assert history(waiting) == MERGED
+    assert waiting.commits("bronze.hosa_visits") == before
+    usual = waiting.run(now="2026-01-04T06:00:00Z")
+    assert (usual.code, usual.log("silver", "visit").status) == (0, "NOOP")
