@@ -109,7 +109,7 @@ def test_all_mistakes_of_all_files_are_reported_at_once(tmp_path: Path) -> None:
         f"conf/lakehouse.yml:{folder.line('conf/lakehouse.yml', 'threads')}",
         f"conf/connections.yml:{folder.line('conf/connections.yml', 'dialect')}",
         f"conf/cdm/patient.yml:{folder.line('conf/cdm/patient.yml', 'bill_amount')}",
-        "conf/gold/billing.sql",
+        f"conf/gold/billing.sql:{folder.line('conf/gold/billing.sql', 'silver.patent')}",
     }
 
 

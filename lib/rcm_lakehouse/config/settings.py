@@ -62,7 +62,7 @@ class LakehouseSettings(Frozen):
     catalog: str | None = Field(None, description="Unity Catalog name; NULL locally")
     schemas: LayerSchemas = LayerSchemas()
     threads: int = Field(2, ge=1, le=64, description="steps that run at a time")
-    compile_plans: bool = Field(False, description="local sessions: Spark compiles each query; it pays from some 50,000 rows a table")
+    compile_plans: bool = Field(False, description="local runs: Spark compiles each query; it pays from some 50,000 rows a table")
     quality: QualitySettings = QualitySettings()
     retry: RetrySettings = RetrySettings()
     gold: GoldSettings = GoldSettings()

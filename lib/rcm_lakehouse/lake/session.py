@@ -22,8 +22,6 @@ LOCAL_CONF = {
     "spark.sql.legacy.parameterSubstitution.constantsOnly": "true",
     "spark.sql.debug.maxToStringFields": "1000",
     "spark.sql.adaptive.enabled": "false",
-    "spark.sql.codegen.wholeStage": "false",
-    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
     "spark.sql.shuffle.partitions": "2",
     "spark.sql.autoBroadcastJoinThreshold": "32m",
     "spark.sql.sources.parallelPartitionDiscovery.parallelism": "2",
@@ -42,7 +40,8 @@ LOCAL_CONF = {
     "spark.sql.redaction.options.regex": "(?i)url|password|token|secret|dbtable|query",
     "spark.redaction.regex": "(?i)secret|password|passwd|pwd|token|access[.]?key|sas",
 }
-_COMPILED = {"spark.sql.codegen.wholeStage": "true", "spark.sql.codegen.factoryMode": "FALLBACK"}
+# Small tables: compiling a query takes longer than running it. For steps alone: Spark's own catalog calls need compiled plans.
+_INTERPRETED = {"spark.sql.codegen.wholeStage": "false", "spark.sql.codegen.factoryMode": "NO_CODEGEN"}
 # PySpark writes every failed query with its error's text to stderr; the text may quote a row.
 _LOUD_LOGGERS = ("SQLQueryContextLogger", "DataFrameQueryContextLogger")
 
@@ -73,12 +72,21 @@ def get_session(settings: LakehouseSettings, home: Path) -> SparkSession:
             spark.sql(f"USE CATALOG `{settings.catalog}`")
         return spark
     builder = SparkSession.builder.master(os.environ.get("RCM_MASTER", "local[*]")).appName("rcm-lakehouse")
-    for key, value in {**LOCAL_CONF, **(_COMPILED if settings.compile_plans else {})}.items():
+    for key, value in LOCAL_CONF.items():
         builder = builder.config(key, value)
     with paused():
         spark = builder.config("spark.sql.warehouse.dir", str((home / settings.root).resolve() / "_warehouse")).getOrCreate()
     _check(spark)
     return spark
+
+
+def step_session(spark: SparkSession, settings: LakehouseSettings) -> SparkSession:
+    """A session of its own for a step: own SQL settings and temporary names, the same tables; on a laptop it does not compile plans."""
+    session = spark.newSession()
+    if not on_cluster() and not settings.compile_plans:
+        for key, value in _INTERPRETED.items():
+            session.conf.set(key, value)
+    return session
 
 
 def _check(spark: SparkSession) -> None:

@@ -16,6 +16,7 @@ from rcm_lakehouse.config.errors import CommitConflictError, TableStateError
 from rcm_lakehouse.config.settings import LakehouseSettings
 from rcm_lakehouse.lake.conflicts import CONFLICTS
 from rcm_lakehouse.lake.log_check import has_begun, newest_version
+from rcm_lakehouse.lake.session import step_session
 
 FORMAT_VERSION = 1
 FORMAT_PROPERTY = "rcm.formatVersion"
@@ -66,10 +67,9 @@ class Lake:
 
     def for_thread(self) -> "Lake":
         """A copy with its own session (own SQL settings and temporary names); the same one where sessions cannot be cloned."""
-        new_session = getattr(self.spark, "newSession", None)
-        if new_session is None or self.spark.__class__.__module__.startswith("pyspark.sql.connect"):
+        if not self.can_clone_sessions:
             return self
-        return Lake(new_session(), self.settings, self.home, self._registered)
+        return Lake(step_session(self.spark, self.settings), self.settings, self.home, self._registered)
 
     @property
     def can_clone_sessions(self) -> bool:

@@ -66,7 +66,7 @@ def run_pipeline(home: Path, environment: str, options: RunOptions, console: Con
     lake_root = Lake(None, project.settings, home).root  # type: ignore[arg-type]
     with lakehouse_lock(lake_root, run_id, "run_pipeline"):
         crash_point("P0")
-        lake = Lake(get_session(project.settings, home), project.settings, home)
+        lake = Lake(get_session(project.settings, home), project.settings, home).for_thread()
         if options.dry_run:
             planned = freeze(project, lake, steps, run_id)
             apply_verbs(planned, options)
