@@ -52,9 +52,10 @@ def on_cluster() -> bool:
 
 
 def silence_query_logs() -> None:
-    """Keep PySpark from writing failed queries to stderr; the exception that the caller gets says the same."""
+    """Keep PySpark from writing failed queries to stderr, and its bridge a trace when the JVM dies; the caller's exception says the same."""
     for name in _LOUD_LOGGERS:
         logging.getLogger(name).disabled = True
+    logging.getLogger("py4j").setLevel(logging.CRITICAL)
 
 
 def get_session(settings: LakehouseSettings, home: Path) -> SparkSession:

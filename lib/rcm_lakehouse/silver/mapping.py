@@ -45,21 +45,11 @@ def mapped(rows: DataFrame, contract: Contract, mapping: SourceMapping, *, time_
     third = second.withColumn("cast_failures", failures)
     derived = third.withColumns({column.name: F.expr(column.derive).cast(column.type) for column in contract.columns if column.derive is not None})
     salt = F.col(SALT_COLUMN) if contract.entity in personal else None
-    keyed = derived.withColumn(
-        contract.key_column, durable_key(F.col("data_source"), [F.col(f"_clean_{name}") for name in contract.key], salt=salt)
-    ).withColumn("event_at", F.col("_instant") if instant else _event_at(contract, types, time_zone))
-    return keyed.select(
-        contract.key_column,
-        "data_source",
-        *[column.name for column in contract.columns],
-        "event_at",
-        "is_delete",
-        "is_outside",
-        "cast_failures",
-        "raw_row",
-        "_source_table",
-        *LINEAGE_NAMES,
-    )
+    key = durable_key(F.col("data_source"), [F.col(f"_clean_{name}") for name in contract.key], salt=salt)
+    at = F.col("_instant") if instant else _event_at(contract, types, time_zone)
+    keyed = derived.withColumn(contract.key_column, key).withColumn("event_at", at)
+    told = ("event_at", "is_delete", "is_outside", "cast_failures", "raw_row", "_source_table")
+    return keyed.select(contract.key_column, "data_source", *[column.name for column in contract.columns], *told, *LINEAGE_NAMES)
 
 
 def _with_raw_columns(rows: DataFrame, mapping: SourceMapping, raws: Mapping[str, Column], instant: str | None) -> DataFrame:
