@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     began = time.monotonic()
     folder = Path(tempfile.mkdtemp(prefix="rcm-drill-"))
     try:
-        verdicts = _drill(folder, given, console)
+        verdicts = _drill(folder, given, console, began)
     except (DrillError, RcmError, TimeoutError) as error:
         console.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
         return 2
@@ -50,12 +50,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             shutil.rmtree(folder, ignore_errors=True)
     seconds = time.monotonic() - began
     console.print(f"{summary(verdicts)}; {seconds / 60:.0f} minutes", style="bold", highlight=False)
-    if given.write is not None:
-        given.write.write_text(page(verdicts, given.seed, seconds), encoding="utf-8")
     return 1 if any(verdict.faults for verdict in verdicts) else 0
 
 
-def _drill(folder: Path, given: argparse.Namespace, console: Console) -> list[Verdict]:
+def _drill(folder: Path, given: argparse.Namespace, console: Console, began: float) -> list[Verdict]:
     stages = Stages(folder, folder / "classes.jsa")
     with console.status("preparing: two days loaded cleanly"):
         stages.prepare()
@@ -70,6 +68,8 @@ def _drill(folder: Path, given: argparse.Namespace, console: Console) -> list[Ve
         verdict = stages.judge(case, home, killed)
         verdicts.append(verdict)
         console.print(line(len(verdicts), len(cases), verdict), highlight=False, markup=False, soft_wrap=True)
+        if given.write is not None:  # after each kill, so that a drill that is ended early keeps what it has
+            given.write.write_text(page(verdicts, len(cases), given.seed, time.monotonic() - began), encoding="utf-8")
         if not (verdict.faults and given.keep):
             shutil.rmtree(home, ignore_errors=True)
     return verdicts

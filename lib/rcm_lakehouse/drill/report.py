@@ -29,8 +29,8 @@ def summary(verdicts: Sequence[Verdict]) -> str:
     return told + ("every table equals that of a clean run" if not failed else f"{len(failed)} did NOT come back to a clean run's tables")
 
 
-def page(verdicts: Sequence[Verdict], seed: int, seconds: float) -> str:
-    """The documentation's page: versions, the grid of points, the random moments."""
+def page(verdicts: Sequence[Verdict], planned: int, seed: int, seconds: float) -> str:
+    """The documentation's page: versions, the grid of points, the random moments; and whether all `planned` kills were made."""
     versions = f"rcm-lakehouse {__version__}, pyspark {version('pyspark')}, delta-spark {version('delta-spark')}, Python {platform.python_version()}"
     moments = [verdict for verdict in verdicts if verdict.case.after is not None]
     points = [verdict for verdict in verdicts if verdict.case.after is None]
@@ -48,7 +48,7 @@ def page(verdicts: Sequence[Verdict], seed: int, seconds: float) -> str:
         "",
         f"{date}, {versions}, seed {seed}, {seconds / 60:.0f} minutes.",
         "",
-        f"**{summary(verdicts)}.**",
+        f"**{summary(verdicts)}.**" + ("" if len(verdicts) == planned else f" The drill was ended before its time: {planned} kills were planned."),
         "",
         "## Points",
         "",
