@@ -161,15 +161,15 @@ class Stages:
 
 def _checkpoint_each_commit(home: Path) -> None:
     """Let the patients' table, which is there already, write a checkpoint with each commit."""
-    lake = lake_at(home).for_thread()
+    lake = lake_at(home)
     place = lake.location(layer_table("silver", "patient"))
     lake.spark.sql(f"ALTER TABLE delta.`{place}` SET TBLPROPERTIES ('delta.checkpointInterval' = '1')")
 
 
 def lake_at(home: Path) -> Lake:
-    """The lakehouse of a project of the drill, in this process's session."""
+    """The lakehouse of a project of the drill, in a session of its own in this process."""
     settings = load_settings(home)
-    return Lake(get_session(settings, home), settings, home)
+    return Lake(get_session(settings, home), settings, home).for_thread()
 
 
 def run_again(home: Path, phase: Phase) -> Finished:

@@ -127,7 +127,9 @@ def _found(lake: Lake, project: Project, monitor: Monitor, now: datetime, known:
 def _tables_of_catalog(lake: Lake) -> frozenset[str]:
     """Tables by layer and name where a catalog knows them."""
     schemas = {layer: schema for layer, schema in lake.settings.schemas.model_dump().items() if lake.spark.catalog.databaseExists(schema)}
-    return frozenset(f"{layer}.{table.name}".lower() for layer, schema in schemas.items() for table in lake.spark.catalog.listTables(schema))
+    place = f"`{lake.settings.catalog}`." if lake.settings.catalog else ""
+    found = {layer: lake.spark.sql(f"SHOW TABLES IN {place}`{schema}`").collect() for layer, schema in schemas.items()}
+    return frozenset(f"{layer}.{row['tableName']}".lower() for layer, rows in found.items() for row in rows)
 
 
 def _run(lake: Lake, monitor: Monitor, given: Mapping[str, object], found: Found, limit: int) -> None:
