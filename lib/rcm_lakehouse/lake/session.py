@@ -36,7 +36,7 @@ LOCAL_CONF = {
     "spark.driver.memory": "3g",
     "spark.driver.host": "127.0.0.1",
     "spark.driver.bindAddress": "127.0.0.1",
-    "spark.driver.extraJavaOptions": "-Duser.timezone=UTC -Dh2.bindAddress=127.0.0.1 -XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m -XX:+UseParallelGC",
+    "spark.driver.extraJavaOptions": "-Duser.timezone=UTC -Dh2.bindAddress=127.0.0.1 -XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m",
     "spark.sql.redaction.options.regex": "(?i)url|password|token|secret|dbtable|query",
     "spark.redaction.regex": "(?i)secret|password|passwd|pwd|token|access[.]?key|sas",
 }
