@@ -5,6 +5,7 @@ import os
 import time
 from pathlib import Path
 
+from pyspark import accumulators
 from pyspark.sql import SparkSession
 
 from rcm_lakehouse.config.errors import ConfigError
@@ -52,10 +53,16 @@ def on_cluster() -> bool:
 
 
 def silence_query_logs() -> None:
-    """Keep PySpark from writing failed queries to stderr, and its bridge a trace when the JVM dies; the caller's exception says the same."""
+    """Keep PySpark from writing failed queries to stderr, and its bridges a trace when the JVM dies; the caller's exception says the same."""
     for name in _LOUD_LOGGERS:
         logging.getLogger(name).disabled = True
     logging.getLogger("py4j").setLevel(logging.CRITICAL)
+    for server in (accumulators.AccumulatorTCPServer, accumulators.AccumulatorUnixServer):
+        server.handle_error = _say_nothing  # type: ignore[assignment]
+
+
+def _say_nothing(server: object, request: object, address: object) -> None:
+    """In place of the trace that `socketserver` writes when the other end is gone."""
 
 
 def get_session(settings: LakehouseSettings, home: Path) -> SparkSession:
