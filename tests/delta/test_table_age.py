@@ -10,7 +10,7 @@ from test_costs import BRONZE_APPEND, jobs  # noqa: F401  (a fixture)
 
 from harness import Mini
 
-# Minutes on two busy cores; run by `make soak` until it was seen to pass within the suite's time.
+# Minutes on two cores; run by `make soak`.
 pytestmark = pytest.mark.slow
 
 DAYS = int(os.environ.get("RCM_SOAK_DAYS", "40"))

@@ -1,15 +1,11 @@
 """A part of the crash drill: four points, killed as real processes, run again and compared with a clean run, row by row."""
 
-
 import pytest
 from pyspark.sql import SparkSession
 
 from rcm_lakehouse.drill.cases import Case, grid, random_moments
 from rcm_lakehouse.drill.stages import Stages
 from rcm_lakehouse.lake.crash_points import POINTS
-
-# Minutes on two busy cores; run by `make soak` until it was seen to pass within the suite's time.
-pytestmark = pytest.mark.slow
 
 CASES = [
     Case("P6", "incremental", at="P6:hos-a.charges"),

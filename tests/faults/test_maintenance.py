@@ -10,7 +10,7 @@ from rcm_lakehouse.config.errors import ConfigError
 from rcm_lakehouse.pipeline import maintenance_door
 from rcm_lakehouse.pipeline.maintenance import MaintenanceOptions, run_maintenance
 
-# Minutes on two busy cores; run by `make soak` until it was seen to pass within the suite's time.
+# Minutes on two cores; run by `make soak`.
 pytestmark = pytest.mark.slow
 
 

@@ -19,9 +19,6 @@ from harness import Mini
 from rcm_lakehouse.drill.project import AS_OF, NOW
 from rcm_lakehouse.pipeline import bronze_step
 
-# Minutes on two busy cores; run by `make soak` until it was seen to pass within the suite's time.
-pytestmark = pytest.mark.slow
-
 _RUN = "import sys; from rcm_lakehouse.pipeline.door import main; sys.exit(main(sys.argv[1:]))"
 _LIMIT = 4 << 20
 _LONGEST_SECONDS = 300
@@ -134,6 +131,7 @@ def large(spark: SparkSession, tmp_path: Path) -> Mini:
     return mini
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="limits on file sizes work otherwise elsewhere")
 def test_F04_a_full_disk_fails_its_load_clearly_leaves_the_table_and_lets_the_others_go_on(large: Mini) -> None:
     code, said = ended(start(large.home, limit=_LIMIT))
@@ -150,6 +148,7 @@ def test_F04_a_full_disk_fails_its_load_clearly_leaves_the_table_and_lets_the_ot
     assert large.frame("silver.large").count() == 30_000
 
 
+@pytest.mark.slow
 def test_F34_a_run_that_runs_out_of_memory_reports_nothing_it_did_not_commit_and_the_next_one_finishes(large: Mini) -> None:
     # The source gathers more than the heap holds, inside the run's own JVM.
     large.sql(
@@ -169,6 +168,7 @@ def test_F34_a_run_that_runs_out_of_memory_reports_nothing_it_did_not_commit_and
     assert large.rows("audit.load_logs", "tablename", where=succeeded) == [("large_rows",), ("little_rows",)]
 
 
+@pytest.mark.slow
 def test_F42_a_scratch_folder_that_vanishes_fails_the_run_and_the_next_one_is_clean(waiting: Small, wanted: Wanted) -> None:
     jvm = waiting.spark._jvm
     assert jvm is not None
@@ -193,6 +193,7 @@ def test_F42_a_scratch_folder_that_vanishes_fails_the_run_and_the_next_one_is_cl
     assert Wanted.of(waiting) == wanted
 
 
+@pytest.mark.slow
 def test_F05_a_commit_that_cannot_be_written_fails_whole_and_a_checkpoint_that_cannot_is_ignored(waiting: Small, wanted: Wanted) -> None:
     # A folder stands where the checkpoint belongs; the commit itself succeeds.
     charges = waiting.place("bronze/hosa/charges")

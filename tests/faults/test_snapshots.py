@@ -4,7 +4,7 @@ import pytest
 
 from faulted import Small
 
-# Minutes on two busy cores; run by `make soak` until it was seen to pass within the suite's time.
+# Minutes on two cores; run by `make soak`.
 pytestmark = pytest.mark.slow
 
 

@@ -7,7 +7,7 @@ import pytest
 from faulted import Small
 from rcm_lakehouse.lake.salt import SALT_TABLE, ensure_salt
 
-# Minutes on two busy cores; run by `make soak` until it was seen to pass within the suite's time.
+# Minutes on two cores; run by `make soak`.
 pytestmark = pytest.mark.slow
 
 
