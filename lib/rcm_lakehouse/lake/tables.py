@@ -25,6 +25,9 @@ LAST_VERSION = "spark.databricks.delta.lastCommitVersionInSession"
 
 _log = logging.getLogger(__name__)
 
+# Where this process registered a table's name, by application: a run after the first need not register anew.
+_PLACES: dict[tuple[str, str], str] = {}
+
 
 @dataclass(frozen=True)
 class Table:
@@ -102,12 +105,25 @@ class Lake:
         if not self.is_local and not DeltaTable.isDeltaTable(self.spark, self.location(table)):
             return False
         self._create_schema(table)
-        if self.sql_name(table) not in self._registered:
-            self._forget_other_lakehouse(table)
-            place = self.location(table).replace("\\", "\\\\").replace("'", "\\'")
-            self.spark.sql(f"CREATE TABLE IF NOT EXISTS {self.sql_name(table)} USING delta LOCATION '{place}'")
-            self._registered.add(self.sql_name(table))
+        name = self.sql_name(table)
+        if name not in self._registered:
+            if not self._is_known_here(name, self.location(table)):
+                self._forget_other_lakehouse(table)
+                place = self.location(table).replace("\\", "\\\\").replace("'", "\\'")
+                self.spark.sql(f"CREATE TABLE IF NOT EXISTS {name} USING delta LOCATION '{place}'")
+            self._note_registered(name, self.location(table))
         return True
+
+    def _is_known_here(self, name: str, location: str) -> bool:
+        """True when this process has registered the name for this very place and it is still there."""
+        return _PLACES.get((self._application(), name)) == location and bool(self.spark.catalog.tableExists(name))
+
+    def _application(self) -> str:
+        return self.spark.conf.get("spark.app.id", None) or ""
+
+    def _note_registered(self, name: str, location: str) -> None:
+        _PLACES[(self._application(), name)] = location
+        self._registered.add(name)
 
     def _forget_other_lakehouse(self, table: Table) -> None:
         """Unregister a name that a lakehouse at another root left in this process; its files are untouched."""
@@ -168,6 +184,8 @@ class Lake:
         for key, value in wanted.items():
             builder = builder.property(key, value)
         builder.execute()
+        if not self.settings.catalog:
+            self._note_registered(self.sql_name(table), self.location(table))
         return True
 
     def properties(self, table: Table) -> dict[str, str]:
