@@ -12,7 +12,7 @@ from sqlglot.errors import SqlglotError
 from rcm_lakehouse.config.checks_contracts import NAME
 from rcm_lakehouse.config.contracts import Contract
 from rcm_lakehouse.config.models import GoldModel
-from rcm_lakehouse.config.problems import Problem, did_you_mean
+from rcm_lakehouse.config.problems import Problem, did_you_mean, printable
 from rcm_lakehouse.config.sql_guard import wrong_select
 from rcm_lakehouse.config.texts import read_text
 from rcm_lakehouse.config.validated import validated
@@ -83,8 +83,9 @@ def _one_select(file: str, sql: str, first: int, problems: list[Problem]) -> exp
         problems.append(Problem(file, first, "the SQL is nested too deeply."))
         return None
     except SqlglotError as error:
-        line = (getattr(error, "errors", None) or [{}])[0].get("line") or 0
-        problems.append(Problem(file, first + max(line - 1, 0), "the SQL does not parse."))
+        told = (getattr(error, "errors", None) or [{}])[0]
+        near = f" near '{printable(told['highlight'])}'" if told.get("highlight") else ""
+        problems.append(Problem(file, first + max((told.get("line") or 0) - 1, 0), f"the SQL does not parse{near}."))
         return None
     if len(trees) != 1 or not isinstance(trees[0], exp.Query):
         problems.append(Problem(file, first, f"expected one SELECT, found {len(trees)} statements or another kind."))

@@ -2,15 +2,18 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from decimal import Decimal
 
+from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame, Observation
 from pyspark.sql import functions as F
 
 from rcm_lakehouse.audit.commits import riding
-from rcm_lakehouse.config.errors import DataStopError
+from rcm_lakehouse.config.errors import ConfigError, DataStopError
 from rcm_lakehouse.config.models import GoldModel
+from rcm_lakehouse.config.problems import did_you_mean
 from rcm_lakehouse.gold.models import inputs_of
 from rcm_lakehouse.gold.parameters import parameters
 from rcm_lakehouse.gold.tie_out import silver_totals_sql, tie_out_expressions
@@ -22,11 +25,13 @@ from rcm_lakehouse.pipeline.freeze import Frozen
 from rcm_lakehouse.pipeline.graph import Step
 from rcm_lakehouse.pipeline.identity import is_lost
 
+_UNKNOWN = {"UNRESOLVED_COLUMN": "column", "FIELD_NOT_FOUND": "field", "UNRESOLVED_ROUTINE": "function"}
+
 
 def rebuild(ctx: RunContext, lake: Lake, step: Step, done: Mapping[str, Outcome], frozen: Frozen) -> Outcome:
     """Replace `gold.<model>` atomically; NOOP when nothing it is made of changed.
 
-    Raises DataStopError when totals do not tie out to silver; the table is then unchanged.
+    Raises DataStopError when totals do not tie out to silver, ConfigError when the SQL names what is not there; the table is then unchanged.
     """
     model = ctx.project.models[step.label]
     table = layer_table("gold", model.name)
@@ -51,7 +56,10 @@ def rebuild(ctx: RunContext, lake: Lake, step: Step, done: Mapping[str, Outcome]
 def _replace(
     ctx: RunContext, lake: Lake, model: GoldModel, table: Table, values: Mapping[str, object], fingerprint: str, warnings: list[str]
 ) -> Outcome:
-    result = lake.spark.sql(model.sql, args=dict(values))
+    try:
+        result = lake.spark.sql(model.sql, args=dict(values))
+    except AnalysisException as error:
+        raise _unknown_name(model, error) from None
     lake.ensure(table, result.schema)
     observed = Observation()
     expressions = [F.count(F.lit(1)).alias("rows_built"), *tie_out_expressions(model)]
@@ -77,6 +85,18 @@ def _replace(
     row.table_version = lake.replace(table, lake.read_files(staged_at, result.schema), metadata=metadata).version
     crash_point("P13", model.name)
     return Outcome("SUCCESS", (row,), {"fingerprint": fingerprint})
+
+
+def _unknown_name(model: GoldModel, error: AnalysisException) -> Exception:
+    """The mistake of a model that names what is not there; any other error as it is."""
+    what = _UNKNOWN.get(str(error.getCondition()).partition(".")[0])
+    told = error.getMessageParameters() or {}
+    name = str(told.get("objectName") or told.get("fieldName") or told.get("routineName") or "").replace("`", "")
+    if what is None or not name:
+        return error
+    line = model.first_line + model.sql[: max(model.sql.lower().find(name.rpartition(".")[2].lower()), 0)].count("\n")
+    near = did_you_mean(name.rpartition(".")[2], re.findall(r"`([^`]+)`(?:,|$)", str(told.get("proposal") or told.get("suggestion") or "")))
+    return ConfigError(f"{model.file}:{line}: it names the {what} '{name}', which is not there.{near} The table was not replaced.")
 
 
 def _check_totals(lake: Lake, model: GoldModel, found: Mapping[str, object]) -> None:

@@ -76,7 +76,7 @@ def run_pipeline(home: Path, environment: str, options: RunOptions, console: Con
 
 
 def _locked_run(project: Project, lake: Lake, options: RunOptions, steps: list[Step], run_id: str, console: Console) -> Finished:
-    console.print(f"run {run_id}: {len(steps)} steps, as of {options.as_of}", highlight=False)
+    console.print(f"run {run_id}: {len(steps)} steps, as of {options.as_of}; looking at the audit, the sources and the tables first", highlight=False)
     spools = Path(lake.root) / "audit" / "_spool"
     state = recovery.take_over(project, lake, spools, console)
     keep_calendar(lake, project.feeds)
@@ -91,7 +91,10 @@ def _locked_run(project: Project, lake: Lake, options: RunOptions, steps: list[S
         outcomes = _run_steps(ctx, steps, frozen, console)
         code, logs = close_run(ctx, steps, outcomes, verdict(outcomes, caught), console)
     show_loads(console, logs)
-    if "gold" in options.layers and ctx.spool.is_flushed:
+    kpis = outcomes.get("gold:kpi_summary")
+    if kpis is not None and kpis.failed:
+        console.print("No KPIs are shown: gold.kpi_summary was not rebuilt in this run and holds those of an earlier one.", highlight=False)
+    elif "gold" in options.layers and ctx.spool.is_flushed:
         show_kpis(console, read_kpis(lake), str(options.as_of))
     return Finished(code, run_id, tuple(logs))
 

@@ -27,33 +27,44 @@ def check_names(row: LoadRow, table: SourceTable) -> None:
 def check_columns(project: Project, row: LoadRow, table: SourceTable, delivered: Collection[str], given_up: Collection[str]) -> list[str]:
     """Warnings for mapped columns that the source does not have.
 
-    A missing column that makes a key or a sequence, or that an expression reads, is refused, and so is one that bronze has
-    from earlier loads (`delivered`), unless `gone_columns` names it (`given_up`): its values would silently become NULL. Any other is NULL.
+    Refused is a missing column that makes a key or a sequence, that an expression reads, or whose total gold ties out to; one that bronze
+    has from earlier loads (`delivered`); and one that looks misspelled, because the source has an unmapped column of nearly its name: values
+    would silently become NULL. The last two are let pass when `gone_columns` names them (`given_up`). Any other is NULL.
     Raises SourceDataError; nothing was read.
     """
     found = {column.name.lower() for column in table.columns}
     warnings = []
     for contract in project.contracts.values():
         mapping = project.mapping_of(contract, row)
-        for source, silver, is_required in _wanted(contract, mapping) if mapping else ():
+        wanted = list(_wanted(contract, mapping, _signed(project, contract))) if mapping else []
+        taken = {source.lower() for source, _, _ in wanted}
+        for source, silver, is_required in wanted:
             if source.lower() in found:
                 continue
-            hint = did_you_mean(source, [column.name for column in table.columns])
+            hint = did_you_mean(source, [column.name for column in table.columns if column.name.lower() not in taken])
             place = f"{row.label}: the source has no column '{source}', which conf/cdm/{contract.entity}.yml takes for '{silver}'.{hint}"
+            refused = "Nothing was read; its watermark is unchanged."
             if is_required:
-                raise SourceDataError(f"{place} Without it no row can be placed. Nothing was read; its watermark is unchanged. Mend the mapping or the source.")
-            if source.lower() in delivered and source.lower() not in given_up:
+                raise SourceDataError(f"{place} A row means nothing without it. {refused} Mend the mapping or the source.")
+            if source.lower() not in given_up and (source.lower() in delivered or hint):
+                why = "Earlier loads had it: its" if source.lower() in delivered else "Its"
                 raise SourceDataError(
-                    f"{place} Earlier loads had it: its values would become NULL in every row that is read. Nothing was read; its watermark is unchanged. "
-                    "Mend the source, or name it in gone_columns of this table in conf/connections.yml if it is gone for good."
+                    f"{place} {why} values would become NULL in every row that is read. {refused} Mend the mapping or the source, or name it in "
+                    "gone_columns of this table in conf/connections.yml if the source does not have it."
                 )
             warnings.append(f"{place} It is NULL.")
     return warnings
 
 
-def _wanted(contract: Contract, mapping: SourceMapping) -> Iterator[tuple[str, str, bool]]:
+def _signed(project: Project, contract: Contract) -> frozenset[str]:
+    """Columns of the contract whose totals a gold model ties out to."""
+    targets = (target.split(".") for model in project.models.values() for target in model.ties_out.values())
+    return frozenset(parts[2] for parts in targets if len(parts) == 3 and parts[:2] == ["silver", contract.entity])
+
+
+def _wanted(contract: Contract, mapping: SourceMapping, signed: Collection[str]) -> Iterator[tuple[str, str, bool]]:
     """(source column, what it is for, required) of one mapping."""
-    required = {*contract.key, *contract.sequence_by[:1]}
+    required = {*contract.key, *contract.sequence_by[:1], *signed}
     for silver, source in mapping.columns.items():
         if source.startswith("="):
             yield from ((name, silver, True) for name in _columns_of(source[1:]))

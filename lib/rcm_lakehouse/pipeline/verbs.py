@@ -46,7 +46,7 @@ def apply_verbs(frozen: Frozen, options: RunOptions) -> None:
     A full refresh reads the whole table again; what bronze has already is dropped and counted, and the watermark is never lowered. A
     back-fill reads [low, high) without overlap, rows without a value left out, and marks its rows so that they move no watermark.
 
-    Raises ConfigError when a bound is no value of the watermark's kind.
+    Raises ConfigError when a bound or the value of a reset is no value of the watermark's kind.
     """
     for name in options.full_refresh:
         plan = frozen.jdbc.get(name)
@@ -56,6 +56,10 @@ def apply_verbs(frozen: Frozen, options: RunOptions) -> None:
         plan = frozen.jdbc.get(name)
         if plan is not None and options.backfill is not None:
             frozen.jdbc[name] = _backfilled(plan, options.backfill)
+    if options.reset_watermark:
+        name, value = options.reset_watermark
+        if name in frozen.jdbc and value.lower() != BEGINNING:
+            checked_value(frozen.jdbc[name], "--reset-watermark", value)
 
 
 def _backfilled(plan: JdbcPlan, wanted: Backfill) -> JdbcPlan:
