@@ -57,8 +57,14 @@ def silence_query_logs() -> None:
     for name in _LOUD_LOGGERS:
         logging.getLogger(name).disabled = True
     logging.getLogger("py4j").setLevel(logging.CRITICAL)
+    logging.getLogger().addFilter(_is_not_of_the_bridge)
     for server in (accumulators.AccumulatorTCPServer, accumulators.AccumulatorUnixServer):
         server.handle_error = _say_nothing  # type: ignore[assignment]
+
+
+def _is_not_of_the_bridge(record: logging.LogRecord) -> bool:
+    """False for what the bridge to the JVM writes under the root's name."""
+    return "py4j" not in record.pathname
 
 
 def _say_nothing(server: object, request: object, address: object) -> None:
