@@ -38,8 +38,10 @@ def take_over(project: Project, lake: Lake, spools: Path, console: Console) -> A
     rows = [row for rows in left.values() for row in rows]
     ended = {row.run_id for row in rows if row.layer == "run"}
     dead = {run_id: windows for run_id, windows in state.open_runs.items() if run_id not in ended}
-    if dead:
-        rows += rows_in_commits(lake, _existing(project, lake), frozenset(dead))
+    # A run whose rows were left in its spool may have taken a commit for a failure, because its JVM died before the answer came.
+    unsure = frozenset({*dead, *(row.run_id for row in rows)})
+    if unsure:
+        rows += rows_in_commits(lake, _existing(project, lake), unsure)
     for run_id, windows in dead.items():
         rows += abandoned_rows(run_id, windows, rows, datetime.now(timezone.utc))
         console.print(f"run {run_id} ended without a word: closed as ABANDONED; this run takes up its work", highlight=False)
