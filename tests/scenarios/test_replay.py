@@ -9,7 +9,7 @@ from pyspark.sql import SparkSession
 from faulted import at_point
 from harness import Mini
 from rcm_lakehouse.lake.names import register_all
-from rcm_lakehouse.pipeline import replay
+from rcm_lakehouse.pipeline import history as history_module
 
 WARD: dict[str, Any] = {
     "description": "A ward.",
@@ -115,7 +115,7 @@ def test_Q15_Q16_Q17_Q18_Q19_Q30_replay_merges_what_passes_today_once_and_in_its
         def die() -> None:
             raise RuntimeError("killed between history and quarantine")
 
-        at_point(patch, replay, "P8", "visit", die)
+        at_point(patch, history_module, "P10", "visit", die)
         assert waiting.run(now="2026-01-03T07:00:00Z", **REPLAY).code == 1
     assert history(waiting) == MERGED
     assert {row[1] for row in folded(waiting)} == {"open"}

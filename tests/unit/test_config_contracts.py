@@ -174,7 +174,7 @@ WRONG = {
         "SELECT data_source",
         "a semicolon: one expression or one SELECT, nothing after it.",
     ),
-    "model: no SELECT": (MODEL, "SELECT data_source", "SELCT data_source", "SELCT", "the SQL does not parse near"),
+    "model: no SELECT": (MODEL, "SELECT data_source", "SELCT data_source", "SELCT", "the SQL does not parse near ','."),
     "model: no header": (MODEL, "/*\n", "--\n", "--", "expected a leading comment /* … */ with grain, description and key."),
     "model: header without grain": (MODEL, "grain: one hospital\n", "", "/*", "grain: this key is required and missing."),
     "model: unknown key in the header": (MODEL, "key: [", "keys: [", "keys", "keys: this key is not known. Did you mean 'key'?"),

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import sqlglot
 from sqlglot import exp
@@ -11,7 +10,7 @@ from sqlglot.errors import SqlglotError
 
 from rcm_lakehouse.config.checks_contracts import NAME
 from rcm_lakehouse.config.contracts import Contract
-from rcm_lakehouse.config.models import GoldModel
+from rcm_lakehouse.config.models import GoldModel, line_of
 from rcm_lakehouse.config.problems import Problem, did_you_mean, printable
 from rcm_lakehouse.config.sql_guard import wrong_select
 from rcm_lakehouse.config.texts import read_text
@@ -41,23 +40,15 @@ def read_model(home: Path, path: Path, problems: list[Problem]) -> GoldModel | N
     problems += [Problem(file, document.line(key), f"{key}: this key is not known; the file itself gives it.") for key in own]
     values = {key: value for key, value in document.values.items() if key not in own}
     sql = text[header.end() :].strip()
-    first = _line_at(text, text.index(sql, header.end()))
-    given: dict[str, Any] = {"name": path.stem, "file": file, "sql": sql, "first_line": first, **values}
-    model: GoldModel | None = validated(document, (), problems, lambda: GoldModel(**given), (GoldModel,))
+    first = text.count("\n", 0, text.index(sql, header.end())) + 1
+    model: GoldModel | None = validated(
+        document, (), problems, lambda: GoldModel(name=path.stem, file=file, sql=sql, first_line=first, **values), (GoldModel,)
+    )
     sound = model is not None and _names_are_sound(model, document, problems)
     tree = _one_select(file, sql, first, problems)
     if model is None or tree is None or not sound:
         return None
     return model if _outputs_are_there(model, document, tree, problems) else None
-
-
-def _line_at(text: str, place: int) -> int:
-    return text.count("\n", 0, max(place, 0)) + 1
-
-
-def _line_of(sql: str, first: int, words: str) -> int:
-    """The line of the file where `words` first stand in the SELECT, which begins in line `first`; that line when they are spelled otherwise."""
-    return first - 1 + _line_at(sql, sql.lower().find(words.lower()))
 
 
 def _names_are_sound(model: GoldModel, document: Document, problems: list[Problem]) -> bool:
@@ -104,7 +95,7 @@ def _reads_only(file: str, sql: str, first: int, tree: exp.Query, problems: list
     unknown = {str(node.name) for node in tree.find_all(exp.Placeholder)} - set(PARAMETERS)
     for name in sorted(unknown):
         hint = f"there are {', '.join(PARAMETERS)}.{did_you_mean(name, PARAMETERS)}"
-        problems.append(Problem(file, _line_of(sql, first, f":{name}"), f"there is no parameter ':{name}'; {hint}"))
+        problems.append(Problem(file, line_of(sql, first, f":{name}"), f"there is no parameter ':{name}'; {hint}"))
     return len(problems) == before
 
 
@@ -137,7 +128,7 @@ def check_models(
     reads = {model.name: _tables(model) for model in models.values()}
     for model in models.values():
         for table in sorted(reads[model.name] - tables):
-            line = _line_of(model.sql, model.first_line, table)
+            line = line_of(model.sql, model.first_line, table)
             problems.append(Problem(model.file, line, f"it reads '{table}', which does not exist.{did_you_mean(table, tables)}"))
         for column, target in model.ties_out.items():
             if not any(target.split(".")[1:2] == [name] for name in broken_contracts):

@@ -5,6 +5,11 @@ from pydantic import Field
 from rcm_lakehouse.config.settings import Frozen
 
 
+def line_of(sql: str, first_line: int, words: str) -> int:
+    """The line of a model's file where `words` first stand in the SELECT, any case; that of its beginning when they are spelled otherwise."""
+    return first_line + sql.count("\n", 0, max(sql.lower().find(words.lower()), 0))
+
+
 class GoldModel(Frozen):
     """A gold table as its file states it."""
 

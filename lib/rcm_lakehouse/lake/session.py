@@ -53,10 +53,13 @@ def on_cluster() -> bool:
 
 
 def silence_query_logs() -> None:
-    """Keep PySpark from writing failed queries to stderr, and its bridges a trace when the JVM dies; the caller's exception says the same."""
+    """Keep PySpark from writing failed queries to stderr; the exception that the caller gets says the same."""
     for name in _LOUD_LOGGERS:
         logging.getLogger(name).disabled = True
-    logging.getLogger("py4j").setLevel(logging.CRITICAL)
+
+
+def silence_bridge() -> None:
+    """Keep the bridge to the JVM from writing traces when the JVM dies: for jobs, which tell of it in their own words."""
     logging.getLogger().addFilter(_is_not_of_the_bridge)
     for server in (accumulators.AccumulatorTCPServer, accumulators.AccumulatorUnixServer):
         server.handle_error = _say_nothing  # type: ignore[assignment]

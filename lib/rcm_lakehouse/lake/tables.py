@@ -25,9 +25,6 @@ LAST_VERSION = "spark.databricks.delta.lastCommitVersionInSession"
 
 _log = logging.getLogger(__name__)
 
-# Where this process registered a table's name, by application: a run after the first need not register anew.
-_PLACES: dict[tuple[str, str], str] = {}
-
 
 @dataclass(frozen=True)
 class Table:
@@ -107,45 +104,35 @@ class Lake:
         self._create_schema(table)
         name = self.sql_name(table)
         if name not in self._registered:
-            if not self._is_known_here(name, self.location(table)):
-                self._forget_other_lakehouse(table)
+            is_registered = self._forget_other_lakehouse(table)
+            if not is_registered:
                 place = self.location(table).replace("\\", "\\\\").replace("'", "\\'")
                 self.spark.sql(f"CREATE TABLE IF NOT EXISTS {name} USING delta LOCATION '{place}'")
-            self._note_registered(name, self.location(table))
+            self._registered.add(name)
         return True
 
-    def _is_known_here(self, name: str, location: str) -> bool:
-        """True when this process has registered the name for this very place and it is still there."""
-        return _PLACES.get((self._application(), name)) == location and bool(self.spark.catalog.tableExists(name))
-
-    def _application(self) -> str:
-        return self.spark.conf.get("spark.app.id", None) or ""
-
-    def _note_registered(self, name: str, location: str) -> None:
-        _PLACES[(self._application(), name)] = location
-        self._registered.add(name)
-
-    def _forget_other_lakehouse(self, table: Table) -> None:
-        """Unregister a name that a lakehouse at another root left in this process; its files are untouched."""
+    def _forget_other_lakehouse(self, table: Table) -> bool:
+        """Unregister a name that a lakehouse at another root left in this process, its files untouched; True when it is registered for this one."""
         name = self.sql_name(table)
         try:
             if not self.is_local or not self.spark.catalog.tableExists(name):
-                return
+                return False
         except PySparkException as error:
             # Known by name, but its folder was moved away or deleted under this process.
             if error.getCondition() != "DELTA_PATH_DOES_NOT_EXIST":
                 raise
             self.spark.sql(f"DROP TABLE {name}")
-            return
+            return False
         told = {row["col_name"]: row["data_type"] for row in self.spark.sql(f"DESCRIBE TABLE EXTENDED {name}").collect()}
         if told.get("Location", "").removeprefix("file:").rstrip("/") == self.location(table):
-            return
+            return True
         if told.get("Type") != "EXTERNAL":
             raise TableStateError(
                 f"{table.label}: this session has a managed table of that name, which is not of the lakehouse at {self.root}. Nothing was "
                 "read or written. Rename it, or name other `schemas` in conf/lakehouse.yml."
             )
         self.spark.sql(f"DROP TABLE {name}")
+        return False
 
     def _create_schema(self, table: Table) -> None:
         schema = self.sql_name(table).rpartition(".")[0]
@@ -185,7 +172,7 @@ class Lake:
             builder = builder.property(key, value)
         builder.execute()
         if not self.settings.catalog:
-            self._note_registered(self.sql_name(table), self.location(table))
+            self._registered.add(self.sql_name(table))
         return True
 
     def properties(self, table: Table) -> dict[str, str]:
@@ -275,6 +262,11 @@ class Lake:
         if self.is_local and not self.settings.catalog:
             return (Path(self.location(table)) / "_delta_log" / f"{version + 1:020d}.json").exists()
         return self.head_version(table) > version
+
+    def staged(self, path: str, rows: DataFrame) -> DataFrame:
+        """Write rows as parquet files below the scratch folder, and return them as they lie there: they are computed once and do not change."""
+        rows.write.mode("overwrite").parquet(path)
+        return self.read_files(path, rows.schema)
 
     def read_files(self, path: str, schema: StructType) -> DataFrame:
         """Staged parquet files with the schema they were written with."""

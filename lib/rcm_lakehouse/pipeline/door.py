@@ -1,17 +1,12 @@
 """The command line of `jobs/run_pipeline.py`."""
 
 import argparse
-import logging
-import os
-import sys
 from collections.abc import Sequence
 from datetime import date
-from pathlib import Path
-
-from rich.console import Console
 
 from rcm_lakehouse.config.errors import RcmError
 from rcm_lakehouse.pipeline.context import LAYERS, Backfill, RunOptions, utc_now
+from rcm_lakehouse.pipeline.doors import console_of_job, environment_of, home_of, job_parser, names_in, open_door, report_error
 from rcm_lakehouse.pipeline.runner import run_pipeline
 
 EXIT_CODES = """\
@@ -27,14 +22,11 @@ exit codes:
 
 def parser() -> argparse.ArgumentParser:
     """The options of the run."""
-    options = argparse.ArgumentParser(
-        prog="run_pipeline.py",
-        description="Load the sources of load_config.csv into bronze, merge them into silver with history, rebuild gold, show the KPIs.",
-        epilog=EXIT_CODES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    options = job_parser(
+        "run_pipeline.py",
+        "Load the sources of load_config.csv into bronze, merge them into silver with history, rebuild gold, show the KPIs.",
+        EXIT_CODES,
     )
-    options.add_argument("--env", default=None, help="block of conf/lakehouse.yml; default: RCM_ENV, else local")
-    options.add_argument("--home", type=Path, default=None, help="folder with load_config.csv and conf/; default: RCM_HOME, else the folder above jobs/")
     options.add_argument("--only", default="", help="loads (hos-a.patients), entities (patient) or models (dim_patient), separated by commas")
     options.add_argument("--layers", default=",".join(LAYERS), help="layers to run, separated by commas: bronze,silver,gold")
     options.add_argument("--as-of", default=None, help="day of the KPIs, YYYY-MM-DD; default: today in UTC")
@@ -54,21 +46,16 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str]) -> int:
     """Run with these arguments; the exit code is the verdict."""
     given = parser().parse_args(arguments)
-    console = Console(stderr=True, soft_wrap=False, width=None if sys.stderr.isatty() else 180)
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    console = console_of_job()
+    open_door()
     try:
-        return run_pipeline(_home(given.home), given.env or os.environ.get("RCM_ENV", "local"), _options(given), console).code
+        return run_pipeline(home_of(given), environment_of(given), _options(given), console).code
     except RcmError as error:
-        console.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
-        return error.exit_code
-
-
-def _home(given: Path | None) -> Path:
-    return (given or Path(os.environ.get("RCM_HOME", Path(sys.argv[0]).resolve().parent.parent))).resolve()
+        return report_error(error, console)
 
 
 def _options(given: argparse.Namespace) -> RunOptions:
-    layers = _names(given.layers)
+    layers = names_in(given.layers)
     unknown = [layer for layer in layers if layer not in LAYERS]
     if unknown:
         parser().error(f"--layers: {', '.join(unknown)} is not one of {', '.join(LAYERS)}")
@@ -81,16 +68,16 @@ def _options(given: argparse.Namespace) -> RunOptions:
     backfill = _backfill(given)
     return RunOptions(
         as_of=as_of,
-        only=() if backfill else _names(given.only),
-        full_refresh=_names(given.full_refresh),
+        only=() if backfill else names_in(given.only),
+        full_refresh=names_in(given.full_refresh),
         backfill=backfill,
         reset_watermark=tuple(given.reset_watermark) if given.reset_watermark else None,
-        reconcile=_names(given.reconcile),
+        reconcile=names_in(given.reconcile),
         layers=layers,
         threads=given.threads or 0,
         dry_run=given.dry_run,
-        approve_deletes=_names(given.approve_deletes),
-        accept_lost=_names(given.accept_lost),
+        approve_deletes=names_in(given.approve_deletes),
+        accept_lost=names_in(given.accept_lost),
     )
 
 
@@ -99,8 +86,4 @@ def _backfill(given: argparse.Namespace) -> Backfill | None:
         return None
     if given.low is None or given.high is None or not given.only:
         parser().error("a back-fill needs --from, --to and --only with the loads to fill")
-    return Backfill(_names(given.only), given.low, given.high)
-
-
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in text.split(",") if name.strip())
+    return Backfill(names_in(given.only), given.low, given.high)

@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 
 from rcm_lakehouse.audit.commits import riding
 from rcm_lakehouse.config.errors import ConfigError, DataStopError
-from rcm_lakehouse.config.models import GoldModel
+from rcm_lakehouse.config.models import GoldModel, line_of
 from rcm_lakehouse.config.problems import did_you_mean
 from rcm_lakehouse.gold.models import inputs_of
 from rcm_lakehouse.gold.parameters import parameters
@@ -65,7 +65,7 @@ def _replace(
     expressions = [F.count(F.lit(1)).alias("rows_built"), *tie_out_expressions(model)]
     staged_at = f"{lake.scratch(ctx.run_id)}/gold/{model.name}"
     # Staged first: totals are known before the commit, and the commit takes immutable files.
-    result.observe(observed, *expressions).write.mode("overwrite").parquet(staged_at)
+    staged = lake.staged(staged_at, result.observe(observed, *expressions))
     found = observed.get
     if model.ties_out:
         _check_totals(lake, model, found)
@@ -82,7 +82,7 @@ def _replace(
     )
     crash_point("P12", model.name)
     metadata = {"run_id": ctx.run_id, "fingerprint": fingerprint, **riding([row])}
-    row.table_version = lake.replace(table, lake.read_files(staged_at, result.schema), metadata=metadata).version
+    row.table_version = lake.replace(table, staged, metadata=metadata).version
     crash_point("P13", model.name)
     return Outcome("SUCCESS", (row,), {"fingerprint": fingerprint})
 
@@ -94,8 +94,9 @@ def _unknown_name(model: GoldModel, error: AnalysisException) -> Exception:
     name = str(told.get("objectName") or told.get("fieldName") or told.get("routineName") or "").replace("`", "")
     if what is None or not name:
         return error
-    line = model.first_line + model.sql[: max(model.sql.lower().find(name.rpartition(".")[2].lower()), 0)].count("\n")
-    near = did_you_mean(name.rpartition(".")[2], re.findall(r"`([^`]+)`(?:,|$)", str(told.get("proposal") or told.get("suggestion") or "")))
+    short = name.rpartition(".")[2]
+    line = line_of(model.sql, model.first_line, short)
+    near = did_you_mean(short, re.findall(r"`([^`]+)`(?:,|$)", str(told.get("proposal") or told.get("suggestion") or "")))
     return ConfigError(f"{model.file}:{line}: it names the {what} '{name}', which is not there.{near} The table was not replaced.")
 
 

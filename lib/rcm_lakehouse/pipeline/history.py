@@ -61,7 +61,7 @@ def merge_history(
     fate, act = Observation(), Observation()
     line = timeline(events, history, contract).observe(fate, *_fate_counts(loads))
     changed = changes(line, contract).observe(act, *[F.count_if(F.col(ACTION) == name).alias(name) for name in _ACTIONS])
-    changed.write.mode("overwrite").parquet(path)
+    difference = lake.staged(path, changed)
     counts, acts = fate.get, act.get
     merged.fates = {load: {name: int(counts[f"{name}_{i}"] or 0) for name in _FATES} for i, load in enumerate(loads)}
     if counts["conflicts"]:
@@ -69,7 +69,7 @@ def merge_history(
             f"{counts['conflicts']} rows share key and time with another row of their delivery but differ; the last in order won"
         )
     metadata = {"run_id": ctx.run_id, "loads": sorted({load for _, load in merged.fates}), **riding(told(merged))}
-    _commit(lake, entity, lake.read_files(path, changed.schema), acts, merged, metadata, head)
+    _commit(lake, entity, difference, acts, merged, metadata, head)
     return merged
 
 

@@ -149,12 +149,12 @@ class _Comparison:
         seen = Observation()
         counted = joined.observe(seen, *[F.count_if(F.col(_ACT) == name).alias(name) for name in ("delete", "wait", "missed", "same", "changed")])
         path = f"{self.lake.scratch(self.ctx.run_id)}/reconcile/{self.row.bronze_table}"
-        counted.write.mode("overwrite").parquet(path)
+        staged = self.lake.staged(path, counted)
         found = seen.get
         total = newest.agg(F.count(F.lit(1)).alias("known")).first()
         read = int(found["missed"] + found["same"] + found["changed"] + found["wait"])
         drift = Drift(read, int(total["known"]) if total else 0, int(found["missed"]), int(found["changed"]), int(found["delete"]), int(found["wait"]))
-        return drift, self.lake.read_files(path, joined.schema)
+        return drift, staged
 
     def _is_waiting(self, side: str) -> Column:
         """Rows at or beyond the window's end: the next load takes them, they are not missed."""

@@ -1,7 +1,7 @@
 """Quarantined rows judged again by today's rules: what passes is merged into history, what does not stays with today's reasons."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import reduce
 from operator import or_
 
@@ -9,7 +9,6 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from rcm_lakehouse.audit.schema import LoadLog
-from rcm_lakehouse.lake.crash_points import crash_point
 from rcm_lakehouse.lake.names import folded_sql
 from rcm_lakehouse.lake.tables import Lake
 from rcm_lakehouse.pipeline.attempts import Outcome
@@ -37,10 +36,13 @@ def replay_entity(ctx: RunContext, lake: Lake, step: Step, done: Mapping[str, Ou
     broken = upstream_broken(ctx, entity, step, done)
     if broken is not None:
         return broken
-    parts = _parts(ctx, lake, entity, consumed)
+    if not lake.moved_past(entity.quarantine, 0):
+        return nothing_new(ctx, lake, entity, consumed, {})
+    waiting = lake.staged(f"{lake.scratch(ctx.run_id)}/silver/{step.label}/waiting", open_rows(lake, entity))
+    parts = _parts(ctx, lake, entity, waiting, consumed)
     if not parts:
         return nothing_new(ctx, lake, entity, consumed, {})
-    batch = ReplayBatch(ctx, lake, entity, parts, consumed)
+    batch = ReplayBatch(ctx, lake, entity, parts, consumed, waiting=waiting)
     logs = batch.run()
     version = batch.version if batch.version >= 0 else lake.head_version(entity.silver)
     for log in logs:
@@ -53,14 +55,13 @@ def open_rows(lake: Lake, entity: Entity) -> DataFrame:
     return lake.spark.sql(folded_sql(lake.sql_name(entity.quarantine))).where("status = 'open'")
 
 
-def _parts(ctx: RunContext, lake: Lake, entity: Entity, consumed: Mapping[str, int]) -> tuple[Pending, ...]:
+def _parts(ctx: RunContext, lake: Lake, entity: Entity, waiting: DataFrame, consumed: Mapping[str, int]) -> tuple[Pending, ...]:
     """The bronze batches that open rows were last seen in, for each load that feeds the entity.
 
     A batch that silver has not taken whole is left to the next run: a row of it in silver would say that all of it was.
     """
-    if not lake.moved_past(entity.quarantine, 0):
-        return ()
-    found = {row["source_table"]: int(row["low"]) for row in _lowest_batches(open_rows(lake, entity)).collect()}
+    lowest = waiting.groupBy("source_table").agg(F.min("last_batch_seq").alias("low"))
+    found = {row["source_table"]: int(row["low"]) for row in lowest.collect()}
     parts = []
     for row in feeding(ctx.project, entity.contract.entity):
         label = bronze_table(row).label
@@ -71,13 +72,14 @@ def _parts(ctx: RunContext, lake: Lake, entity: Entity, consumed: Mapping[str, i
     return tuple(parts)
 
 
-def _lowest_batches(rows: DataFrame) -> DataFrame:
-    return rows.groupBy("source_table").agg(F.min("last_batch_seq").alias("low"))
-
-
 @dataclass
 class ReplayBatch(SilverBatch):
-    """One MERGE of quarantined rows. History comes first, the quarantine's events after it: a kill between them is made good by replaying again."""
+    """One MERGE of quarantined rows. History comes first, the quarantine's events after it: a kill between them is made good by replaying again.
+
+    `waiting` are the open rows of the quarantine, staged.
+    """
+
+    waiting: DataFrame = field(kw_only=True)
 
     def run(self) -> list[LoadLog]:
         """Stage, judge, merge, tell the quarantine; returns one audit row."""
@@ -96,22 +98,21 @@ class ReplayBatch(SilverBatch):
         else:
             told(merged)
         self.version = merged.version
-        crash_point("P8", self.contract.entity)
         self.lake.append(self.entity.quarantine, events, metadata={"run_id": self.ctx.run_id, "kind": "replay"})
         return logs
 
     def _delivered(self, part: Pending) -> DataFrame:
         """The open rows alone, where they were last seen; an older snapshot was replaced whole."""
-        waiting = open_rows(self.lake, self.entity).where(F.col("source_table") == part.table.label)
-        marks = waiting.select(F.col("last_load_id").alias("_load_id"), F.col("row_hash").alias("_row_hash"))
+        own = self.waiting.where(F.col("source_table") == part.table.label)
+        marks = own.select(F.col("last_load_id").alias("_load_id"), F.col("row_hash").alias("_row_hash"))
         rows = super()._delivered(part).join(F.broadcast(marks), ["_load_id", "_row_hash"], how="left_semi")
         return rows.where(F.col("_batch_seq") == part.high) if part.is_snapshot else rows
 
     def _open_ones(self, staged: DataFrame) -> DataFrame:
         """Judged rows that are open, in the delivery they were last seen in, with their `quarantine_id`."""
-        waiting = open_rows(self.lake, self.entity).select("quarantine_id", F.col("last_load_id").alias("_load_id"))
-        rows = with_quarantine_id(staged).join(waiting, ["quarantine_id", "_load_id"], how="left_semi")
-        return self._written("open", rows)
+        marks = self.waiting.select("quarantine_id", F.col("last_load_id").alias("_load_id"))
+        rows = with_quarantine_id(staged).join(marks, ["quarantine_id", "_load_id"], how="left_semi")
+        return self.lake.staged(f"{self._scratch()}/open", rows)
 
     def _events(self, rows: DataFrame) -> DataFrame:
         """What the quarantine is to be told, staged before history changes."""
@@ -125,7 +126,8 @@ class ReplayBatch(SilverBatch):
         )
         # The same bad row twice in one delivery is one row of the quarantine.
         judged_again = as_events(rows.dropDuplicates(["quarantine_id"]).join(newest, key, how="left"), self.contract, event)
-        events = self._written("events", judged_again.withColumn("raw_row", F.lit(None).cast("string")).unionByName(self._replaced()))
+        told = judged_again.withColumn("raw_row", F.lit(None).cast("string")).unionByName(self._replaced())
+        events = self.lake.staged(f"{self._scratch()}/events", told)
         counts = {row["event"]: int(row["count"]) for row in events.groupBy("event").count().collect()}
         if counts.get("superseded"):
             self.warnings.append(f"{counts['superseded']} quarantined rows are superseded: their key has a newer version, or the newest snapshot lacks them")
@@ -136,7 +138,7 @@ class ReplayBatch(SilverBatch):
         older = [
             (F.col("source_table") == part.table.label) & (F.col("last_batch_seq") < part.high) for part in self.parts if part.is_snapshot
         ]
-        rows = open_rows(self.lake, self.entity).where(reduce(or_, older, F.lit(False)))
+        rows = self.waiting.where(reduce(or_, older, F.lit(False)))
         return rows.select(
             "quarantine_id",
             F.lit("superseded").alias("event"),
@@ -152,17 +154,8 @@ class ReplayBatch(SilverBatch):
             F.current_timestamp().alias("seen_at"),
         )
 
-    def _written(self, name: str, rows: DataFrame) -> DataFrame:
-        path = f"{self._scratch()}/{name}"
-        rows.write.mode("overwrite").parquet(path)
-        return self.lake.read_files(path, rows.schema)
-
-    def _told(self, merged: Merged, tallies: Mapping[LoadKey, Tally]) -> list[LoadLog]:
+    def _logs(self, tallies: Mapping[LoadKey, Tally], merged: Merged) -> list[LoadLog]:
         """One audit row for all replayed rows: those of their first judgement were counted by load then."""
-        for load, tally in tallies.items():
-            tally.fates = merged.fates.get(load, {})
-        self._check_conservation(tallies)
-        self.warnings += merged.warnings
         written, unchanged, duplicate = (sum(tally.fates.get(name, 0) for tally in tallies.values()) for name in ("written", "unchanged", "duplicate"))
         dropped, bad = sum(tally.dropped for tally in tallies.values()), sum(tally.quarantined for tally in tallies.values())
         passed = written + unchanged + duplicate + dropped

@@ -1,17 +1,12 @@
 """The command line of `jobs/replay_quarantine.py`."""
 
 import argparse
-import logging
-import os
-import sys
 from collections.abc import Sequence
 from datetime import date
-from pathlib import Path
-
-from rich.console import Console
 
 from rcm_lakehouse.config.errors import RcmError
 from rcm_lakehouse.pipeline.context import RunOptions, utc_now
+from rcm_lakehouse.pipeline.doors import console_of_job, environment_of, home_of, job_parser, names_in, open_door, report_error
 from rcm_lakehouse.pipeline.runner import run_pipeline
 
 EXIT_CODES = """\
@@ -27,14 +22,11 @@ exit codes:
 
 def parser() -> argparse.ArgumentParser:
     """The options of the job."""
-    options = argparse.ArgumentParser(
-        prog="replay_quarantine.py",
-        description="Judge the open rows of quarantine again by today's rules, merge into silver what passes, rebuild gold. No source is read.",
-        epilog=EXIT_CODES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    options = job_parser(
+        "replay_quarantine.py",
+        "Judge the open rows of quarantine again by today's rules, merge into silver what passes, rebuild gold. No source is read.",
+        EXIT_CODES,
     )
-    options.add_argument("--env", default=None, help="block of conf/lakehouse.yml; default: RCM_ENV, else local")
-    options.add_argument("--home", type=Path, default=None, help="folder with load_config.csv and conf/; default: RCM_HOME, else the folder above jobs/")
     options.add_argument("--only", default="", help="entities (patient), separated by commas; gold then follows with the next run. Default: all")
     options.add_argument("--as-of", type=date.fromisoformat, default=None, help="day of the KPIs, YYYY-MM-DD; default: today in UTC")
     options.add_argument("--threads", type=int, default=None, help="entities at a time; default: threads of conf/lakehouse.yml")
@@ -47,14 +39,12 @@ def main(arguments: Sequence[str]) -> int:
     given = parser().parse_args(arguments)
     if given.threads is not None and given.threads < 1:
         parser().error("--threads: at least 1")
-    console = Console(stderr=True, width=None if sys.stderr.isatty() else 180)
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
-    home = (given.home or Path(os.environ.get("RCM_HOME", Path(sys.argv[0]).resolve().parent.parent))).resolve()
-    only = tuple(name.strip() for name in given.only.split(",") if name.strip())
+    console = console_of_job()
+    open_door()
+    only = names_in(given.only)
     as_of = given.as_of or utc_now().date()
     options = RunOptions(as_of, only, ("silver", "gold"), given.threads or 0, given.dry_run, replay=True)
     try:
-        return run_pipeline(home, given.env or os.environ.get("RCM_ENV", "local"), options, console).code
+        return run_pipeline(home_of(given), environment_of(given), options, console).code
     except RcmError as error:
-        console.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
-        return error.exit_code
+        return report_error(error, console)

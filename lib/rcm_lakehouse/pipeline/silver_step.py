@@ -144,9 +144,7 @@ class SilverBatch:
         rows = reduce(lambda one, other: one.unionByName(other), [self._mapped(part) for part in self.parts])
         known = {rule.references: self._known_keys(rule.references) for rule in self.contract.rules if rule.references}
         verdict = judged(rows, self.contract, known)
-        path = f"{self._scratch()}/judged"
-        verdict.write.mode("overwrite").parquet(path)
-        return self.lake.read_files(path, verdict.schema)
+        return self.lake.staged(f"{self._scratch()}/judged", verdict)
 
     def _mapped(self, part: Pending) -> DataFrame:
         named = self._delivered(part).withColumns({"data_source": F.lit(part.row.datasource), "_source_table": F.lit(part.table.label)})
@@ -192,9 +190,7 @@ class SilverBatch:
         known = self.lake.read(table) if self.lake.head_version(table) > 0 else None
         events = sightings(staged.where("outcome = 'quarantine'"), known, self.contract)
         # Only what is new is appended; whether anything is depends on rows, so the answer is staged before a commit is made.
-        path = f"{self._scratch()}/quarantine"
-        events.write.mode("overwrite").parquet(path)
-        fresh = self.lake.read_files(path, events.schema)
+        fresh = self.lake.staged(f"{self._scratch()}/quarantine", events)
         if known is None or fresh.limit(1).collect():
             self.lake.append(table, fresh, metadata={"run_id": self.ctx.run_id, "kind": "seen"})
 
@@ -208,6 +204,9 @@ class SilverBatch:
             # A held snapshot stays unconsumed, so that it can still be approved.
             if part.table.label in {table for table, _ in merged.held}:
                 self.consumed[part.table.label] = part.low
+        return self._logs(tallies, merged)
+
+    def _logs(self, tallies: Mapping[LoadKey, Tally], merged: Merged) -> list[LoadLog]:
         return [self._log(load, tally, merged) for load, tally in tallies.items()]
 
     def _check_conservation(self, tallies: Mapping[LoadKey, Tally]) -> None:

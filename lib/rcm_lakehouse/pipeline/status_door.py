@@ -1,12 +1,9 @@
 """The command line of `jobs/show_status.py`, and how findings look."""
 
 import argparse
-import logging
-import os
 import sys
 from collections.abc import Sequence
 from datetime import datetime, timezone
-from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table as RichTable
@@ -15,6 +12,7 @@ from rich.text import Text
 from rcm_lakehouse.config.errors import RcmError
 from rcm_lakehouse.config.problems import printable
 from rcm_lakehouse.pipeline.context import utc_now
+from rcm_lakehouse.pipeline.doors import environment_of, home_of, job_parser, names_in, open_door, report_error
 from rcm_lakehouse.pipeline.status import Found, Status, read_status
 
 EXIT_CODES = """\
@@ -29,14 +27,11 @@ _STYLES = {"ERROR": "bold red", "WARN": "yellow", "NOT RUN": "yellow", "ok": "gr
 
 def parser() -> argparse.ArgumentParser:
     """The options of the job."""
-    options = argparse.ArgumentParser(
-        prog="show_status.py",
-        description="Run the monitors of conf/monitor: late feeds, failed loads, unusual volumes, rows unaccounted for and more. Reads only.",
-        epilog=EXIT_CODES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    options = job_parser(
+        "show_status.py",
+        "Run the monitors of conf/monitor: late feeds, failed loads, unusual volumes, rows unaccounted for and more. Reads only.",
+        EXIT_CODES,
     )
-    options.add_argument("--env", default=None, help="block of conf/lakehouse.yml; default: RCM_ENV, else local")
-    options.add_argument("--home", type=Path, default=None, help="folder with load_config.csv and conf/; default: RCM_HOME, else the folder above jobs/")
     options.add_argument("--only", default="", help="monitors by name (late_feeds), separated by commas; default: all")
     options.add_argument("--now", default=None, help="the moment that is judged, ISO 8601, UTC where no offset is given; default: now")
     return options
@@ -46,13 +41,11 @@ def main(arguments: Sequence[str]) -> int:
     """Show the status with these arguments; the exit code is the verdict."""
     given = parser().parse_args(arguments)
     now = _moment(given.now)
-    home = (given.home or Path(os.environ.get("RCM_HOME", Path(sys.argv[0]).resolve().parent.parent))).resolve()
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    open_door()
     try:
-        status = read_status(home, given.env or os.environ.get("RCM_ENV", "local"), [name.strip() for name in given.only.split(",") if name.strip()], now)
+        status = read_status(home_of(given), environment_of(given), names_in(given.only), now)
     except RcmError as error:
-        Console(stderr=True).print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
-        return error.exit_code
+        return report_error(error, Console(stderr=True))
     show(Console(width=None if sys.stdout.isatty() else 180), status, now)
     return status.code
 

@@ -1,0 +1,52 @@
+"""What the command lines of all jobs share: their first options, the project's place, and how an error is told."""
+
+import argparse
+import logging
+import os
+import sys
+from pathlib import Path
+
+from rich.console import Console
+
+from rcm_lakehouse.config.errors import RcmError
+from rcm_lakehouse.lake.session import silence_bridge
+
+
+def job_parser(prog: str, description: str, exit_codes: str) -> argparse.ArgumentParser:
+    """A parser with `--env` and `--home`; `exit_codes` is shown below the options as it stands."""
+    options = argparse.ArgumentParser(prog=prog, description=description, epilog=exit_codes, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--env", default=None, help="block of conf/lakehouse.yml; default: RCM_ENV, else local")
+    options.add_argument("--home", type=Path, default=None, help="folder with load_config.csv and conf/; default: RCM_HOME, else the folder above jobs/")
+    return options
+
+
+def open_door() -> None:
+    """Logs of a job: warnings and errors, a line each, on stderr."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    silence_bridge()
+
+
+def home_of(given: argparse.Namespace) -> Path:
+    """The project's folder: `--home`, else RCM_HOME, else the folder above the job."""
+    return (given.home or Path(os.environ.get("RCM_HOME", Path(sys.argv[0]).resolve().parent.parent))).resolve()
+
+
+def environment_of(given: argparse.Namespace) -> str:
+    """The block of conf/lakehouse.yml: `--env`, else RCM_ENV, else local."""
+    return given.env or os.environ.get("RCM_ENV", "local")
+
+
+def names_in(text: str) -> tuple[str, ...]:
+    """Names of a list that commas separate; blanks around them and empty ones left out."""
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def console_of_job() -> Console:
+    """Where a job speaks: stderr, wide enough for its tables when it is no terminal."""
+    return Console(stderr=True, width=None if sys.stderr.isatty() else 180)
+
+
+def report_error(error: RcmError, console: Console) -> int:
+    """Tell an error in its own words; returns its exit code."""
+    console.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
+    return error.exit_code
