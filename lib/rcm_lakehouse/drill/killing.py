@@ -29,13 +29,13 @@ class Killed:
     was_killed: bool
 
 
-def run_job(home: Path, environment: Mapping[str, str], case: Case | None = None, door: Door = "run") -> Killed:
+def run_job(home: Path, environment: Mapping[str, str], case: Case | None = None, door: Door = "run", *, threads: int | None = None) -> Killed:
     """Run a job of the drill's project as its own process, killed as the case says; None lets it and its JVM run to their end.
 
-    The Python process and its JVM die together. What the job said is in `killed.log` beside the project's files.
+    `threads` replaces the project's own number of loads at a time. The Python process and its JVM die together. What the job said is in `killed.log` beside the project's files.
     """
     given = {**os.environ, **environment, **({VARIABLE: case.at} if case and case.at else {})}
-    arguments = ["--home", str(home), *(["--as-of", AS_OF] if door == "run" else [])]
+    arguments = ["--home", str(home), *(["--as-of", AS_OF] if door == "run" else []), *(["--threads", str(threads)] if threads else [])]
     code = f"import sys; from {_DOORS[door]} import main; sys.exit(main(sys.argv[1:]))"
     started = time.monotonic()
     seen = _files(home, case)
