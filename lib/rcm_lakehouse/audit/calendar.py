@@ -38,7 +38,8 @@ def keep_calendar(lake: Lake, expected: Sequence[ExpectedFeed]) -> bool:
     if is_up_to_date(lake, expected):
         return False
     lake.ensure(CALENDAR_TABLE, CALENDAR)
-    lake.replace(CALENDAR_TABLE, lake.spark.createDataFrame(_rows(expected), CALENDAR).coalesce(1), metadata={"kind": "feed_calendar"})
+    rows = [dict(zip(CALENDAR.names, row, strict=True)) for row in _rows(expected)]
+    lake.replace(CALENDAR_TABLE, lake.made(rows, CALENDAR), metadata={"kind": "feed_calendar"})
     return True
 
 

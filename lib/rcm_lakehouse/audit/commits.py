@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timezone
 
 from rcm_lakehouse.audit.schema import LoadLog
-from rcm_lakehouse.audit.writer import as_text, from_json
-from rcm_lakehouse.lake.tables import Lake, Table
+from rcm_lakehouse.audit.writer import from_json
+from rcm_lakehouse.lake.tables import Lake, Table, iso_text
 
 _KEY = "audit"
 
@@ -18,7 +18,7 @@ _KEY = "audit"
 def riding(rows: Iterable[LoadLog]) -> dict[str, object]:
     """Commit metadata that carries audit rows; empty columns are left out. Ids, counts and names only, as in the audit itself."""
     kept = [{name: value for name, value in row.as_row().items() if value not in (None, [])} for row in rows]
-    return {_KEY: json.loads(json.dumps(kept, default=as_text))}
+    return {_KEY: json.loads(json.dumps(kept, default=iso_text))}
 
 
 def rows_in_commits(lake: Lake, tables: Iterable[Table], run_ids: frozenset[str] | None = None) -> list[LoadLog]:

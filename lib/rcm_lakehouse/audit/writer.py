@@ -9,7 +9,7 @@ import logging
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import date, datetime
+from datetime import datetime
 from pathlib import Path
 from threading import Lock
 
@@ -19,7 +19,7 @@ from pyspark.errors import PySparkException
 from rcm_lakehouse.audit.schema import LOAD_LOGS, RUNS, LoadLog
 from rcm_lakehouse.config.errors import CommitConflictError, TableStateError
 from rcm_lakehouse.lake.crash_points import crash_point
-from rcm_lakehouse.lake.tables import Lake, Table, layer_table
+from rcm_lakehouse.lake.tables import Lake, Table, iso_text, layer_table
 
 LOAD_LOGS_TABLE = layer_table("audit", "load_logs")
 RUNS_TABLE = layer_table("audit", "runs")
@@ -41,8 +41,7 @@ def mark_start(lake: Lake, row: dict[str, object]) -> None:
     Raises TableStateError when it cannot be written: a run without a mark must not begin.
     """
     with _writing(RUNS_TABLE):
-        rows = lake.spark.createDataFrame([tuple(row.get(name) for name in RUNS.names)], RUNS)
-        lake.append(RUNS_TABLE, rows, metadata={"run_id": row["run_id"], "kind": "start"})
+        lake.append(RUNS_TABLE, lake.made([row], RUNS), metadata={"run_id": row["run_id"], "kind": "start"})
 
 
 class AuditSpool:
@@ -60,7 +59,7 @@ class AuditSpool:
         with self._lock:
             self.rows.append(row)
             try:
-                self._write(json.dumps(row.as_row(), default=as_text))
+                self._write(json.dumps(row.as_row(), default=iso_text))
             except OSError as error:
                 _log.error("audit spool %s cannot be written (%s): until the run ends its rows are in memory only", self.path.name, error.strerror)
 
@@ -94,8 +93,7 @@ def append_logs(lake: Lake, rows: Sequence[LoadLog]) -> None:
     Raises TableStateError when the table cannot be written; nothing was appended.
     """
     with _writing(LOAD_LOGS_TABLE):
-        values = [tuple(row.as_row()[name] for name in LOAD_LOGS.names) for row in rows]
-        frame = lake.spark.createDataFrame(values, LOAD_LOGS).coalesce(1)
+        frame = lake.made([row.as_row() for row in rows], LOAD_LOGS)
         # Columns of a newer release are added as they come.
         lake.append(LOAD_LOGS_TABLE, frame, metadata={"run_id": rows[0].run_id, "kind": "load_logs"}, merge_schema=True)
 
@@ -124,13 +122,6 @@ def spooled_rows(folder: Path) -> dict[Path, list[LoadLog]]:
         # A row written twice was corrected: the last one counts.
         left[path] = list({row.id: row for row in rows}.values())
     return left
-
-
-def as_text(value: object) -> str:
-    """Times and days as ISO 8601, for JSON."""
-    if isinstance(value, datetime | date):
-        return value.isoformat()
-    raise TypeError(f"{type(value).__name__} cannot be spooled")
 
 
 def from_json(values: dict[str, object]) -> LoadLog:

@@ -32,7 +32,8 @@ class Killed:
 def run_job(home: Path, environment: Mapping[str, str], case: Case | None = None, door: Door = "run", *, threads: int | None = None) -> Killed:
     """Run a job of the drill's project as its own process, killed as the case says; None lets it and its JVM run to their end.
 
-    `threads` replaces the project's own number of loads at a time. The Python process and its JVM die together. What the job said is in `killed.log` beside the project's files.
+    `threads` replaces the project's own number of loads at a time. The Python process and its JVM die together. What the job said is
+    in `killed.log` beside the project's files.
     """
     given = {**os.environ, **environment, **({VARIABLE: case.at} if case and case.at else {})}
     arguments = ["--home", str(home), *(["--as-of", AS_OF] if door == "run" else []), *(["--threads", str(threads)] if threads else [])]

@@ -27,7 +27,7 @@ LOCAL_CONF = {
     "spark.sql.autoBroadcastJoinThreshold": "32m",
     "spark.sql.sources.parallelPartitionDiscovery.parallelism": "2",
     "spark.sql.maxMetadataStringLength": "100",
-    "spark.databricks.delta.snapshotPartitions": "2",
+    "spark.databricks.delta.snapshotPartitions": "1",
     "spark.databricks.delta.autoCompact.minNumFiles": "20",
     "spark.databricks.delta.schema.typeCheck.enabled": "true",
     "spark.scheduler.mode": "FAIR",

@@ -79,15 +79,22 @@ class Frozen:
         """The bronze state of a load as the run began."""
         return self.states.get(row.label, BronzeState())
 
-    def start_mark(self) -> list[tuple[object, ...]]:
-        """Windows as `audit.runs` keeps them: load, target, load id, batch, low, high."""
+    def start_mark(self) -> list[dict[str, object]]:
+        """Windows as `audit.runs` keeps them."""
         return [self._mark(self.rows[label]) for label in sorted(self.planned)]
 
-    def _mark(self, row: LoadRow) -> tuple[object, ...]:
+    def _mark(self, row: LoadRow) -> dict[str, object]:
         plan = self.jdbc.get(row.label)
         window = plan.window if plan else None
         low, high = (window.low, window.high) if window else (None, plan.window_high if plan else None)
-        return (row.label, f"bronze.{row.bronze_table}", self.load_ids[row.label], self.state_of(row).batch_seq + 1, low, high)
+        return {
+            "load": row.label,
+            "target": f"bronze.{row.bronze_table}",
+            "load_id": self.load_ids[row.label],
+            "batch_seq": self.state_of(row).batch_seq + 1,
+            "window_low": low,
+            "window_high": high,
+        }
 
     def described(self, label: str) -> tuple[str, str, str, str, str]:
         """(reads, watermark, from, to, writes) for the dry run; watermark and window in the source's own clock."""
