@@ -112,6 +112,18 @@ SELECT data_source, sum(billed_amount) AS billed_amount, count_if(first_name IS 
 FROM silver.patient WHERE is_current GROUP BY data_source
 """
 
+MONITOR = """\
+/*
+title: T
+row: a row
+severity: warn
+parameters:
+  days: {meaning: m, default: 1}
+*/
+SELECT run_id FROM audit.runs
+WHERE 1 < :days
+"""
+
 SMALL = {
     "load_config.csv": WORK_LIST,
     "conf/lakehouse.yml": LAKEHOUSE,
@@ -120,6 +132,9 @@ SMALL = {
     "conf/cdm/visit.yml": VISIT,
     "conf/gold/billing.sql": MODEL,
 }
+
+Edit = tuple[str, str, str]  # file, what stands there, what a mistaken hand writes
+Mistake = tuple[str, str, str]  # file, a text of the line, what is said of it
 
 
 @dataclass(frozen=True)
@@ -172,8 +187,34 @@ def small_project(home: Path) -> ProjectFolder:
     return folder
 
 
+def watched_project(home: Path) -> ProjectFolder:
+    """The small project with a feed calendar and a monitor."""
+    return small_project(home).write("conf/monitor/feeds.yml", 'hos-a.patients: {by: "06:00"}\n').write("conf/monitor/runs.sql", MONITOR)
+
+
 def real_project(home: Path) -> ProjectFolder:
     """A copy of this repository's own `conf/` and work list."""
     shutil.copytree(REPOSITORY / "conf", home / "conf")
     shutil.copy(REPOSITORY / "load_config.csv", home)
     return ProjectFolder(home)
+
+
+def told(folder: ProjectFolder, expected: list[Mistake]) -> list[str]:
+    """What is expected and not said, and what is said and not expected."""
+    mistakes = folder.mistakes()
+    lacking = []
+    for file, marked, says in expected:
+        start = f"{file}:{folder.line(file, marked)}: {says}"
+        found = next((mistake for mistake in mistakes if mistake.startswith(start)), None)
+        if found is None:
+            lacking.append(f"not said: {start}")
+        else:
+            mistakes.remove(found)
+    return [*lacking, *(f"said: {mistake}" for mistake in mistakes)]
+
+
+def spoiled(folder: ProjectFolder, edits: list[Edit]) -> ProjectFolder:
+    """The folder after all these edits."""
+    for edit in edits:
+        folder.edit(*edit)
+    return folder

@@ -171,7 +171,7 @@ WRONG = {
         MODEL,
         "GROUP BY data_source",
         "GROUP BY data_source; SELECT 1",
-        "SELECT data_source",
+        "; SELECT 1",
         "a semicolon: one expression or one SELECT, nothing after it.",
     ),
     "model: no SELECT": (MODEL, "SELECT data_source", "SELCT data_source", "SELCT", "the SQL does not parse near ','."),
@@ -191,14 +191,14 @@ WRONG = {
         MODEL,
         "silver.patient.billed_amount",
         "silver.patient.paid_amount",
-        None,
-        "ties_out: billed_amount names 'silver.patient.paid_amount', which does not exist; expected silver.<entity>.<column>.",
+        "ties_out",
+        "ties_out: billed_amount names 'silver.patient.paid_amount', which does not exist; expected silver.<entity>.<column>. Did you mean 'silver.patient.b",
     ),
     "model: rows tie out to a column": (
         MODEL,
         "ties_out: {billed_amount:",
         "ties_out: {rows:",
-        None,
+        "ties_out",
         "ties_out: rows names 'silver.patient.billed_amount', which does not exist; expected silver.<entity>.",
     ),
 }
@@ -234,7 +234,10 @@ def test_models_that_read_each_other_are_all_named(tmp_path: Path) -> None:
     folder = small_project(tmp_path).write("conf/gold/second.sql", SECOND)
     assert set(folder.load().models) == {"billing", "second"}
     folder.edit(MODEL, "FROM silver.patient", "FROM silver.patient LEFT JOIN gold.second USING (data_source)")
-    assert folder.mistakes() == [f"{MODEL}: 'billing' reads itself through other models.", "conf/gold/second.sql: 'second' reads itself through other models."]
+    assert folder.mistakes() == [
+        f"{MODEL}:9: 'billing' reads itself through other models.",
+        "conf/gold/second.sql:5: 'second' reads itself through other models.",
+    ]
 
 
 def test_a_model_that_cannot_be_read_makes_no_mistake_in_those_that_read_it(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from builders import real_project, small_project
 
+from rcm_lakehouse.pipeline import replay_door
 from rcm_lakehouse.pipeline.door import main
 
 
@@ -41,6 +42,16 @@ def test_a_name_that_nothing_has_ends_the_job_with_2(tmp_path: Path, capsys: pyt
     small_project(tmp_path)
     assert main(["--home", str(tmp_path), "--only", "hos-a.patient_s"]) == 2
     assert "--only: 'hos-a.patient_s' is no active load, entity or model. Did you mean 'hos-a.patients'?" in capsys.readouterr().err
+    assert not (tmp_path / "lakehouse").exists()
+
+
+@pytest.mark.parametrize("name", ["patent", "hos-a.patients", "billing"])
+def test_a_name_whose_quarantine_cannot_be_replayed_is_refused_with_those_that_can(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    small_project(tmp_path)
+    assert replay_door.main(["--home", str(tmp_path), "--only", name]) == 2
+    first, second = capsys.readouterr().err.splitlines()
+    assert first.startswith(f"--only: '{name}' is no entity whose quarantine can be replayed.")
+    assert second == "There are: patient, visit."
     assert not (tmp_path / "lakehouse").exists()
 
 

@@ -10,11 +10,11 @@ LAKEHOUSE, CONNECTIONS = "conf/lakehouse.yml", "conf/connections.yml"
 # case: (file, what stands there, what a mistaken hand writes, what the one mistake says after its file and line)
 WRONG = {
     "unknown key": (LAKEHOUSE, "threads: 2", "thread: 2", "local.thread: this key is not known. Did you mean 'threads'?"),
-    "number too small": (LAKEHOUSE, "threads: 2", "threads: 0", "local.threads: Input should be greater than or equal to 1."),
-    "text for a number": (LAKEHOUSE, "threads: 2", "threads: many", "local.threads: Input should be a valid integer"),
-    "yes for a share": (LAKEHOUSE, "threads: 2", "quality: {max_bad_share: yes}", "local.quality.max_bad_share: Input should be a valid number"),
-    "infinity": (LAKEHOUSE, "threads: 2", "retry: {max_wait_seconds: .inf}", "local.retry.max_wait_seconds: Input should be a finite number."),
-    "share above one": (LAKEHOUSE, "max_bad_share: 0.2", "max_bad_share: 20", "default.quality.max_bad_share: Input should be less than or equal to 1."),
+    "number too small": (LAKEHOUSE, "threads: 2", "threads: 0", "local.threads: expected a whole number from 1 to 64."),
+    "text for a number": (LAKEHOUSE, "threads: 2", "threads: many", "local.threads: expected a whole number from 1 to 64."),
+    "yes for a share": (LAKEHOUSE, "threads: 2", "quality: {max_bad_share: yes}", "local.quality.max_bad_share: expected a number from 0 to 1."),
+    "infinity": (LAKEHOUSE, "threads: 2", "retry: {max_wait_seconds: .inf}", "local.retry.max_wait_seconds: expected a number from 0 to 3,600."),
+    "share above one": (LAKEHOUSE, "max_bad_share: 0.2", "max_bad_share: 20", "default.quality.max_bad_share: expected a number from 0 to 1."),
     "a value outside its set": (
         LAKEHOUSE,
         "threads: 2",
@@ -50,7 +50,7 @@ WRONG = {
         "time_zone: America/NewYork",
         "emr: time_zone is no zone of the IANA database, like America/New_York. Did you mean 'America/New_York'?",
     ),
-    "port out of range": (CONNECTIONS, "port: 3306", "port: 70000", "emr.port: Input should be less than or equal to 65535."),
+    "port out of range": (CONNECTIONS, "port: 3306", "port: 70000", "emr.port: expected a whole number from 1 to 65,535."),
     "key of another type": (CONNECTIONS, "  archive: archive\n", "  archiv: archive\n", "landing.archiv: this key is not known. Did you mean 'archive'?"),
     "options of a misspelled table": (
         CONNECTIONS,
@@ -59,7 +59,7 @@ WRONG = {
         "emr: no mapping and no row of the work list has the table 'vists'. Did you mean 'visits'?",
     ),
     "parts without a column": (CONNECTIONS, "{overlap_seconds: 900,", "{partitions: 4,", "emr: partitions above 1 need partition_column."),
-    "overlap below zero": (CONNECTIONS, "overlap_seconds: 900", "overlap_seconds: -1", "emr.tables.visits.overlap_seconds: Input should be greater than"),
+    "overlap below zero": (CONNECTIONS, "overlap_seconds: 900", "overlap_seconds: -1", "emr.tables.visits.overlap_seconds: expected a whole number from 0 to"),
     "a key column twice": (CONNECTIONS, "key: [VisitID]", "key: [VisitID, visitid]", "emr: key names a column twice."),
     "hours that are none": (
         CONNECTIONS,

@@ -238,7 +238,8 @@ def test_D05_a_changed_key_list_changes_the_configurations_hash(tmp_path: Path) 
 
 def test_D05_a_key_column_that_is_not_there_or_not_mapped_is_refused(tmp_path: Path) -> None:
     folder = small_project(tmp_path).edit("conf/cdm/visit.yml", "key: [source_visit_id]", "key: [source_visit]")
+    assert folder.mistakes() == ["conf/cdm/visit.yml:4: key names column 'source_visit', which the contract does not have. Did you mean 'source_visit_id'?"]
+    folder.edit("conf/cdm/visit.yml", "key: [source_visit]", "key: [source_visit_id, npi]").edit("conf/cdm/visit.yml", ", npi: NPI", "")
     assert folder.mistakes() == [
-        "conf/cdm/visit.yml:4: key names column 'source_visit', which the contract does not have. Did you mean 'source_visit_id'?",
-        f"conf/cdm/visit.yml:{folder.line('conf/cdm/visit.yml', '- name: emr')}: mapping 'emr' does not map the key column 'source_visit'.",
+        f"conf/cdm/visit.yml:{folder.line('conf/cdm/visit.yml', '- name: emr')}: mapping 'emr' does not map the key column 'npi'."
     ]

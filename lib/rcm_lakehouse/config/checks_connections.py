@@ -3,15 +3,17 @@
 import ipaddress
 import re
 from collections.abc import Callable
+from typing import Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from rcm_lakehouse.config.checks_api import check_api_tables
 from rcm_lakehouse.config.checks_files import check_file_tables
 from rcm_lakehouse.config.connections import ApiConnection, FilesConnection, JdbcConnection
+from rcm_lakehouse.config.parts import Lost
 from rcm_lakehouse.config.problems import Problem, did_you_mean
 from rcm_lakehouse.config.secrets import FORMS, is_reference, looks_like_reference
-from rcm_lakehouse.config.yaml_lines import Document
+from rcm_lakehouse.config.validated import Sound
 
 Note = Callable[..., None]
 
@@ -36,11 +38,12 @@ _COLUMN = re.compile(r"[A-Za-z_][A-Za-z0-9_$-]{0,127}\Z")
 _URL = re.compile(r"https?://[A-Za-z0-9.:\[\]-]+(/[A-Za-z0-9._~/-]*)?\Z")
 
 
-def check_connection(document: Document, name: str, connection: JdbcConnection | FilesConnection | ApiConnection, problems: list[Problem]) -> None:
+def check_connection(name: str, sound: Sound[Any], problems: list[Problem]) -> None:
     """Note everything about one connection that its types alone cannot refuse."""
+    connection = sound.value
 
     def note(text: str, *path: object) -> None:
-        problems.append(Problem(document.file, document.line(name, *path), f"{name}: {text}"))
+        problems.append(Problem(sound.part.file, sound.part.line(*path), f"{name}: {text}"))
 
     if not _NAME.match(name):
         note("this is no connection name: letters, digits, dot, hyphen and underscore.")
@@ -48,11 +51,11 @@ def check_connection(document: Document, name: str, connection: JdbcConnection |
         hint = did_you_mean(connection.time_zone, available_timezones())
         note(f"time_zone is no zone of the IANA database, like America/New_York.{hint}", "time_zone")
     if isinstance(connection, JdbcConnection):
-        _check_jdbc(connection, note)
+        _check_jdbc(connection, sound.lost, note)
     elif isinstance(connection, FilesConnection):
-        check_file_tables(connection, note)
+        check_file_tables(connection, sound.lost, note)
     else:
-        _check_api(connection, note)
+        _check_api(connection, sound.lost, note)
 
 
 def is_zone(name: str) -> bool:
@@ -66,24 +69,25 @@ def is_zone(name: str) -> bool:
         return False
 
 
-def _check_jdbc(connection: JdbcConnection, note: Note) -> None:
+def _check_jdbc(connection: JdbcConnection, lost: Lost, note: Note) -> None:
     if connection.host is not None and not _HOST.match(connection.host):
         note("host is no host name or address (IPv6 in brackets); URLs, ports and parameters have keys of their own.", "host")
     if connection.dialect == "h2":
-        _check_h2(connection, note)
-    elif connection.database is not None and (not _DATABASE.match(connection.database) or ".." in connection.database):
+        _check_h2(connection, lost, note)
+    elif connection.database is not None and not lost.at("dialect") and (not _DATABASE.match(connection.database) or ".." in connection.database):
         note("database is no plain database name; parameters cannot be given here.", "database")
     user = connection.user or "nobody"
     if not is_reference(user) and (looks_like_reference(user) or not _USER.match(user)):
         note(f"user is neither an account's name nor a reference: {FORMS}.", "user")
     if connection.password is not None and not is_reference(connection.password):
         note(f"password must be a reference: {FORMS}; a file lies below the project or /run/secrets. Move the secret there.", "password")
-    _check_params(connection, note)
+    if not lost.at("dialect"):
+        _check_params(connection, lost.at("insecure") or lost.at("host"), note)
     for given, real in connection.schemas.items():
         if real is not None and not _COLUMN.match(real):
             note("schemas: the real schema is no identifier.", "schemas", given)
     for table, options in connection.tables.items():
-        if options.partitions > 1 and options.partition_column is None:
+        if options.partitions > 1 and options.partition_column is None and not lost.at("tables", table):
             note("partitions above 1 need partition_column.", "tables", table, "partitions")
         if options.partition_column is not None and not _COLUMN.match(options.partition_column):
             note("partition_column is no column name.", "tables", table, "partition_column")
@@ -93,10 +97,11 @@ def _check_jdbc(connection: JdbcConnection, note: Note) -> None:
             note("key names a column twice.", "tables", table, "key")
 
 
-def _check_h2(connection: JdbcConnection, note: Note) -> None:
+def _check_h2(connection: JdbcConnection, lost: Lost, note: Note) -> None:
     database = connection.database
     if database is None:
-        note("an h2 connection needs `database`, the file's path relative to the project.", "dialect")
+        if not lost.at("database"):
+            note("an h2 connection needs `database`, the file's path relative to the project.", "dialect")
     elif not _H2_PATH.match(database) or ".." in database.split("/"):
         note("database is no path below the project; schemes (tcp:, mem:) and settings (;INIT=…) cannot be given here.", "database")
     for key in ("host", "port"):
@@ -104,9 +109,9 @@ def _check_h2(connection: JdbcConnection, note: Note) -> None:
             note(f"an embedded h2 database has no {key}.", key)
 
 
-def _check_params(connection: JdbcConnection, note: Note) -> None:
+def _check_params(connection: JdbcConnection, may_be_lax: bool, note: Note) -> None:
     allowed = ALLOWED_PARAMS[connection.dialect]
-    is_lax = connection.insecure or (connection.host or "localhost") in _LOOPBACK_NAMES
+    is_lax = may_be_lax or connection.insecure or (connection.host or "localhost") in _LOOPBACK_NAMES
     for key, value in connection.params.items():
         if key not in allowed:
             known = ", ".join(sorted(allowed)) or "none"
@@ -117,7 +122,7 @@ def _check_params(connection: JdbcConnection, note: Note) -> None:
             note(f"params: {key} gives up verifying the server; say `insecure: true` if that is meant.", "params", key)
 
 
-def _check_api(connection: ApiConnection, note: Note) -> None:
+def _check_api(connection: ApiConnection, lost: Lost, note: Note) -> None:
     for key, value in (("base_url", connection.base_url), ("token_url", connection.token_url)):
         wrong = None if value is None else _wrong_url(value)
         if wrong:
@@ -128,7 +133,8 @@ def _check_api(connection: ApiConnection, note: Note) -> None:
     bundle = connection.ca_bundle
     if bundle is not None and (not re.fullmatch(r"[\w./@+=-]{1,400}", bundle) or ".." in bundle.split("/")):
         note("ca_bundle is no path of a file of certificates; it may not climb out with '..'.", "ca_bundle")
-    check_api_tables(connection, note)
+    if not lost.at("kind"):
+        check_api_tables(connection, lost, note)
 
 
 def _wrong_url(url: str) -> str | None:

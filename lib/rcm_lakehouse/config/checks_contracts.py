@@ -1,21 +1,18 @@
 """What types alone cannot refuse in a contract: names that do not exist, SQL that does not parse, cycles."""
 
 import re
-from collections.abc import Mapping
 
 import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
-from rcm_lakehouse.config.contracts import Contract, Rule, SourceMapping
-from rcm_lakehouse.config.problems import Problem, did_you_mean
-from rcm_lakehouse.config.sql_guard import wrong_expression
-from rcm_lakehouse.config.yaml_lines import Document
+from rcm_lakehouse.config.contracts import HISTORY, Contract, Rule, SourceMapping
+from rcm_lakehouse.config.known import Contracts
+from rcm_lakehouse.config.problems import Problem, did_you_mean, nearest
+from rcm_lakehouse.config.sql_guard import MISSPELLED, wrong_in_expression
+from rcm_lakehouse.config.validated import Sound
 
-RESERVED = frozenset(
-    "effective_from effective_to is_current version dq_flags record_hash data_source event_at is_delete is_outside cast_failures raw_row "
-    "failed_rules outcome".split()
-)
+RESERVED = frozenset({*HISTORY, *"data_source event_at is_delete is_outside cast_failures raw_row failed_rules outcome".split()})
 NAME = re.compile(r"[a-z][a-z0-9_]{0,62}\Z")
 _TYPE = re.compile(r"(string|date|timestamp|int|bigint|double|boolean|decimal\(([0-9]{1,2}),\s?([0-9]{1,2})\)|array<string>)\Z")
 _SOURCE = re.compile(r"[A-Za-z_][A-Za-z0-9_$]{0,127}\Z")
@@ -23,52 +20,49 @@ _TABLE = re.compile(r"[a-z_][a-z0-9_$]{0,127}\Z")
 _DATA_SOURCE = re.compile(r"[a-z][a-z0-9-]{0,30}\Z")
 _TYPES = ("string", "date", "timestamp", "int", "bigint", "double", "boolean", "decimal(18,2)", "array<string>")
 _TIMES = ("timestamp", "date")
+NO_ENTITY = "entity is no snake_case name (and none that ends in _tombstones, which is a table of its own)."
 # Secrets of the lakehouse that stand beside the source's columns while they are mapped.
 _HIDDEN = ("_salt",)
 
-Contracts = Mapping[str, tuple[Contract, Document]]
 
-
-def check_contracts(contracts: Contracts, broken: frozenset[str], cleaners: frozenset[str] | None, problems: list[Problem]) -> None:
+def check_contracts(contracts: Contracts, cleaners: frozenset[str] | None, problems: list[Problem]) -> None:
     """Note every name that is not there, every expression that does not parse, and contracts that wait for each other.
 
-    `broken` names the entities whose files could not be read at all; that they are named elsewhere is no second mistake.
+    That something is named which was left out of a contract, or whose file cannot be read, is no second mistake.
     """
-    for name, (contract, document) in contracts.items():
-        _Check(contract, document, contracts, broken, cleaners, problems).all()
+    for name, sound in contracts.sound.items():
+        _Check(sound, contracts, cleaners, problems).all()
         if name in _reach(name, contracts):
-            problems.append(Problem(document.file, document.line("after"), f"'{name}' waits for itself through `after`."))
+            problems.append(Problem(sound.part.file, sound.part.line("after"), f"'{name}' waits for itself through `after`."))
 
 
 def _reach(name: str, contracts: Contracts) -> set[str]:
     seen: set[str] = set()
-    waiting = list(contracts[name][0].after)
+    waiting = list(contracts.sound[name].value.after)
     while waiting:
         other = waiting.pop()
-        if other not in seen and other in contracts:
+        if other not in seen and other in contracts.entities:
             seen.add(other)
-            waiting.extend(contracts[other][0].after)
+            waiting.extend(contracts.sound[other].value.after if other in contracts.sound else ())
     return seen
 
 
+def is_entity(name: str) -> bool:
+    """True for a name that an entity, its table and its quarantine may have."""
+    return bool(NAME.match(name)) and not name.endswith("_tombstones")
+
+
 class _Check:
-    def __init__(
-        self,
-        contract: Contract,
-        document: Document,
-        contracts: Contracts,
-        broken: frozenset[str],
-        cleaners: frozenset[str] | None,
-        problems: list[Problem],
-    ) -> None:
-        self.contract, self.document, self.contracts, self.cleaners, self.problems = contract, document, contracts, cleaners, problems
-        self.entities = frozenset(contracts) | broken
-        self.names = [column.name for column in contract.columns]
-        self.derived = frozenset(column.name for column in contract.columns if column.derive is not None)
+    def __init__(self, sound: Sound[Contract], contracts: Contracts, cleaners: frozenset[str] | None, problems: list[Problem]) -> None:
+        self.contract, self.part, self.lost = sound.value, sound.part, sound.lost
+        self.contracts, self.cleaners, self.problems = contracts, cleaners, problems
+        self.entities = contracts.entities
+        self.names = [column.name for column in self.contract.columns]
+        self.derived = frozenset(column.name for column in self.contract.columns if column.derive is not None)
 
     def note(self, text: str, *path: object) -> None:
         """One problem at a place of this contract's file."""
-        self.problems.append(Problem(self.document.file, self.document.line(*path), text))
+        self.problems.append(Problem(self.part.file, self.part.line(*path), text))
 
     def all(self) -> None:
         """Every check of one contract."""
@@ -80,9 +74,8 @@ class _Check:
 
     def entity(self) -> None:
         """The entity's name becomes a table's, its key's and its quarantine's."""
-        name = self.contract.entity
-        if not NAME.match(name) or name.endswith("_tombstones"):
-            self.note("entity is no snake_case name (and none that ends in _tombstones, which is a table of its own).", "entity")
+        if not is_entity(self.contract.entity):
+            self.note(NO_ENTITY, "entity")
 
     def columns(self) -> None:
         """Names, types, cleaners and derived columns."""
@@ -93,7 +86,7 @@ class _Check:
                 self.note(f"column '{column.name}' is no snake_case name.", *place)
             if column.name in RESERVED or column.name in own or column.name.startswith("_"):
                 self.note(f"column '{column.name}' is a name the lakehouse writes itself. Choose another.", *place)
-            if self.names.count(column.name) > 1:
+            if column.name in self.names[:number]:
                 self.note(f"column '{column.name}' is given twice.", *place)
             if not _is_type(column.type):
                 hint = did_you_mean(column.type, _TYPES)
@@ -107,7 +100,7 @@ class _Check:
 
     def keys(self) -> None:
         """Key, sequence, and what must be merged before."""
-        if not self.contract.key:
+        if not self.contract.key and not self.lost.at("key"):
             self.note("key is empty; expected the columns that, with the hospital, name one thing.", "key")
         for what, names in (("key", self.contract.key), ("sequence_by", self.contract.sequence_by)):
             for name in names:
@@ -124,7 +117,7 @@ class _Check:
 
     def known(self, what: str, name: str, *place: object) -> None:
         """Note a name that is no column of the contract."""
-        if name not in self.names:
+        if name not in self.names and not self.lost.may_name(name, "columns"):
             self.note(f"{what} names column '{name}', which the contract does not have.{did_you_mean(name, self.names)}", *place)
 
     def mappings(self) -> None:
@@ -141,13 +134,19 @@ class _Check:
                 self.note(f"mapping '{mapping.name}': '{wrong[0]}' is no table name without schema in lower case.", *place, "tables")
             if wrong := [name for name in mapping.data_sources if not _DATA_SOURCE.match(name)]:
                 self.note(f"mapping '{mapping.name}': '{wrong[0]}' is no data source code, like hos-a.", *place, "data_sources")
-            missing = [name for name in self.contract.key if name not in mapping.columns]
+            missing = [name for name in self.contract.key if self.is_unmapped(name, mapping, *place)]
             if missing:
                 self.note(f"mapping '{mapping.name}' does not map the key column '{missing[0]}'.", *place)
-            for one in ((table, source) for table in mapping.tables for source in mapping.data_sources or ("every hospital",)):
+            hospitals = () if self.lost.at(*place, "data_sources") else mapping.data_sources or ("every hospital",)
+            for one in ((table, source) for table in mapping.tables for source in hospitals):
                 if one in taken:
                     self.note(f"mappings '{taken[one]}' and '{mapping.name}' both take table '{one[0]}' of {one[1]}; one must be chosen.", *place)
                 taken.setdefault(one, mapping.name)
+
+    def is_unmapped(self, name: str, mapping: SourceMapping, *place: object) -> bool:
+        """True when a key column that exists is mapped neither under its name nor under a misspelled one."""
+        is_meant = any(other not in self.names and nearest(other, self.names) in (name, None) for other in mapping.columns)
+        return name in self.names and name not in mapping.columns and not is_meant and not self.lost.may_name(name, *place, "columns")
 
     def mapped_columns(self, mapping: SourceMapping, *place: object) -> None:
         """Every mapped column is one of the contract's, and is taken from a name or an expression."""
@@ -163,12 +162,11 @@ class _Check:
 
     def rules(self) -> None:
         """Names, columns, references and predicates of rules."""
-        names = [rule.name for rule in self.contract.rules]
         for number, rule in enumerate(self.contract.rules):
             place = ("rules", number)
             if not NAME.match(rule.name):
                 self.note(f"rule '{rule.name}' is no snake_case name.", *place)
-            if names.count(rule.name) > 1:
+            if rule.name in [other.name for other in self.contract.rules[:number]]:
                 self.note(f"rule '{rule.name}' is given twice.", *place)
             for column in (*rule.columns, *rule.unique):
                 self.known(f"rule '{rule.name}'", column, *place)
@@ -176,24 +174,34 @@ class _Check:
 
     def kind_of_rule(self, rule: Rule, *place: object) -> None:
         """A rule is a predicate, a reference or a uniqueness (whose check says which rows count)."""
-        if rule.references is not None and (rule.references not in self.entities or len(rule.columns) != 1):
+        is_whole = not self.lost.at(*place)
+        if rule.references is not None and (rule.references not in self.entities or (len(rule.columns) != 1 and is_whole)):
             hint = did_you_mean(rule.references, self.entities)
             self.note(f"rule '{rule.name}' references entity '{rule.references}' by one column; both must exist.{hint}", *place)
-        if rule.check is None and rule.references is None and not rule.unique:
+        if rule.check is None and rule.references is None and not rule.unique and is_whole:
             self.note(f"rule '{rule.name}' has none of check, references, unique.", *place)
         if rule.references is not None and (rule.check is not None or rule.unique):
             self.note(f"rule '{rule.name}' has references and check or unique; make two rules of it.", *place)
-        is_later = rule.references in self.contracts and rule.references not in {self.contract.entity, *_reach(self.contract.entity, self.contracts)}
-        if is_later:
+        if rule.references is not None and self.is_later(rule.references):
             self.note(f"rule '{rule.name}': '{rule.references}' must be named in `after`, so that it is merged first.", *place)
         if rule.check is not None:
             self.expression(f"rule '{rule.name}'", rule.check, frozenset(), *place)
+
+    def is_later(self, entity: str) -> bool:
+        """True when a contract that is referred to is merged neither before this one nor with it."""
+        own = self.contract.entity
+        before = {own, *_reach(own, self.contracts)}
+        # An `after` on the way that was left out, or cannot be read, may name it.
+        is_unclear = any(name not in self.contracts.sound or self.contracts.sound[name].lost.at("after") for name in before)
+        is_unclear |= any(name not in self.entities and nearest(name, self.entities) == entity for name in self.contract.after)
+        return entity in self.entities and entity not in before and not is_unclear
 
     def expression(self, what: str, text: str, later: frozenset[str], *place: object) -> None:
         """An expression over the contract's own columns but those of `later`, which do not exist yet when it is asked."""
         tree = self.parsed(what, text, *place)
         for column in tree.find_all(exp.Column) if tree is not None else ():
-            if column.table or column.name not in (*self.names, "data_source", self.contract.key_column):
+            is_known = column.name in (*self.names, "data_source", self.contract.key_column) or self.lost.may_name(column.name, "columns")
+            if column.table or not is_known:
                 hint = did_you_mean(column.name, self.names)
                 named = f"{column.table}.{column.name}" if column.table else column.name
                 self.note(f"{what} names column '{named}', which the contract does not have.{hint}", *place)
@@ -202,9 +210,10 @@ class _Check:
 
     def parsed(self, what: str, text: str, *place: object) -> exp.Expr | None:
         """The expression's tree; what is no expression over the columns of a row is noted."""
-        wrong = wrong_expression(text)
-        if wrong:
-            self.note(f"{what}: {wrong}", *place)
+        findings = wrong_in_expression(text)
+        for finding in findings:
+            self.note(f"{what}: {finding.text}", *place)
+        if any(finding.kind != MISSPELLED for finding in findings):
             return None
         try:
             tree = sqlglot.parse_one(text, read="spark")

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 
 from rcm_lakehouse.config.connections import FilesConnection, FileTableOptions
+from rcm_lakehouse.config.parts import Lost
 from rcm_lakehouse.config.problems import did_you_mean
 
 ENCODINGS = ("utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "latin-1", "iso-8859-1", "iso-8859-15", "windows-1252", "cp1252", "ascii")
@@ -13,23 +14,27 @@ _MAX_POSITION = 100_000
 Note = Callable[..., None]
 
 
-def check_file_tables(connection: FilesConnection, note: Note) -> None:
+def check_file_tables(connection: FilesConnection, lost: Lost, note: Note) -> None:
     """Note everything about the tables of a landing folder that types alone cannot refuse."""
     for table, options in connection.tables.items():
         place = ("tables", table)
         if not _is_pattern(options.pattern):
             note("pattern must be a file pattern below the connection's path, like claims/*.csv: not absolute, no '..', no scheme.", *place, "pattern")
-        _check_marks(options, note, *place)
+        if not any(lost.at(*place, key) for key in ("delimiter", "quote")):
+            _check_marks(options, note, *place)
         if options.encoding.lower().replace("_", "-") not in ENCODINGS:
             hint = did_you_mean(options.encoding, ENCODINGS)
             note(f"encoding is not one of {', '.join(ENCODINGS)}.{hint}", *place, "encoding")
-        if not options.header and not options.columns and options.format == "csv":
+        # What another key decides cannot be judged when that one was left out.
+        is_whole = not lost.at("tables", table)
+        if is_whole and not options.header and not options.columns and options.format == "csv":
             note("without a header line `columns` must name the columns.", *place, "header")
         if not all(_COLUMN.match(name) for name in options.columns):
             note("columns holds what is no column name.", *place, "columns")
         if len({name.lower() for name in options.columns}) < len(options.columns):
             note("columns names a column twice.", *place, "columns")
-        _check_widths(options, note, *place)
+        if is_whole:
+            _check_widths(options, note, *place)
 
 
 def _is_pattern(pattern: str) -> bool:

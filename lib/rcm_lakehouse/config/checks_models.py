@@ -1,164 +1,171 @@
-"""Gold model files: a YAML header in the leading comment, then one SELECT over tables that exist."""
+"""Gold model files: a YAML header in the leading comment, then one SELECT over tables and columns that exist."""
 
-import re
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
-import sqlglot
 from sqlglot import exp
-from sqlglot.errors import SqlglotError
 
+from rcm_lakehouse.config.checks_columns import Judged, judged
 from rcm_lakehouse.config.checks_contracts import NAME
-from rcm_lakehouse.config.contracts import Contract
-from rcm_lakehouse.config.models import GoldModel, line_of
-from rcm_lakehouse.config.problems import Problem, did_you_mean, printable
-from rcm_lakehouse.config.sql_guard import wrong_select
-from rcm_lakehouse.config.texts import read_text
-from rcm_lakehouse.config.validated import validated
-from rcm_lakehouse.config.yaml_lines import Document, parse_yaml
+from rcm_lakehouse.config.known import Contracts
+from rcm_lakehouse.config.models import GoldModel
+from rcm_lakehouse.config.problems import Problem, did_you_mean
+from rcm_lakehouse.config.sql_files import SqlFile, read_sql_file, tables_of
+from rcm_lakehouse.config.validated import Sound, validated
 
 PARAMETERS = ("as_of", "revenue_window_days", "ageing_basis", "fiscal_year_start_month")
-_HEADER = re.compile(r"\A\s*/\*(.*?)\*/", re.DOTALL)
 # Given by the file itself.
 _NOT_IN_HEADER = ("name", "file", "sql", "first_line")
 
 
-def read_model(home: Path, path: Path, problems: list[Problem]) -> GoldModel | None:
-    """The model of a file; None after noting what is wrong with its header or its SQL."""
-    file = path.relative_to(home).as_posix()
-    text = read_text(path, file, problems)
-    if text is None:
-        return None
-    header = _HEADER.match(text)
-    if header is None:
-        problems.append(Problem(file, 1, "expected a leading comment /* … */ with grain, description and key."))
-        return None
-    document = parse_yaml(file, header[1], problems, offset=text[: header.start(1)].count("\n"))
-    if document is None:
-        return None
-    own = [key for key in _NOT_IN_HEADER if key in document.values]
-    problems += [Problem(file, document.line(key), f"{key}: this key is not known; the file itself gives it.") for key in own]
-    values = {key: value for key, value in document.values.items() if key not in own}
-    sql = text[header.end() :].strip()
-    first = text.count("\n", 0, text.index(sql, header.end())) + 1
-    model: GoldModel | None = validated(
-        document, (), problems, lambda: GoldModel(name=path.stem, file=file, sql=sql, first_line=first, **values), (GoldModel,)
-    )
-    sound = model is not None and _names_are_sound(model, document, problems)
-    tree = _one_select(file, sql, first, problems)
-    if model is None or tree is None or not sound:
-        return None
-    return model if _outputs_are_there(model, document, tree, problems) else None
+@dataclass(frozen=True)
+class ReadModel:
+    """A model file as far as it is sound; `header` is None when nothing of it can be read."""
+
+    source: SqlFile
+    header: Sound[GoldModel] | None
+
+    @property
+    def reads(self) -> frozenset[str]:
+        """Tables that the SELECT reads; empty when it cannot be read."""
+        return frozenset() if self.source.tree is None else tables_of(self.source.tree)
+
+    @property
+    def named(self) -> dict[str, tuple[str, ...]]:
+        """Columns of the result that the header names, by the key that names them."""
+        if self.header is None:
+            return {}
+        model = self.header.value
+        return {"key": model.key, "measures": tuple(model.measures), "ties_out": tuple(name for name in model.ties_out if name != "rows")}
 
 
-def _names_are_sound(model: GoldModel, document: Document, problems: list[Problem]) -> bool:
-    """The model's name becomes a table's; names of its header become SQL names."""
-    before = len(problems)
-    if not NAME.match(model.name):
-        problems.append(Problem(model.file, 0, "the file's name is no snake_case name; it becomes the table's."))
-    for what, names in (("key", model.key), ("measures", model.measures), ("ties_out", model.ties_out)):
-        for name in names:
-            if not NAME.match(name):
-                problems.append(Problem(model.file, document.line(what), f"{what} holds what is no column name."))
-    return len(problems) == before
+def read_model(home: Path, path: Path, problems: list[Problem]) -> ReadModel | None:
+    """The model of a file; None when there is no text. What is wrong with its header or its SQL alone is noted."""
+    source = read_sql_file(path, path.relative_to(home).as_posix(), _NOT_IN_HEADER, "grain, description and key", problems)
+    if source is None:
+        return None
+    if not NAME.match(source.name):
+        problems.append(Problem(source.file, 0, "the file's name is no snake_case name; it becomes the table's."))
+    header = None
+    if source.header is not None:
+        given = {"name": source.name, "file": source.file, "sql": source.sql, "first_line": source.first_line}
+        header = validated(source.header, GoldModel, problems, given=given, stand_ins={"grain": "", "description": ""})
+    if source.tree is not None:
+        _reads_only(source, source.tree, problems)
+    return ReadModel(source, header)
 
 
-def _one_select(file: str, sql: str, first: int, problems: list[Problem]) -> exp.Query | None:
-    wrong = wrong_select(sql)
-    if wrong:
-        problems.append(Problem(file, first, wrong))
-        return None
-    try:
-        trees = [tree for tree in sqlglot.parse(sql, read="spark") if tree is not None]
-    except RecursionError:
-        problems.append(Problem(file, first, "the SQL is nested too deeply."))
-        return None
-    except SqlglotError as error:
-        told = (getattr(error, "errors", None) or [{}])[0]
-        near = f" near '{printable(told['highlight'])}'" if told.get("highlight") else ""
-        problems.append(Problem(file, first + max((told.get("line") or 0) - 1, 0), f"the SQL does not parse{near}."))
-        return None
-    if len(trees) != 1 or not isinstance(trees[0], exp.Query):
-        problems.append(Problem(file, first, f"expected one SELECT, found {len(trees)} statements or another kind."))
-        return None
-    return trees[0] if _reads_only(file, sql, first, trees[0], problems) else None
-
-
-def _reads_only(file: str, sql: str, first: int, tree: exp.Query, problems: list[Problem]) -> bool:
-    before = len(problems)
+def _reads_only(source: SqlFile, tree: exp.Query, problems: list[Problem]) -> None:
+    file, first = source.file, source.first_line
     if tree.find(exp.DDL, exp.DML, exp.Command, exp.Into, exp.QueryTransform, exp.Parameter) is not None:
         problems.append(Problem(file, first, "expected one SELECT that only reads."))
-    if any(table.catalog or table.args.get("version") or table.args.get("when") for table in tree.find_all(exp.Table)):
-        problems.append(Problem(file, first, "a table is named layer.table, without a catalog and as it is now, like silver.patient."))
-    if any(isinstance(table.this, exp.Func) for table in tree.find_all(exp.Table)):
-        problems.append(Problem(file, first, "a function stands where a table is expected; call explode and the like in the SELECT or in LATERAL VIEW."))
-    unknown = {str(node.name) for node in tree.find_all(exp.Placeholder)} - set(PARAMETERS)
-    for name in sorted(unknown):
+    for table in tree.find_all(exp.Table):
+        line = first - 1 + int(table.this.meta.get("line") or 1)
+        if table.catalog or table.args.get("version") or table.args.get("when"):
+            problems.append(Problem(file, line, "a table is named layer.table, without a catalog and as it is now, like silver.patient."))
+        if isinstance(table.this, exp.Func):
+            text = "a function stands where a table is expected; call explode and the like in the SELECT or in LATERAL VIEW."
+            problems.append(Problem(file, line, text))
+    for name in sorted({str(node.name) for node in tree.find_all(exp.Placeholder)} - set(PARAMETERS)):
         hint = f"there are {', '.join(PARAMETERS)}.{did_you_mean(name, PARAMETERS)}"
-        problems.append(Problem(file, line_of(sql, first, f":{name}"), f"there is no parameter ':{name}'; {hint}"))
-    return len(problems) == before
+        problems.append(Problem(file, source.line_of(f":{name}"), f"there is no parameter ':{name}'; {hint}"))
 
 
-def _outputs_are_there(model: GoldModel, document: Document, tree: exp.Query, problems: list[Problem]) -> bool:
-    """Columns that the header names are columns of the result; a SELECT * cannot be judged before it runs."""
-    before = len(problems)
-    outputs = [name.lower() for name in tree.named_selects]
-    if not outputs or "*" in outputs:
-        return True
-    for what, names in (("key", model.key), ("measures", model.measures), ("ties_out", model.ties_out)):
-        for name in names:
-            if name not in outputs and (what, name) != ("ties_out", "rows"):
-                line = document.line(what, name) if what != "key" else document.line(what)
-                problems.append(Problem(model.file, line, f"{what} names '{name}', which the SELECT does not give.{did_you_mean(name, outputs)}"))
-    return len(problems) == before
+@dataclass
+class Tables:
+    """Columns of silver and gold tables, as far as contracts and models tell them before anything is built."""
+
+    models: Mapping[str, ReadModel]
+    contracts: Contracts
+    _judged: dict[str, Judged] = field(default_factory=dict)
+
+    def judged(self, name: str) -> Judged:
+        """What the SELECT of a model says of columns."""
+        if name not in self._judged:
+            # Models that read each other know nothing of each other.
+            self._judged[name] = Judged()
+            tree = self.models[name].source.tree
+            if tree is not None:
+                self._judged[name] = judged(tree, self.columns_of)
+        return self._judged[name]
+
+    def columns_of(self, table: str) -> frozenset[str] | None:
+        """Columns of `layer.table` in lower case, with those that a model's header promises; None when they are not known."""
+        layer, _, name = table.partition(".")
+        if layer == "silver":
+            return self.contracts.columns_of(name)
+        if layer != "gold" or name not in self.models:
+            return None
+        found = self.judged(name)
+        promised = {column.lower() for names in self.models[name].named.values() for column in names}
+        return found.outputs | promised if found.outputs is not None and found.is_all else None
 
 
-def check_models(
-    models: Mapping[str, GoldModel],
-    broken_models: frozenset[str],
-    contracts: Mapping[str, tuple[Contract, Document]],
-    broken_contracts: frozenset[str],
-    problems: list[Problem],
-) -> None:
-    """Note tables that do not exist, ties to columns that do not exist, and models that read each other.
+def check_models(models: Mapping[str, ReadModel], unread: frozenset[str], contracts: Contracts, problems: list[Problem]) -> Tables:
+    """Note tables and columns that do not exist, in the SELECT and in the header, and models that read each other; returns the columns known.
 
-    `broken_…` are files that could not be read at all; that they are named elsewhere is no second mistake.
+    `unread` names files without a text; that they are named elsewhere is no second mistake.
     """
-    tables = {f"silver.{name}" for name in {*contracts, *broken_contracts}} | {f"gold.{name}" for name in {*models, *broken_models}}
-    reads = {model.name: _tables(model) for model in models.values()}
-    for model in models.values():
-        for table in sorted(reads[model.name] - tables):
-            line = line_of(model.sql, model.first_line, table)
-            problems.append(Problem(model.file, line, f"it reads '{table}', which does not exist.{did_you_mean(table, tables)}"))
-        for column, target in model.ties_out.items():
-            if not any(target.split(".")[1:2] == [name] for name in broken_contracts):
-                _check_tie(model, column, target, contracts, problems)
-    for name in sorted(models):
-        if name in _reach(name, reads):
-            problems.append(Problem(models[name].file, 0, f"'{name}' reads itself through other models."))
+    known = {f"silver.{name}" for name in contracts.entities} | {f"gold.{name}" for name in {*models, *unread}}
+    tables = Tables(models, contracts)
+    reads = {name: model.reads for name, model in models.items()}
+    for name, model in models.items():
+        source = model.source
+        for table in sorted(reads[name] - known):
+            text = f"it reads '{table}', which does not exist.{did_you_mean(table, sorted(known))}"
+            problems.append(Problem(source.file, source.line_of(table), text))
+        found = tables.judged(name)
+        problems += [Problem(source.file, source.first_line - 1 + unknown.line, unknown.text) for unknown in found.unknown]
+        if model.header is not None:
+            _check_header(model, model.header, found.outputs, contracts, problems)
+        circle = next((table for table in sorted(reads[name]) if table == f"gold.{name}" or name in _reach(table, reads)), None)
+        if circle is not None:
+            problems.append(Problem(source.file, source.line_of(circle), f"'{name}' reads itself through other models."))
+    return tables
 
 
-def _tables(model: GoldModel) -> set[str]:
-    tree = sqlglot.parse_one(model.sql, read="spark")
-    own = {cte.alias_or_name for cte in tree.find_all(exp.CTE)}
-    return {f"{table.db}.{table.name}".lower() for table in tree.find_all(exp.Table) if table.db or table.name not in own}
+def _check_header(model: ReadModel, header: Sound[GoldModel], outputs: frozenset[str] | None, contracts: Contracts, problems: list[Problem]) -> None:
+    """Columns that the header names are columns of the result, and what they tie out to is there."""
+    part = header.part
+
+    def note(text: str, *path: object) -> None:
+        problems.append(Problem(part.file, part.line(*path), text))
+
+    for what, names in model.named.items():
+        for number, name in enumerate(names):
+            place = (what, number) if what == "key" else (what, name)
+            if not NAME.match(name):
+                note(f"{what} holds what is no column name.", *place)
+            elif outputs and name not in outputs:
+                note(f"{what} names '{name}', which the SELECT does not give.{did_you_mean(name, sorted(outputs))}", *place)
+    for name, target in header.value.ties_out.items():
+        wrong = _wrong_tie(name, target, contracts)
+        if wrong:
+            note(f"ties_out: {name} names '{target}', which does not exist; {wrong}", "ties_out", name)
 
 
-def _check_tie(model: GoldModel, name: str, target: str, contracts: Mapping[str, tuple[Contract, Document]], problems: list[Problem]) -> None:
-    layer, entity, *columns = target.split(".")
-    known = contracts[entity][0] if layer == "silver" and entity in contracts else None
-    wanted = 0 if name == "rows" else 1
-    if known is None or len(columns) != wanted or not {*columns} <= {item.name for item in known.columns}:
-        form = "silver.<entity>" if name == "rows" else "silver.<entity>.<column>"
-        problems.append(Problem(model.file, 0, f"ties_out: {name} names '{target}', which does not exist; expected {form}."))
+def _wrong_tie(name: str, target: str, contracts: Contracts) -> str | None:
+    """What is expected of a tie to silver, with the nearest there is; None when it is right."""
+    layer, entity, *columns = (*target.split("."), "")[: max(target.count(".") + 1, 2)]
+    is_known = layer == "silver" and entity in contracts.entities
+    if name == "rows":
+        hint = did_you_mean(target, [f"silver.{other}" for other in contracts.entities])
+        return None if is_known and not columns else f"expected silver.<entity>.{hint}"
+    if is_known and len(columns) == 1 and contracts.may_have(entity, columns[0]):
+        return None
+    known = [f"silver.{other}.{column.name}" for other, contract in contracts.values.items() for column in contract.columns]
+    return f"expected silver.<entity>.<column>.{did_you_mean(target, known)}"
 
 
-def _reach(name: str, reads: Mapping[str, set[str]]) -> set[str]:
+def _reach(table: str, reads: Mapping[str, frozenset[str]]) -> set[str]:
+    """Models that a table of gold is made of, through others."""
     seen: set[str] = set()
-    waiting = [table.partition(".")[2] for table in reads[name] if table.startswith("gold.")]
+    waiting = [table]
     while waiting:
-        other = waiting.pop()
-        if other not in seen and other in reads:
-            seen.add(other)
-            waiting += [table.partition(".")[2] for table in reads[other] if table.startswith("gold.")]
+        layer, _, name = waiting.pop().partition(".")
+        for other in reads.get(name, frozenset()) if layer == "gold" else ():
+            if other.startswith("gold.") and other.partition(".")[2] not in seen:
+                seen.add(other.partition(".")[2])
+                waiting.append(other)
     return seen

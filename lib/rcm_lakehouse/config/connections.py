@@ -1,14 +1,15 @@
 """`conf/connections.yml`: each `database` of load_config.csv: jdbc, files or api; secrets by reference only."""
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import Field
 
-from rcm_lakehouse.config.settings import Frozen
+from rcm_lakehouse.config.settings import Frozen, InWords
 
 Dialect = Literal["h2", "mariadb", "mysql", "postgresql", "sqlserver"]
 MissingWatermark = Literal["fail", "include", "exclude"]
-HOURS = r"^([01][0-9]|2[0-3]):[0-5][0-9]-([01][0-9]|2[0-3]):[0-5][0-9]$"
+_HOURS = r"^([01][0-9]|2[0-3]):[0-5][0-9]-([01][0-9]|2[0-3]):[0-5][0-9]$"
 
 
 class JdbcTableOptions(Frozen):
@@ -51,7 +52,9 @@ class JdbcConnection(Frozen):
     connect_timeout_seconds: int = Field(10, ge=1, le=600, description="longest wait for a connection")
     query_timeout_seconds: int = Field(600, ge=1, le=86_400, description="longest wait for a query and for the next rows")
     max_connections: int = Field(4, ge=1, le=64, description="connections at a time, over all loads")
-    load_hours: str | None = Field(None, pattern=HOURS, description="local hours of this connection's zone in which it may be read")
+    load_hours: Annotated[str | None, InWords("hours as HH:MM-HH:MM, like 20:00-06:00")] = Field(
+        None, pattern=_HOURS, description="local hours of this connection's zone in which it may be read"
+    )
     insecure: bool = Field(False, description="true: no TLS verification; always allowed on loopback")
     tables: dict[str, JdbcTableOptions] = {}
 
@@ -153,4 +156,5 @@ class ApiConnection(Frozen):
     tables: dict[str, ApiTableOptions] = Field({}, description="by datasource.tablename or tablename")
 
 
-Connection = Annotated[JdbcConnection | FilesConnection | ApiConnection, Field(discriminator="type")]
+AnyConnection = JdbcConnection | FilesConnection | ApiConnection
+CONNECTIONS: Mapping[str, type[AnyConnection]] = {"jdbc": JdbcConnection, "files": FilesConnection, "api": ApiConnection}

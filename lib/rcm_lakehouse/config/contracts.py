@@ -1,5 +1,6 @@
 """`conf/cdm/<entity>.yml`: the contract of one silver table."""
 
+from collections.abc import Mapping
 from typing import Literal
 
 from pydantic import Field
@@ -8,6 +9,21 @@ from rcm_lakehouse.config.settings import Frozen
 
 Severity = Literal["error", "warn", "drop", "fail"]
 PhiClass = Literal["none", "quasi", "direct"]
+
+# Columns that every silver table has behind those of its contract, with their types: history, quality, lineage.
+HISTORY: Mapping[str, str] = {
+    "effective_from": "timestamp",
+    "effective_to": "timestamp",
+    "is_current": "boolean",
+    "version": "int",
+    "dq_flags": "array<string>",
+    "record_hash": "string",
+    "_repeated_at": "array<timestamp>",
+    "_source_table": "string",
+    "_load_id": "string",
+    "_batch_seq": "bigint",
+    "_ingested_at": "timestamp",
+}
 
 
 class Column(Frozen):
@@ -80,6 +96,12 @@ class Contract(Frozen):
     def sk_column(self) -> str:
         """Name of the version surrogate: `patient_sk`."""
         return f"{self.entity}_sk"
+
+    @property
+    def table_columns(self) -> dict[str, str]:
+        """Every column of `silver.<entity>` with its type, in the table's order."""
+        own = {column.name: column.type for column in self.columns}
+        return {self.key_column: "string", self.sk_column: "string", "data_source": "string", **own, **HISTORY}
 
     @property
     def tracked_columns(self) -> tuple[str, ...]:

@@ -1,10 +1,11 @@
 """Which mapping and which options a row of the work list has."""
 
 from collections.abc import Mapping, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from rcm_lakehouse.config.connections import JdbcConnection, JdbcTableOptions
 from rcm_lakehouse.config.contracts import Contract, SourceMapping
+from rcm_lakehouse.config.validated import Sound
 from rcm_lakehouse.config.worklist import LoadRow
 
 Options = TypeVar("Options")
@@ -21,6 +22,13 @@ def table_options(tables: Mapping[str, Options], row: LoadRow) -> Options | None
     """A connection's options for a row: by `datasource.table`, then by the bare name, any case; None when there are none."""
     by_name = {name.lower(): options for name, options in tables.items()}
     return by_name.get(row.label) or by_name.get(row.source_table)
+
+
+def options_may_differ(connection: Sound[Any], row: LoadRow) -> bool:
+    """True when a mistake left out of a connection what says, or may say, how a row is loaded."""
+    names, lost = (row.label, row.source_table), connection.lost
+    given = [name for name in connection.value.tables if name.lower() in names]
+    return any(lost.may_name(name, "tables") for name in names) or any(lost.at("tables", name) for name in given)
 
 
 def jdbc_options(connection: JdbcConnection, row: LoadRow) -> JdbcTableOptions:

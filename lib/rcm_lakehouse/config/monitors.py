@@ -5,32 +5,32 @@ that describes a person: what contracts class as personal may not be named, nor 
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import sqlglot
 from pydantic import Field
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
+from rcm_lakehouse.config.checks_columns import judged
+from rcm_lakehouse.config.checks_models import Tables
 from rcm_lakehouse.config.contracts import Contract
-from rcm_lakehouse.config.problems import Problem, did_you_mean
+from rcm_lakehouse.config.known import Contracts
+from rcm_lakehouse.config.problems import Problem, did_you_mean, nearest
 from rcm_lakehouse.config.settings import Frozen
-from rcm_lakehouse.config.sql_guard import wrong_select
-from rcm_lakehouse.config.texts import read_text
-from rcm_lakehouse.config.validated import validated
-from rcm_lakehouse.config.worklist import LoadRow
-from rcm_lakehouse.config.yaml_lines import Document, parse_yaml
+from rcm_lakehouse.config.sql_files import SqlFile, read_sql_file, tables_of
+from rcm_lakehouse.config.validated import Sound, validated
+from rcm_lakehouse.config.worklist import WorkList
 
 FOLDER = "conf/monitor"
 AUDIT_TABLES = ("audit.load_logs", "audit.runs", "audit.feed_calendar")
 # Given by whoever runs a monitor; every other parameter has a default.
 GIVEN = ("now", "entity")
-_HEADER = re.compile(r"\A\s*/\*(.*?)\*/", re.DOTALL)
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}\Z")
-_NOT_IN_HEADER = ("name", "file", "sql")
+_NOT_IN_HEADER = ("name", "file", "sql", "tables")
 # The only ways in which a table or column may be named by a parameter, and what stands for them while the SQL is judged.
 _ONE = "each_entity"
 _BY_ENTITY = re.compile(r"IDENTIFIER\((?:'(silver|quarantine)\.' \|\| )?:entity(?: \|\| '(_key|_tombstones)')?\)")
@@ -63,18 +63,16 @@ class Monitor(Frozen):
         return tuple(table.replace(_ONE, entity) for table in self.tables)
 
 
-def read_monitors(
-    home: Path, contracts: Mapping[str, Contract], models: Iterable[str], loads: Sequence[LoadRow], broken: Iterable[str], problems: list[Problem]
-) -> dict[str, Monitor]:
-    """Every sound monitor by name; what is wrong with the others is noted with its file and, where it has one, its line.
+def read_monitors(home: Path, contracts: Contracts, models: Iterable[str], tables: Tables, work_list: WorkList, problems: list[Problem]) -> dict[str, Monitor]:
+    """Every monitor by name, as far as it is sound; what is wrong with it is noted with its file and line.
 
-    `broken` names contracts that could not be read: a monitor that reads their tables is no second mistake.
+    `models` names all gold models; `tables` knows the columns of silver and gold.
     """
-    known = {*AUDIT_TABLES, *(f"gold.{name}" for name in models), *(f"bronze.{row.bronze_table}" for row in loads)}
-    for entity in (*contracts, *broken, _ONE):
+    known = {*AUDIT_TABLES, *(f"gold.{name}" for name in models), *(f"bronze.{read.row.bronze_table}" for read in work_list.rows)}
+    for entity in (*contracts.entities, _ONE):
         known |= {f"silver.{entity}", f"silver.{entity}_tombstones", f"quarantine.{entity}"}
-    personal = _personal(contracts)
-    found = (_read(home, path, known, personal, problems) for path in sorted((home / FOLDER).glob("*.sql")))
+    check = _Check(frozenset(known), work_list, tables, _personal(contracts.values), problems)
+    found = (check.read(path) for path in sorted((home / FOLDER).glob("*.sql")))
     return {monitor.name: monitor for monitor in found if monitor is not None}
 
 
@@ -85,11 +83,16 @@ class _Personal:
     bronze: frozenset[str]
     others: frozenset[str]
 
-    def named_in(self, tree: exp.Query, tables: Iterable[str]) -> list[str]:
-        """Those that a SELECT over these tables names; the audit has none."""
+    def named_in(self, tree: exp.Query, tables: Iterable[str]) -> dict[str, int]:
+        """Those that a SELECT over these tables names, with their first line in it; the audit has none."""
         layers = {table.partition(".")[0] for table in tables}
         names = (self.bronze if "bronze" in layers else frozenset()) | (self.others if layers - {"audit"} else frozenset())
-        return sorted({column.name.lower() for column in tree.find_all(exp.Column)} & names)
+        found: dict[str, int] = {}
+        for column in tree.find_all(exp.Column):
+            if column.name.lower() in names:
+                line = int(column.this.meta.get("line") or 1)
+                found[column.name.lower()] = min(line, found.get(column.name.lower(), line))
+        return found
 
 
 def _personal(contracts: Mapping[str, Contract]) -> _Personal:
@@ -111,84 +114,86 @@ def _columns_of(expression: str) -> set[str]:
         return set()
 
 
-def _read(home: Path, path: Path, known: set[str], personal: _Personal, problems: list[Problem]) -> Monitor | None:
-    file = f"{FOLDER}/{path.name}"
-    text = read_text(path, file, problems)
-    if text is None:
-        return None
-    header = _HEADER.match(text)
-    if header is None:
-        problems.append(Problem(file, 1, "expected a leading comment /* … */ with title, row and severity."))
-        return None
-    document = parse_yaml(file, header[1], problems, offset=text[: header.start(1)].count("\n"))
-    if document is None:
-        return None
-    values = {key: value for key, value in document.values.items() if key not in (*_NOT_IN_HEADER, "tables")}
-    for key in sorted(set(document.values) - set(values)):
-        problems.append(Problem(file, document.line(key), f"{key}: this key is not known; the file itself gives it."))
-    sql = text[header.end() :].strip()
-    tree = _one_select(file, sql, problems)
-    tables = _tables(tree) if tree is not None else ()
-    monitor: Monitor | None = validated(
-        document, (), problems, lambda: Monitor(name=path.stem, file=file, sql=sql, tables=tables, **values), (Monitor, Parameter)
-    )
-    if monitor is not None and tree is not None:
-        _check(monitor, document, tree, known, personal, problems)
-    return monitor
-
-
-def _one_select(file: str, sql: str, problems: list[Problem]) -> exp.Query | None:
-    """The SELECT with stand-ins for what :entity names; None after noting why it is none."""
-    plain = _BY_ENTITY.sub(_stand_in, sql)
-    wrong = wrong_select(plain)
-    if wrong:
-        problems.append(Problem(file, 0, wrong))
-        return None
-    try:
-        trees: list[Any] = [tree for tree in sqlglot.parse(plain, read="spark") if tree is not None]
-    except (SqlglotError, RecursionError) as error:
-        line = (getattr(error, "errors", None) or [{}])[0].get("line") or 0
-        problems.append(Problem(file, 0, f"the SQL does not parse (line {line} of the statement)."))
-        return None
-    if len(trees) != 1 or not isinstance(trees[0], exp.Query):
-        problems.append(Problem(file, 0, f"expected one SELECT, found {len(trees)} statements or another kind."))
-        return None
-    return trees[0]
-
-
 def _stand_in(found: re.Match[str]) -> str:
     return f"{found[1] + '.' if found[1] else ''}{_ONE}{found[2] or ''}"
 
 
-def _tables(tree: exp.Query) -> tuple[str, ...]:
-    own = {cte.alias_or_name.lower() for cte in tree.find_all(exp.CTE)}
-    named = (table for table in tree.find_all(exp.Table) if table.db or table.name.lower() not in own)
-    return tuple(sorted({f"{table.db}.{table.name}".lower() for table in named}))
+@dataclass(frozen=True)
+class _Check:
+    """What monitors are judged against."""
+
+    known: frozenset[str]
+    work_list: WorkList
+    tables: Tables
+    personal: _Personal
+    problems: list[Problem]
+
+    def read(self, path: Path) -> Monitor | None:
+        """A monitor as far as it is sound; None when nothing of its header is."""
+        source = read_sql_file(
+            path, f"{FOLDER}/{path.name}", _NOT_IN_HEADER, "title, row and severity", self.problems, lambda sql: _BY_ENTITY.sub(_stand_in, sql)
+        )
+        if source is None:
+            return None
+        if not _NAME.match(source.name):
+            self.problems.append(Problem(source.file, 0, "the file's name is no snake_case name; it is what --only takes."))
+        tables = () if source.tree is None else tuple(sorted(tables_of(source.tree)))
+        if source.tree is not None:
+            self.select(source, source.tree, tables)
+        if source.header is None:
+            return None
+        given = {"name": source.name, "file": source.file, "sql": source.sql, "tables": tables}
+        found = validated(source.header, Monitor, self.problems, given=given, stand_ins={"title": "", "row": "", "severity": "warn"})
+        if found is not None and source.tree is not None:
+            self.parameters(found, source.tree)
+        return None if found is None else found.value
+
+    def select(self, source: SqlFile, tree: exp.Query, tables: Iterable[str]) -> None:
+        """Tables and columns that the SELECT names."""
+
+        def note(text: str, line: int) -> None:
+            self.problems.append(Problem(source.file, source.first_line - 1 + line, text))
+
+        for table in tables:
+            layer, _, name = table.partition(".")
+            if table not in self.known and not (layer == "bronze" and self.work_list.may_make(name)):
+                text = f"it reads '{table}', which does not exist.{did_you_mean(table, sorted(self.known))}"
+                self.problems.append(Problem(source.file, source.line_of(table), text))
+        for unknown in judged(tree, self.tables.columns_of).unknown:
+            note(unknown.text, unknown.line)
+        for name, line in self.personal.named_in(tree, tables).items():
+            note(f"it names '{name}', which describes a person or a row as delivered; a monitor shows counts and audit rows.", line)
+        for select in tree.find_all(exp.Select):
+            if _takes_all(select):
+                note("it takes * from a table that holds rows of people; name the columns.", _line_of_star(select))
+
+    def parameters(self, found: Sound[Monitor], tree: exp.Query) -> None:
+        """Parameters that the header names and the SELECT uses."""
+        monitor, part, lost = found.value, found.part, found.lost
+
+        def note(text: str, *path: object) -> None:
+            self.problems.append(Problem(part.file, part.line(*path), text))
+
+        used = {str(node.name) for node in tree.find_all(exp.Placeholder)} | ({"entity"} if _BY_ENTITY.search(monitor.sql) else set())
+        odd = sorted(used - set(monitor.parameters))
+        meant = {nearest(name, monitor.parameters) for name in odd}
+        for name in odd:
+            if not lost.may_name(name, "parameters"):
+                note(f"it uses ':{name}', which the header's parameters do not name.{did_you_mean(name, monitor.parameters)}", "parameters")
+        for name, parameter in monitor.parameters.items():
+            if name not in used and {name, None} & meant:
+                continue
+            if name not in used:
+                note(f"parameters: ':{name}' is not used.", "parameters", name)
+            elif (parameter.default is None) is (name not in GIVEN) and not lost.at("parameters", name):
+                wanted = "needs a default" if name not in GIVEN else "is given by whoever runs it and has no default"
+                note(f"parameters: ':{name}' {wanted}.", "parameters", name)
+        if ("entity" in used) is (monitor.for_each is None) and not lost.at("for_each"):
+            note("`for_each: entity` and :entity go together.", "for_each")
 
 
-def _check(monitor: Monitor, document: Document, tree: exp.Query, known: set[str], personal: _Personal, problems: list[Problem]) -> None:
-    def note(text: str, *path: object) -> None:
-        problems.append(Problem(monitor.file, document.line(*path) if path else 0, text))
-
-    if not _NAME.match(monitor.name):
-        note("the file's name is no snake_case name; it is what --only takes.")
-    for table in sorted(set(monitor.tables) - known):
-        note(f"it reads '{table}', which does not exist.{did_you_mean(table, known)}")
-    used = {str(node.name) for node in tree.find_all(exp.Placeholder)} | ({"entity"} if _BY_ENTITY.search(monitor.sql) else set())
-    for name in sorted(used - set(monitor.parameters)):
-        hint = did_you_mean(name, monitor.parameters)
-        note(f"it uses ':{name}', which the header's parameters do not name.{hint}", "parameters")
-    for name, parameter in monitor.parameters.items():
-        if name not in used:
-            note(f"parameters: ':{name}' is not used.", "parameters", name)
-        elif (parameter.default is None) is (name not in GIVEN):
-            note(f"parameters: ':{name}' {'needs a default' if name not in GIVEN else 'is given by whoever runs it and has no default'}.", "parameters", name)
-    if ("entity" in used) is (monitor.for_each is None):
-        note("`for_each: entity` and :entity go together.", "for_each")
-    for name in personal.named_in(tree, monitor.tables):
-        note(f"it names '{name}', which describes a person or a row as delivered; a monitor shows counts and audit rows.")
-    if any(_takes_all(select) for select in tree.find_all(exp.Select)):
-        note("it takes * from a table that holds rows of people; name the columns.")
+def _line_of_star(select: exp.Select) -> int:
+    return min((int(star.meta.get("line") or 1) for star in select.find_all(exp.Star) if not isinstance(star.parent, exp.Count)), default=1)
 
 
 def _takes_all(select: exp.Select) -> bool:

@@ -37,11 +37,17 @@ class Problem:
         return f"{self.file}:{self.line}: {self.text}" if self.line else f"{self.file}: {self.text}"
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """A hint that names the nearest known name, with a blank in front; empty when none is near."""
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """The known name that a misspelled one most likely means, any case; None when none is near."""
     by_lower = {item.lower(): item for item in known}
     near = difflib.get_close_matches(name[:100].lower(), list(by_lower), n=1, cutoff=0.6)
-    return f" Did you mean '{by_lower[near[0]]}'?" if near else ""
+    return by_lower[near[0]] if near else None
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """A hint that names the nearest known name, with a blank in front; empty when none is near."""
+    meant = nearest(name, known)
+    return "" if meant is None else f" Did you mean '{meant}'?"
 
 
 def raise_problems(problems: Iterable[Problem]) -> None:

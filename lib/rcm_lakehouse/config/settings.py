@@ -1,8 +1,16 @@
 """`conf/lakehouse.yml`: where tables live and how a run behaves; one block per environment."""
 
+from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+
+@dataclass(frozen=True)
+class InWords:
+    """What a key expects, for messages, where its type and bounds do not say it."""
+
+    text: str
 
 
 class Frozen(BaseModel):

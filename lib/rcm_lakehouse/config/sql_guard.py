@@ -6,6 +6,7 @@ judged here: no comment can hide code, no quote can end elsewhere, every call is
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
 import sqlglot
@@ -40,73 +41,110 @@ _BEFORE_PAREN = frozenset(
 _CLOCK_TEXTS = frozenset({"now", "today", "tomorrow", "yesterday"})
 
 
-def wrong_expression(text: str) -> str | None:
-    """What makes a text no expression over one row, in words; None when nothing does (it may still not parse)."""
+# A call to a function that the SQL may not have; what stands around it can be judged all the same.
+MISSPELLED = "misspelled"
+_HOSTILE = "hostile"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What makes a text no SQL that is allowed here: in words, with the line of the text, from 1, in which it begins."""
+
+    text: str
+    line: int
+    kind: str = _HOSTILE
+
+
+# The same with the position in the text instead of the line.
+_Found = tuple[int, str, str]
+
+
+def wrong_in_expression(text: str) -> list[Finding]:
+    """What makes a text no expression over one row; empty when nothing does (it may still not parse).
+
+    Every call to a function that is not on the list is found; of anything else the first alone, for the rest cannot be trusted.
+    """
     if len(text) > MAX_EXPRESSION:
-        return f"an expression has at most {MAX_EXPRESSION:,} characters."
+        return [Finding(f"an expression has at most {MAX_EXPRESSION:,} characters.", 1)]
     return _wrong(text, SCALAR, _WRITES | _QUERIES, _NO_COMMENT)
 
 
-def wrong_select(text: str) -> str | None:
-    """What makes a text no SELECT over tables of the lakehouse, in words; None when nothing does (it may still not parse)."""
+def wrong_in_select(text: str) -> list[Finding]:
+    """What makes a text no SELECT over tables of the lakehouse, as `wrong_in_expression` says it."""
     if len(text) > MAX_SELECT:
-        return f"a model has at most {MAX_SELECT:,} characters."
+        return [Finding(f"a model has at most {MAX_SELECT:,} characters.", 1)]
     return _wrong(text, SCALAR | AGGREGATE | GENERATOR, _WRITES, _LINE_COMMENT)
 
 
-def _wrong(text: str, functions: frozenset[str], forbidden: frozenset[str], between: re.Pattern[str]) -> str | None:
-    if hides_marks(text.replace("\r\n", "\n")):
-        return "the SQL holds a mark that cannot be seen."
-    if "${" in text:
-        return "the SQL holds ${…}, which Spark would replace with a setting or an environment variable."
-    if "\\'" in text or '\\"' in text:
-        return "the SQL holds a quote behind a backslash; double the quote instead."
+def _wrong(text: str, functions: frozenset[str], forbidden: frozenset[str], between: re.Pattern[str]) -> list[Finding]:
+    for position, words in _marks(text):
+        return [Finding(words, _line(text, position))]
     try:
         tokens = sqlglot.tokenize(text, read="spark")
     except SqlglotError:
-        return "this is no SQL: a quote or a bracket is not closed."
+        return [Finding("this is no SQL: a quote or a bracket is not closed.", 1)]
     if not tokens:
-        return "the SQL is empty."
-    return next(_findings(text, tokens, functions, forbidden, between), None)
+        return [Finding("the SQL is empty.", 1)]
+    found = list(_findings(text, tokens, functions, forbidden, between))
+    chosen = [one for one in found if one[2] != MISSPELLED][:1] or found
+    return list(dict.fromkeys(Finding(words, _line(text, position), kind) for position, words, kind in chosen))
 
 
-def _findings(text: str, tokens: Sequence[Token], functions: frozenset[str], forbidden: frozenset[str], between: re.Pattern[str]) -> Iterator[str]:
-    odd = [gap for gap in _gaps(text, tokens) if not between.match(gap)]
-    if any("--" in gap or "/*" in gap for gap in odd) or any(token.token_type == TokenType.HINT for token in tokens):
-        yield "comments are not allowed here." if between is _NO_COMMENT else "only comments from -- to the line's end are allowed; no hints, no /* */."
-    if odd or any(not text[token.start : token.end + 1].isascii() for token in tokens if token.token_type not in _STRINGS):
-        yield "outside texts in quotes SQL is ASCII here; a letter or blank only looks like one."
+def _line(text: str, position: int) -> int:
+    return text.count("\n", 0, position) + 1
+
+
+def _marks(text: str) -> Iterator[tuple[int, str]]:
+    plain = text.replace("\r\n", " \n")
+    if hides_marks(plain):
+        yield next(number for number, mark in enumerate(plain) if hides_marks(mark)), "the SQL holds a mark that cannot be seen."
+    if "${" in text:
+        yield text.index("${"), "the SQL holds ${…}, which Spark would replace with a setting or an environment variable."
+    found = re.search(r"\\['\"]", text)
+    if found:
+        yield found.start(), "the SQL holds a quote behind a backslash; double the quote instead."
+
+
+def _findings(text: str, tokens: Sequence[Token], functions: frozenset[str], forbidden: frozenset[str], between: re.Pattern[str]) -> Iterator[_Found]:
+    odd = [(start, gap) for start, gap in _gaps(text, tokens) if not between.match(gap)]
+    hint = next((token.start for token in tokens if token.token_type == TokenType.HINT), None)
+    comment = next((start for start, gap in odd if "--" in gap or "/*" in gap), hint)
+    if comment is not None:
+        words = "comments are not allowed here." if between is _NO_COMMENT else "only comments from -- to the line's end are allowed; no hints, no /* */."
+        yield comment, words, _HOSTILE
+    strange = [token.start for token in tokens if token.token_type not in _STRINGS and not text[token.start : token.end + 1].isascii()]
+    if odd or strange:
+        yield min([*strange, *(start for start, _ in odd)]), "outside texts in quotes SQL is ASCII here; a letter or blank only looks like one.", _HOSTILE
     for token in tokens:
         if token.token_type == TokenType.SEMICOLON:
-            yield "a semicolon: one expression or one SELECT, nothing after it."
+            yield token.start, "a semicolon: one expression or one SELECT, nothing after it.", _HOSTILE
         if token.token_type in (TokenType.PARAMETER, TokenType.PIPE_GT):
-            yield f"'{token.text}' is not allowed here."
-    yield from _depth(tokens)
-    yield from _words(tokens, forbidden)
+            yield token.start, f"'{token.text}' is not allowed here.", _HOSTILE
+    yield from ((position, words, _HOSTILE) for position, words in (*_depth(tokens), *_words(tokens, forbidden)))
     yield from _calls(tokens, functions)
 
 
-def _gaps(text: str, tokens: Sequence[Token]) -> Iterator[str]:
+def _gaps(text: str, tokens: Sequence[Token]) -> Iterator[tuple[int, str]]:
     position = 0
     for token in tokens:
-        yield text[position : token.start]
+        yield position, text[position : token.start]
         position = token.end + 1
-    yield text[position:]
+    yield position, text[position:]
 
 
-def _depth(tokens: Sequence[Token]) -> Iterator[str]:
+def _depth(tokens: Sequence[Token]) -> Iterator[tuple[int, str]]:
     depth = 0
     for token in tokens:
         depth += (token.token_type in _OPENING or token.text.lower() == "case") - (token.token_type in _CLOSING or token.text.lower() == "end")
         if depth > MAX_DEPTH:
-            yield f"brackets and CASE are nested more than {MAX_DEPTH} deep."
+            yield token.start, f"brackets and CASE are nested more than {MAX_DEPTH} deep."
 
 
 def _is_word(token: Token) -> bool:
     return token.token_type not in (*_STRINGS, TokenType.IDENTIFIER) and bool(_WORD.match(token.text))
 
 
-def _words(tokens: Sequence[Token], forbidden: frozenset[str]) -> Iterator[str]:
+def _words(tokens: Sequence[Token], forbidden: frozenset[str]) -> Iterator[tuple[int, str]]:
     """Words that begin another statement or a query where none may be; a column of that name is written in backticks."""
     calls: list[str] = []
     for number, token in enumerate(tokens):
@@ -122,40 +160,40 @@ def _words(tokens: Sequence[Token], forbidden: frozenset[str]) -> Iterator[str]:
         found = next((word for word in words if word in forbidden and not (word == "from" and is_part)), None)
         if found:
             kind = "expression over columns" if "select" in forbidden else "SELECT that only reads"
-            yield f"'{found.upper()}' is not allowed here: one {kind}. A column of that name stands in backticks."
+            yield token.start, f"'{found.upper()}' is not allowed here: one {kind}. A column of that name stands in backticks."
         if "using" in words and after is not None and after.token_type in _STRINGS:
-            yield "a script (USING '…') is not allowed here."
+            yield token.start, "a script (USING '…') is not allowed here."
         if words[-1] in ("date", "timestamp") and after is not None and after.token_type in _STRINGS and after.text.strip().lower() in _CLOCK_TEXTS:
-            yield f"'{after.text.strip().lower()}' asks the clock, so a second run would differ; a model has :as_of."
+            yield token.start, f"'{after.text.strip().lower()}' asks the clock, so a second run would differ; a model has :as_of."
     yield from _bare(tokens)
 
 
-def _bare(tokens: Sequence[Token]) -> Iterator[str]:
+def _bare(tokens: Sequence[Token]) -> Iterator[tuple[int, str]]:
     """Functions called without parentheses. Backticks do not help: Spark takes such a name for the function all the same."""
     for number, token in enumerate(tokens):
         around = (tokens[number - 1] if number else None, tokens[number + 1] if number + 1 < len(tokens) else None)
         is_part = any(other is not None and other.token_type == TokenType.DOT for other in around)
         is_alias = around[0] is not None and around[0].text.lower() == "as"
         if token.token_type not in _STRINGS and token.text.lower() in BARE and not is_part and not is_alias:
-            yield f"'{token.text.lower()}' asks the session or the clock, so a second run would differ; a model has :as_of."
+            yield token.start, f"'{token.text.lower()}' asks the session or the clock, so a second run would differ; a model has :as_of."
 
 
-def _calls(tokens: Sequence[Token], functions: frozenset[str]) -> Iterator[str]:
+def _calls(tokens: Sequence[Token], functions: frozenset[str]) -> Iterator[_Found]:
     for number, (token, after) in enumerate(pairwise(tokens)):
         if after.token_type != TokenType.L_PAREN:
             continue
         before = tokens[number - 1] if number else None
         name = token.text.lower()
         if token.token_type in (*_CLOSING, *_STRINGS, TokenType.NUMBER):
-            yield "a bracket opens behind a value; a function is called by its name."
+            yield token.start, "a bracket opens behind a value; a function is called by its name.", _HOSTILE
         elif before is not None and before.token_type == TokenType.DOT and (_is_word(token) or token.token_type == TokenType.IDENTIFIER):
-            yield "a function is called by its plain name, without catalog or schema."
+            yield token.start, "a function is called by its plain name, without catalog or schema.", _HOSTILE
         elif _is_word(token) and (name.split()[-1] in _BEFORE_PAREN or (before is not None and before.text.lower() == "as")):
             continue
         elif (_is_word(token) or token.token_type == TokenType.IDENTIFIER) and name not in functions:
-            yield _unknown(name, functions)
+            yield token.start, _unknown(name, functions), _HOSTILE if name in OUTSIDE | CLOCKS else MISSPELLED
         elif name in CLOCKS_WHEN_EMPTY and number + 2 < len(tokens) and tokens[number + 2].token_type == TokenType.R_PAREN:
-            yield f"'{name}()' asks the clock, so a second run would differ."
+            yield token.start, f"'{name}()' asks the clock, so a second run would differ.", _HOSTILE
 
 
 def _unknown(name: str, functions: frozenset[str]) -> str:

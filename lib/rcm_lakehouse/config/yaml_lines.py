@@ -11,12 +11,15 @@ from typing import Any
 
 import yaml
 
+from rcm_lakehouse.config.parts import Part, Place
 from rcm_lakehouse.config.problems import Problem, hides_marks
 from rcm_lakehouse.config.texts import read_text
 
 MAX_DEPTH = 12
 # A parser's message may quote what stands in the file, a secret perhaps; names of YAML's own parts (<block end>) are kept.
 _QUOTED = re.compile(r"'[^'<>]{2,}'")
+# Python makes no number of more digits from a text.
+_LONG_NUMBER = re.compile(r"[0-9_]{4300}")
 
 
 class _PlainLoader(yaml.SafeLoader):
@@ -66,9 +69,14 @@ class Document:
             wanted = wanted[:-1]
         return self.offset + 1 if path else 0
 
-    def has(self, *path: object) -> bool:
-        """True when this very key or list entry stands in the file."""
-        return tuple(str(part) for part in path) in self.lines
+    def part(self, *path: str) -> Part:
+        """What stands below a key, or all of it, as the values of one object."""
+        values: Any = self.values
+        for key in path:
+            values = values[key]
+        depth = len(path)
+        places = {where[depth:]: Place(line + self.offset, where) for where, line in self.lines.items() if where[:depth] == path}
+        return Part(self.file, values, {(): Place(self.offset + 1, ()), **places})
 
 
 def read_yaml(home: Path, file: str, problems: list[Problem]) -> Document | None:
@@ -91,7 +99,9 @@ def parse_yaml(file: str, text: str, problems: list[Problem], offset: int = 0) -
         problems.append(Problem(file, _line_of(error, text, offset), f"this is no valid YAML: {_reason(error)}."))
         return None
     except (ValueError, OverflowError):
-        problems.append(Problem(file, 0, "this is no valid YAML: a number in it is too long."))
+        found = _LONG_NUMBER.search(text)
+        line = text.count("\n", 0, found.start()) + 1 + offset if found else 0
+        problems.append(Problem(file, line, "this is no valid YAML: a number in it is too long."))
         return None
     if values is None:
         return Document(file, {}, {}, offset)

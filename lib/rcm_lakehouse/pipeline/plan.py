@@ -26,7 +26,11 @@ def steps_of(project: Project, options: RunOptions) -> list[Step]:
     steps += [
         Step("gold", model.name, frozenset(name.replace(".", ":", 1) for name in inputs_of(model))) for model in project.models.values()
     ]
-    check_names(options.only, steps)
+    # A replay takes entities; the models follow by themselves.
+    if options.replay:
+        check_names(options.only, project.contracts, "entity whose quarantine can be replayed")
+    else:
+        check_names(options.only, {step.label for step in steps}, "active load, entity or model")
     layers = {*options.layers, *(["reconcile"] if "bronze" in options.layers else [])}
     return [step for step in steps if step.layer in layers and (not options.only or step.label in options.only)]
 
@@ -78,9 +82,9 @@ def upstream_loads(project: Project, entity: str, row: LoadRow) -> set[str]:
     return referred | {f"bronze:{row.label}"}
 
 
-def check_names(only: Iterable[str], steps: Iterable[Step]) -> None:
-    """Raise ConfigError for a name of `--only` that no step has."""
-    labels = sorted({step.label for step in steps})
-    unknown = [f"--only: '{name}' is no active load, entity or model.{did_you_mean(name, labels)}" for name in only if name not in labels]
+def check_names(only: Iterable[str], known: Iterable[str], what: str) -> None:
+    """Raise ConfigError for a name of `--only` that is not known; `what` says what there is."""
+    names = sorted(known)
+    unknown = [f"--only: '{name}' is no {what}.{did_you_mean(name, names)}" for name in only if name not in names]
     if unknown:
-        raise ConfigError("\n".join([*unknown, f"There are: {', '.join(labels)}."]))
+        raise ConfigError("\n".join([*unknown, f"There are: {', '.join(names)}."]))

@@ -68,25 +68,7 @@ def as_data_type(text: str) -> DataType:
 
 def silver_schema(contract: Contract) -> StructType:
     """Columns of `silver.<entity>` in their order: keys, contract columns, history, lineage."""
-    return StructType(
-        [
-            StructField(contract.key_column, StringType()),
-            StructField(contract.sk_column, StringType()),
-            StructField("data_source", StringType()),
-            *(StructField(column.name, as_data_type(column.type)) for column in contract.columns),
-            StructField("effective_from", TimestampType()),
-            StructField("effective_to", TimestampType()),
-            StructField("is_current", BooleanType()),
-            StructField("version", IntegerType()),
-            StructField("dq_flags", ArrayType(StringType())),
-            StructField("record_hash", StringType()),
-            StructField("_repeated_at", ArrayType(TimestampType())),
-            StructField("_source_table", StringType()),
-            StructField("_load_id", StringType()),
-            StructField("_batch_seq", LongType()),
-            StructField("_ingested_at", TimestampType()),
-        ]
-    )
+    return StructType([StructField(name, as_data_type(kind)) for name, kind in contract.table_columns.items()])
 
 
 def tombstone_schema(contract: Contract) -> StructType:
