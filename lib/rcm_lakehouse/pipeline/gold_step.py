@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 from pyspark.errors import AnalysisException
@@ -59,7 +59,7 @@ def _replace(
     try:
         result = lake.spark.sql(model.sql, args=dict(values))
     except AnalysisException as error:
-        raise _unknown_name(model, error) from None
+        raise _unknown_name(model, error, _columns_read(lake, model)) from None
     lake.ensure(table, result.schema)
     observed = Observation()
     expressions = [F.count(F.lit(1)).alias("rows_built"), *tie_out_expressions(model)]
@@ -87,7 +87,13 @@ def _replace(
     return Outcome("SUCCESS", (row,), {"fingerprint": fingerprint})
 
 
-def _unknown_name(model: GoldModel, error: AnalysisException) -> Exception:
+def _columns_read(lake: Lake, model: GoldModel) -> list[str]:
+    """The columns of the tables that a model reads."""
+    tables = [layer_table(layer, name) for layer, _, name in (found.partition(".") for found in inputs_of(model))]
+    return [column for table in tables if lake.exists(table) for column in lake.read(table).columns]
+
+
+def _unknown_name(model: GoldModel, error: AnalysisException, columns: Sequence[str]) -> Exception:
     """The mistake of a model that names what is not there; any other error as it is."""
     what = _UNKNOWN.get(str(error.getCondition()).partition(".")[0])
     told = error.getMessageParameters() or {}
@@ -96,7 +102,8 @@ def _unknown_name(model: GoldModel, error: AnalysisException) -> Exception:
         return error
     short = name.rpartition(".")[2]
     line = line_of(model.sql, model.first_line, short)
-    near = did_you_mean(short, re.findall(r"`([^`]+)`(?:,|$)", str(told.get("proposal") or told.get("suggestion") or "")))
+    proposed = re.findall(r"`([^`]+)`(?:,|$)", str(told.get("proposal") or told.get("suggestion") or ""))
+    near = did_you_mean(short, [*proposed, *columns] if what == "column" else proposed)
     return ConfigError(f"{model.file}:{line}: it names the {what} '{name}', which is not there.{near} The table was not replaced.")
 
 
