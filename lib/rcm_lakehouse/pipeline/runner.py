@@ -66,6 +66,9 @@ def run_pipeline(home: Path, environment: str, options: RunOptions, console: Con
     lake_root = Lake(None, project.settings, home).root  # type: ignore[arg-type]
     with lakehouse_lock(lake_root, run_id, "run_pipeline"):
         crash_point("P0")
+        if not options.dry_run:
+            told = f"run {run_id}: {len(steps)} steps, as of {options.as_of}; Spark starts, then the audit, the sources and the tables are looked at"
+            console.print(told, highlight=False)
         lake = Lake(get_session(project.settings, home), project.settings, home).for_thread()
         if options.dry_run:
             planned = freeze(project, lake, steps, run_id)
@@ -76,20 +79,20 @@ def run_pipeline(home: Path, environment: str, options: RunOptions, console: Con
 
 
 def _locked_run(project: Project, lake: Lake, options: RunOptions, steps: list[Step], run_id: str, console: Console) -> Finished:
-    console.print(f"run {run_id}: {len(steps)} steps, as of {options.as_of}; looking at the audit, the sources and the tables first", highlight=False)
     spools = Path(lake.root) / "audit" / "_spool"
-    state = recovery.take_over(project, lake, spools, console)
-    keep_calendar(lake, project.feeds)
-    ctx = RunContext(project, lake, options, run_id, utc_now(), AuditSpool(spools, run_id), state)
-    with stop_signals(ctx.cancel) as caught:
-        frozen = freeze(project, lake, steps, run_id, state)
-        apply_verbs(frozen, options)
-        refuse_lost_loads(ctx, frozen)
-        crash_point("P2")
-        mark_start(lake, start_mark(ctx, frozen))
-        crash_point("P1")
-        outcomes = _run_steps(ctx, steps, frozen, console)
-        code, logs = close_run(ctx, steps, outcomes, verdict(outcomes, caught), console)
+    with RunProgress(console, len(steps)) as progress:
+        state = recovery.take_over(project, lake, spools, console)
+        keep_calendar(lake, project.feeds)
+        ctx = RunContext(project, lake, options, run_id, utc_now(), AuditSpool(spools, run_id), state)
+        with stop_signals(ctx.cancel) as caught:
+            frozen = freeze(project, lake, steps, run_id, state)
+            apply_verbs(frozen, options)
+            refuse_lost_loads(ctx, frozen)
+            crash_point("P2")
+            mark_start(lake, start_mark(ctx, frozen))
+            crash_point("P1")
+            outcomes = _run_steps(ctx, steps, frozen, progress)
+            code, logs = close_run(ctx, steps, outcomes, verdict(outcomes, caught), console)
     show_loads(console, logs)
     kpis = outcomes.get("gold:kpi_summary")
     if kpis is not None and kpis.failed:
@@ -99,22 +102,21 @@ def _locked_run(project: Project, lake: Lake, options: RunOptions, steps: list[S
     return Finished(code, run_id, tuple(logs))
 
 
-def _run_steps(ctx: RunContext, steps: list[Step], frozen: Frozen, console: Console) -> dict[str, Outcome]:
+def _run_steps(ctx: RunContext, steps: list[Step], frozen: Frozen, progress: RunProgress) -> dict[str, Outcome]:
     steps_do = _REPLAY if ctx.options.replay else _WORK
     threads = (ctx.options.threads or ctx.project.settings.threads) if ctx.lake.can_clone_sessions else 1
-    with RunProgress(console, len(steps)) as progress:
 
-        def work(step: Step, done: Mapping[str, Outcome]) -> Outcome:
-            progress.started(step.name)
-            # A session a try: its settings and temporary names are its own.
-            outcome = attempted(ctx, step, done, lambda it, results: steps_do[it.layer](ctx, ctx.lake.for_thread(), it, results, frozen))
-            if step.layer == "silver":
-                crash_point("P11", step.label)
-            written = [row.rows_written for row in outcome.logs if row.rows_written is not None]
-            progress.ended(step.name, outcome.status, sum(written) if written else None)
-            return outcome
+    def work(step: Step, done: Mapping[str, Outcome]) -> Outcome:
+        progress.started(step.name)
+        # A session a try: its settings and temporary names are its own.
+        outcome = attempted(ctx, step, done, lambda it, results: steps_do[it.layer](ctx, ctx.lake.for_thread(), it, results, frozen))
+        if step.layer == "silver":
+            crash_point("P11", step.label)
+        written = [row.rows_written for row in outcome.logs if row.rows_written is not None]
+        progress.ended(step.name, outcome.status, sum(written) if written else None)
+        return outcome
 
-        return run_graph(steps, work, threads=threads, cancel=ctx.cancel)
+    return run_graph(steps, work, threads=threads, cancel=ctx.cancel)
 
 
 def start_mark(ctx: RunContext, frozen: Frozen) -> dict[str, object]:
