@@ -92,7 +92,7 @@ def _one_select(file: str, sql: str, first: int, problems: list[Problem]) -> exp
     return trees[0]
 
 
-def tables_of(tree: exp.Query) -> frozenset[str]:
+def tables_of(tree: exp.Expr) -> frozenset[str]:
     """Tables that a SELECT reads, `layer.table` in lower case; its own WITH clauses are none."""
     own = {cte.alias_or_name.lower() for cte in tree.find_all(exp.CTE)}
     return frozenset(f"{table.db}.{table.name}".lower() for table in tree.find_all(exp.Table) if table.db or table.name.lower() not in own)

@@ -3,17 +3,14 @@
 from collections.abc import Mapping
 
 import sqlglot
-from sqlglot import exp
 
 from rcm_lakehouse.config.models import GoldModel
+from rcm_lakehouse.config.sql_files import tables_of
 
 
 def inputs_of(model: GoldModel) -> tuple[str, ...]:
     """Tables that the model reads, `silver.patient` or `gold.dim_patient`, sorted; names of its own WITH clauses are not among them."""
-    tree = sqlglot.parse_one(model.sql, read="spark")
-    own = {cte.alias_or_name for cte in tree.find_all(exp.CTE)}
-    found = {f"{table.db}.{table.name}" for table in tree.find_all(exp.Table) if table.db or table.name not in own}
-    return tuple(sorted(name.lower() for name in found))
+    return tuple(sorted(tables_of(sqlglot.parse_one(model.sql, read="spark"))))
 
 
 def in_dependency_order(models: Mapping[str, GoldModel]) -> list[list[GoldModel]]:
