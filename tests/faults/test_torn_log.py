@@ -4,10 +4,11 @@ import json
 from pathlib import Path
 
 import pytest
+from pyspark.sql import SparkSession
 
 from faulted import Small, Wanted
 from rcm_lakehouse.config.errors import TableStateError
-from rcm_lakehouse.lake.log_check import has_begun
+from rcm_lakehouse.lake.log_check import forget_unbegun, has_begun
 
 
 def _table(folder: Path, versions: int) -> Path:
@@ -65,6 +66,30 @@ def test_F06_a_log_without_a_commit_is_no_table_unless_there_are_data_files(tmp_
     (tmp_path / "part-0.snappy.parquet").write_bytes(b"PAR1")
     with pytest.raises(TableStateError, match="its log holds no commit"):
         has_begun(tmp_path, "silver.x")
+
+
+def test_F01_a_table_whose_making_was_killed_is_made_by_the_next_run(spark: SparkSession, tmp_path: Path, first_loaded: Small) -> None:
+    small = Small(spark, tmp_path)
+    small.first_day()
+    logs = [small.place(f"{path}/_delta_log") for path in ("bronze/hosa/departments", "silver/charge", "gold/fact_charges", "audit/runs")]
+    for log in logs:
+        (log / "_staged_commits").mkdir(parents=True)
+        (log / ".00000000000000000000.json.5d1e.tmp").write_text('{"commitInfo"')
+    ended = small.run(day=1)
+    assert ended.code == 0, ended.said
+    assert all((log / f"{1:020d}.json").exists() for log in logs)
+    # Another salt makes other pseudonyms.
+    counts, clean = ({name: rows.total() for name, rows in lakehouse.all_rows().items()} for lakehouse in (small, first_loaded))
+    assert counts == clean
+
+
+def test_F06_a_log_with_something_else_than_a_killed_making_leaves_is_not_taken_away(tmp_path: Path) -> None:
+    log = _table(tmp_path, 0)
+    (log / "_commits").mkdir()
+    (log / "_commits" / "00000000000000000000.e0f1.json").write_text("{}")
+    with pytest.raises(TableStateError, match=r"holds 00000000000000000000\.e0f1\.json but no commit"):
+        forget_unbegun(tmp_path, "silver.x")
+    assert log.is_dir()
 
 
 def test_F06_a_torn_commit_fails_its_load_alone_and_the_repair_brings_its_rows_back(done: Small, wanted: Wanted) -> None:

@@ -52,7 +52,7 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Make a day and show what the sources hold, or serve the API stub; exit code 0, or that of the error."""
     given = parser().parse_args(arguments)
-    console = Console(stderr=False)
+    console = Console(emoji=False)
     if given.verb == "api":
         return serve_api(given.port, console)
     target = Target(given.target, given.host, given.port, given.user, os.environ.get("RCM_DEMO_PASSWORD"))
@@ -61,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with console.status(f"day {given.day}: two hospitals into {given.target}"):
             made = make_demo(given.home, day=given.day, size=given.size, seed=given.seed, target=target, today=given.today)
     except RcmError as error:
-        Console(stderr=True).print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
+        Console(stderr=True, emoji=False).print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
         return error.exit_code
     console.print(_summary(given.seed, given.size, made, given.day))
     seconds = time.monotonic() - started
@@ -74,7 +74,8 @@ def serve_api(port: int, console: Console) -> int:
     try:
         server = ApiServer(port)
     except OSError as error:
-        Console(stderr=True).print(f"port {port} cannot be listened on ({error.strerror}); choose another with --port", style="red", highlight=False)
+        told = f"port {port} cannot be listened on ({error.strerror}); choose another with --port"
+        Console(stderr=True, emoji=False).print(told, style="red", highlight=False)
         return 2
     with server:
         for kind in ("nppes", "nlm_icd10cm", "who_icd"):

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from rcm_lakehouse.config.errors import RcmError
 from rcm_lakehouse.drill.cases import Case, grid, random_moments
+from rcm_lakehouse.drill.journal import keep, kept
 from rcm_lakehouse.drill.killing import Killed
 from rcm_lakehouse.drill.report import line, page, summary
 from rcm_lakehouse.drill.stages import DrillError, Stages, Verdict
@@ -30,6 +31,7 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--points", default="", help="only these points (P6,P10), separated by commas; default: all of them")
     options.add_argument("--seed", type=int, default=7, help="equal seeds give equal random moments (default 7)")
     options.add_argument("--write", type=Path, default=None, metavar="FILE", help="write the result as a page of Markdown")
+    options.add_argument("--journal", type=Path, default=None, metavar="FILE", help="keep each kill there; with what is kept the drill goes on")
     options.add_argument("--keep", action="store_true", help="keep the folders of kills that were not made good")
     return options
 
@@ -37,11 +39,11 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the drill with these arguments."""
     given = parser().parse_args(arguments)
-    console = Console(width=None if sys.stdout.isatty() else 220)
+    console = Console(emoji=False, width=None if sys.stdout.isatty() else 220)
     began = time.monotonic()
     folder = Path(tempfile.mkdtemp(prefix="rcm-drill-"))
     try:
-        verdicts = _drill(folder, given, console, began)
+        verdicts = _drill(folder, given, console)
     except (DrillError, RcmError, TimeoutError) as error:
         console.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
         return 2
@@ -53,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 1 if any(verdict.faults for verdict in verdicts) else 0
 
 
-def _drill(folder: Path, given: argparse.Namespace, console: Console, began: float) -> list[Verdict]:
+def _drill(folder: Path, given: argparse.Namespace, console: Console) -> list[Verdict]:
     stages = Stages(folder, folder / "classes.jsa")
     with console.status("preparing: two days loaded cleanly"):
         stages.prepare()
@@ -63,13 +65,18 @@ def _drill(folder: Path, given: argparse.Namespace, console: Console, began: flo
     wanted = [name.strip() for name in given.points.split(",") if name.strip()]
     cases = [case for case in grid() if not wanted or case.name in wanted]
     cases += random_moments(given.n, given.seed, stages.run_seconds)
-    verdicts: list[Verdict] = []
-    for case, home, killed in _killed(stages, cases):
+    done = kept(given.journal) if given.journal is not None else {}
+    verdicts = [done[case.name, case.phase] for case in cases if (case.name, case.phase) in done]
+    if verdicts:
+        console.print(f"{len(verdicts)} kills are taken from {given.journal}", highlight=False, soft_wrap=True)
+    for case, home, killed in _killed(stages, [case for case in cases if (case.name, case.phase) not in done]):
         verdict = stages.judge(case, home, killed)
         verdicts.append(verdict)
+        if given.journal is not None:
+            keep(given.journal, verdict)
         console.print(line(len(verdicts), len(cases), verdict), highlight=False, markup=False, soft_wrap=True)
         if given.write is not None:  # after each kill, so that a drill that is ended early keeps what it has
-            given.write.write_text(page(verdicts, len(cases), given.seed, time.monotonic() - began), encoding="utf-8")
+            given.write.write_text(page(verdicts, len(cases), given.seed), encoding="utf-8")
         if not (verdict.faults and given.keep):
             shutil.rmtree(home, ignore_errors=True)
     return verdicts

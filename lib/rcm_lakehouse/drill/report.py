@@ -29,11 +29,12 @@ def summary(verdicts: Sequence[Verdict]) -> str:
     return told + ("every table equals that of a clean run" if not failed else f"{len(failed)} did NOT come back to a clean run's tables")
 
 
-def page(verdicts: Sequence[Verdict], planned: int, seed: int, seconds: float) -> str:
+def page(verdicts: Sequence[Verdict], planned: int, seed: int) -> str:
     """The documentation's page: versions, the grid of points, the random moments; and whether all `planned` kills were made."""
     versions = f"rcm-lakehouse {__version__}, pyspark {version('pyspark')}, delta-spark {version('delta-spark')}, Python {platform.python_version()}"
     moments = [verdict for verdict in verdicts if verdict.case.after is not None]
     points = [verdict for verdict in verdicts if verdict.case.after is None]
+    minutes = sum(verdict.killed.seconds + verdict.again_seconds for verdict in verdicts) / 60
     date = f"{datetime.now(timezone.utc):%Y-%m-%d}"
     parts = [
         "# The crash drill",
@@ -46,7 +47,7 @@ def page(verdicts: Sequence[Verdict], planned: int, seed: int, seconds: float) -
         "the dead run, hold no row twice, and leave no spool. *first* is the first run of all, *incremental* the second day's, *replay* the run",
         "that takes up the work of a run which was killed before it: two deaths in a row.",
         "",
-        f"{date}, {versions}, seed {seed}, {seconds / 60:.0f} minutes.",
+        f"{date}, {versions}, seed {seed}; {minutes:.0f} minutes of runs, killed and again.",
         "",
         f"**{summary(verdicts)}.**" + ("" if len(verdicts) == planned else f" The drill was ended before its time: {planned} kills were planned."),
         "",

@@ -176,7 +176,7 @@ def run_again(home: Path, phase: Phase) -> Finished:
     """One whole run in this process with the phase's clock; what it says is kept beside the project's files."""
     said = io.StringIO()
     with _clock_of(phase):
-        ended = run_pipeline(home, "local", RunOptions(as_of=date.fromisoformat(AS_OF)), Console(file=said, width=200))
+        ended = run_pipeline(home, "local", RunOptions(as_of=date.fromisoformat(AS_OF)), Console(file=said, emoji=False, width=200))
     with (home / "again.log").open("a", encoding="utf-8") as log:
         log.write(said.getvalue())
     return ended

@@ -65,10 +65,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         removed = clear_demo(given.home.resolve())
     except RcmError as error:
-        Console(stderr=True).print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
+        Console(stderr=True, emoji=False).print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
         return error.exit_code
     if removed:
-        Console().print(f"Removed what an earlier demo loaded, below {ROOT}/: {', '.join(removed)}", highlight=False, soft_wrap=True)
+        Console(emoji=False).print(f"Removed what an earlier demo loaded, below {ROOT}/: {', '.join(removed)}", highlight=False, soft_wrap=True)
     return 0
 
 

@@ -105,9 +105,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options.add_argument("--home", type=Path, default=Path.cwd(), help="project folder (default: here)")
     given = options.parse_args(arguments)
     try:
-        install(given.home.resolve(), Console())
+        install(given.home.resolve(), Console(emoji=False))
     except RcmError as error:
-        Console(stderr=True).print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
+        Console(stderr=True, emoji=False).print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
         return error.exit_code
     return 0
 

@@ -6,6 +6,7 @@ the rows it held would be missing without a word: it is refused here.
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 from rcm_lakehouse.config.errors import TableStateError
@@ -33,6 +34,22 @@ def has_begun(folder: Path, label: str) -> bool:
     _check_commits(log, commits, checkpoints, label)
     _check_checkpoint(log, checkpoints, label)
     return True
+
+
+def forget_unbegun(folder: Path, label: str) -> None:
+    """Take away the log of a table that was never committed: Delta makes no table in a folder that holds anything.
+
+    Only what a process leaves that dies while it makes a table is taken: empty folders and Delta's own unfinished files.
+
+    Raises TableStateError when the log holds anything else, or is torn; nothing was changed.
+    """
+    log = folder / "_delta_log"
+    if has_begun(folder, label) or not log.is_dir():
+        return
+    strange = sorted(path.name for path in log.rglob("*") if path.is_file() and not path.name.startswith("."))
+    if strange:
+        raise _refused(label, f"its log holds {strange[0]} but no commit", "Put `_delta_log` back from a backup, or move the folder away.")
+    shutil.rmtree(log)
 
 
 def newest_version(folder: Path) -> int | None:

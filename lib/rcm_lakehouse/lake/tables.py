@@ -17,7 +17,7 @@ from pyspark.sql.types import ArrayType, StructType
 from rcm_lakehouse.config.errors import CommitConflictError, TableStateError
 from rcm_lakehouse.config.settings import LakehouseSettings
 from rcm_lakehouse.lake.conflicts import CONFLICTS
-from rcm_lakehouse.lake.log_check import has_begun, newest_version
+from rcm_lakehouse.lake.log_check import forget_unbegun, has_begun, newest_version
 from rcm_lakehouse.lake.session import step_session
 
 FORMAT_VERSION = 1
@@ -157,6 +157,8 @@ class Lake:
         if self.exists(table):
             self._check_format(table)
             return False
+        if self.is_local and not self.settings.catalog:
+            forget_unbegun(Path(self.location(table)), table.label)
         self._create_schema(table)
         self._forget_other_lakehouse(table)
         builder = DeltaTable.createIfNotExists(self.spark).tableName(self.sql_name(table)).addColumns(schema)

@@ -43,7 +43,7 @@ def names_in(text: str) -> tuple[str, ...]:
 
 def console_of_job() -> Console:
     """Where a job speaks: stderr, wide enough for its tables when it is no terminal."""
-    return Console(stderr=True, width=None if sys.stderr.isatty() else 180)
+    return Console(stderr=True, emoji=False, width=None if sys.stderr.isatty() else 180)
 
 
 def report_error(error: RcmError, console: Console) -> int:

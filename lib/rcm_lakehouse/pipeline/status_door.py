@@ -45,8 +45,8 @@ def main(arguments: Sequence[str]) -> int:
     try:
         status = read_status(home_of(given), environment_of(given), names_in(given.only), now)
     except RcmError as error:
-        return report_error(error, Console(stderr=True))
-    show(Console(width=None if sys.stdout.isatty() else 180), status, now)
+        return report_error(error, Console(stderr=True, emoji=False))
+    show(Console(emoji=False, width=None if sys.stdout.isatty() else 180), status, now)
     return status.code
 
 
