@@ -1,10 +1,14 @@
 """A part of the crash drill: three points, killed as real processes, run again and compared with a clean run, row by row."""
 
+from pathlib import Path
+
 import pytest
 from pyspark.sql import SparkSession
 
 from rcm_lakehouse.drill.cases import Case, grid, random_moments
-from rcm_lakehouse.drill.stages import Stages
+from rcm_lakehouse.drill.journal import keep, kept
+from rcm_lakehouse.drill.killing import Killed
+from rcm_lakehouse.drill.stages import DrillError, Stages, Verdict
 from rcm_lakehouse.lake.crash_points import POINTS
 
 # In this order: bad rows are in quarantine and nothing is merged (X03); a MERGE has written files and not committed (X02); it has committed
@@ -27,6 +31,21 @@ def test_the_drill_has_every_point_in_every_phase() -> None:
     found = {(case.name, case.phase) for case in grid()}
     assert found == {(point, phase) for point in POINTS for phase in ("first", "incremental", "replay")}
     assert [case.after for case in random_moments(3, 7, 10.0)] == [case.after for case in random_moments(3, 7, 10.0)]
+
+
+def test_a_drill_goes_on_with_what_its_journal_keeps_and_refuses_half_a_journal(tmp_path: Path) -> None:
+    journal = tmp_path / "drill.jsonl"
+    assert kept(journal) == {}
+    made = [
+        Verdict(grid()[0], Killed(7.5, 137, True), 12.0, 20, 599, ()),
+        Verdict(random_moments(1, 7, 20.0)[0], Killed(3.25, -9, True), 12.0, 20, 599, ("gold.x: 1 rows missing, 0 too many",)),
+    ]
+    for verdict in made:
+        keep(journal, verdict)
+    assert list(kept(journal).values()) == made
+    journal.write_text(journal.read_text()[:-20])
+    with pytest.raises(DrillError, match=r"is no journal of a drill"):
+        kept(journal)
 
 
 def test_clean_runs_hold_something_of_everything_to_compare(stages: Stages) -> None:

@@ -30,5 +30,5 @@ def kept(journal: Path) -> dict[tuple[str, str], Verdict]:
 
 
 def _verdict(values: dict[str, object]) -> Verdict:
-    own = {**values, "case": Case(**values["case"]), "killed": Killed(**values["killed"]), "faults": tuple(values["faults"])}  # type: ignore[arg-type, dict-item]
+    own = {**values, "case": Case(**values["case"]), "killed": Killed(**values["killed"]), "faults": tuple(values["faults"])}  # type: ignore[arg-type]
     return Verdict(**own)  # type: ignore[arg-type]
