@@ -206,7 +206,7 @@ class Lake:
         They travel as one JSON text, for rows made of Python objects start Python workers beside the JVM.
         """
         text = json.dumps(values, default=iso_text)
-        listed = F.from_json(F.lit(text), ArrayType(schema))
+        listed = F.from_json(F.lit(text), ArrayType(schema), {"mode": "FAILFAST"})
         return self.spark.range(0, 1, 1, 1).select(F.inline(listed))
 
     def append(
