@@ -5,52 +5,19 @@ import gzip
 import io
 import json
 import tracemalloc
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from files_read import HEADER, WIDE, Reading, read
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from rcm_lakehouse.config.connections import FileTableOptions
 from rcm_lakehouse.config.errors import SourceDataError
-from rcm_lakehouse.sources.files import FileItem, Look, sha256_of
+from rcm_lakehouse.sources.files import FileItem, Look
 from rcm_lakehouse.sources.files_header import Expected
-from rcm_lakehouse.sources.files_parse import Parsed, parse_file
-
-HEADER = "ClaimID,PatientID,ClaimAmount\n"
-WIDE = "ClaimID,PatientID,ClaimAmount,PaidAmount,Note\n"
-
-
-@dataclass
-class Reading:
-    """What a pass found and the rows it staged."""
-
-    found: Parsed
-    rows: list[dict[str, Any]]
-
-    def values(self) -> list[dict[str, str]]:
-        return [{name: value for name, value in row.items() if not name.startswith("_")} for row in self.rows if "_corrupt_record" not in row]
-
-    def malformed(self) -> list[tuple[int, str, str]]:
-        return [(row["_source_row"], row["_flags"][0], row["_corrupt_record"]) for row in self.rows if "_corrupt_record" in row]
-
-
-def read(folder: Path, content: str | bytes, expected: Expected | None = None, *, name: str = "claims.csv", item: Any = None, **options: Any) -> Reading:
-    path = folder / name
-    path.write_bytes(content.encode() if isinstance(content, str) else content)
-    known = {"is_hash_verified": False, "manifest_rows": None, **(item or {})}
-    file = FileItem(path, name, "new", Look.at(path), sha256_of(path), **known)
-    out = folder / "staged.jsonl"
-    chosen = FileTableOptions(pattern="*", **options)
-    try:
-        found = parse_file(file, chosen, expected or Expected(), out)
-    except SourceDataError:
-        assert not out.exists(), "a refused file leaves nothing staged"
-        assert path.exists(), "a refused file stays where it is"
-        raise
-    return Reading(found, [json.loads(line) for line in out.read_text(encoding="utf-8").split("\n")[:-1]])
+from rcm_lakehouse.sources.files_parse import parse_file
 
 
 @pytest.mark.parametrize(
@@ -241,91 +208,6 @@ def test_F26_a_manifest_with_another_count_refuses_the_file(tmp_path: Path) -> N
     with pytest.raises(SourceDataError, match="it has 1 records but its manifest says 2"):
         read(tmp_path, HEADER + "C1,P1,1\n", item={"manifest_rows": 2})
     assert read(tmp_path, HEADER + 'C1,P1,"1\n2"\nshort\n', item={"manifest_rows": 2}).found.malformed == {"too_few_values": 1}
-
-
-def test_I25_a_header_alone_and_an_empty_file_follow_the_policy(tmp_path: Path) -> None:
-    for content, name in ((HEADER, "a.csv"), ("", "b.csv"), ("ClaimID\r\n", "c.csv"), (gzip.compress(b""), "d.csv.gz"), (b"\xff\xfe", "e.csv")):
-        encoding = "utf-16" if name == "e.csv" else "utf-8"
-        assert read(tmp_path, content, name=name, encoding=encoding).found.records == 0
-        with pytest.raises(SourceDataError, match="it has no record"):
-            read(tmp_path, content, name=name, encoding=encoding, zero_rows="fail")
-
-
-def test_I31_columns_are_met_by_name_in_any_order_and_case(tmp_path: Path) -> None:
-    expected = Expected(used=("ClaimID", "PatientID"), required=("ClaimID",), known=("ClaimID", "PatientID", "ClaimAmount"))
-    reading = read(tmp_path, "claimamount,PATIENTID,claimId\n1.10,P1,C1\n", expected)
-    assert reading.values() == [{"ClaimAmount": "1.10", "PatientID": "P1", "ClaimID": "C1"}]
-    assert reading.found.columns == ("ClaimAmount", "PatientID", "ClaimID")
-    assert reading.found.added == ()
-
-
-def test_D03_a_missing_required_column_is_refused_with_the_nearest_name_and_an_optional_one_is_told(tmp_path: Path) -> None:
-    expected = Expected(used=("ClaimID", "PatientID", "ModifiedDate"), required=("ClaimID", "ModifiedDate"))
-    with pytest.raises(SourceDataError, match=r"its header lacks the column 'ClaimID' \(Did you mean 'Claim_ID'\?\)"):
-        read(tmp_path, "Claim ID,PatientID,ModifiedDate\nC1,P1,2026-01-01\n", expected)
-    with pytest.raises(SourceDataError, match="its header lacks the columns 'ClaimID', 'ModifiedDate'"):
-        read(tmp_path, "PatientID\nP1\n", expected)
-    reading = read(tmp_path, "ClaimID,ModifiedDate\nC1,2026-01-01\n", expected)
-    assert reading.found.missing == ("PatientID",)
-
-
-@pytest.mark.parametrize("name", ["_load_id", "_ROW_HASH", "data_source", "_source_file"])
-def test_D09_a_column_named_like_ours_is_refused_and_named(tmp_path: Path, name: str) -> None:
-    with pytest.raises(SourceDataError, match=f"the column '{name}', a name that the lakehouse gives"):
-        read(tmp_path, f"ClaimID,{name}\nC1,x\n", Expected(reserved=("_load_id", "_row_hash", "data_source", "_source_file")))
-
-
-def test_D04_a_column_twice_or_without_a_name_is_refused_and_blanks_become_underscores(tmp_path: Path) -> None:
-    with pytest.raises(SourceDataError, match="has the column 'ClaimID' twice"):
-        read(tmp_path, "ClaimID,claimid\n1,2\n")
-    with pytest.raises(SourceDataError, match="has the column 'CPT_Codes' twice"):
-        read(tmp_path, "CPT Codes,CPT_Codes\n1,2\n")
-    with pytest.raises(SourceDataError, match="column 2 of its header has no name"):
-        read(tmp_path, "ClaimID,,x\n1,2,3\n")
-    with pytest.raises(SourceDataError, match="broken quote"):
-        read(tmp_path, '"ClaimID,PatientID\n1,2\n')
-    assert read(tmp_path, ' CPT Codes ,"a;b(c)=`d`"\n1,2\n').found.columns == ("CPT_Codes", "a_b_c___d_")
-
-
-def test_D01_the_drift_policy_decides_about_a_new_column(tmp_path: Path) -> None:
-    expected = Expected(used=("ClaimID",), known=("ClaimID", "PatientID"))
-    content = "ClaimID,PatientID,Extra\nC1,P1,\nC2,P2,news\nC3,P3,more\n"
-    evolved = read(tmp_path, content, expected, drift="evolve")
-    assert (evolved.found.added, evolved.found.columns) == (("Extra",), ("ClaimID", "PatientID", "Extra"))
-    assert evolved.values()[1] == {"ClaimID": "C2", "PatientID": "P2", "Extra": "news"}
-    with pytest.raises(SourceDataError, match="new column 'Extra' and the drift policy is freeze"):
-        read(tmp_path, content, expected, drift="freeze")
-    discarded = read(tmp_path, content, expected, drift="discard")
-    assert (discarded.found.discarded, discarded.found.columns) == ({"Extra": 2}, ("ClaimID", "PatientID"))
-    assert discarded.values() == [{"ClaimID": f"C{n}", "PatientID": f"P{n}"} for n in (1, 2, 3)]
-    quarantined = read(tmp_path, content, expected, drift="quarantine")
-    assert quarantined.values() == [{"ClaimID": "C1", "PatientID": "P1"}]
-    assert quarantined.malformed() == [(3, "unknown_column", "C2,P2,news"), (4, "unknown_column", "C3,P3,more")]
-
-
-def test_D01_without_an_earlier_file_nothing_is_new_unless_columns_are_given(tmp_path: Path) -> None:
-    first = Expected(used=("ClaimID",))
-    assert read(tmp_path, "ClaimID,Extra\nC1,x\n", first, drift="freeze").found.columns == ("ClaimID", "Extra")
-    with pytest.raises(SourceDataError, match="new column 'Extra'"):
-        read(tmp_path, "ClaimID,PatientID,Extra\nC1,P1,x\n", first, drift="freeze", columns=("ClaimID", "PatientID"))
-
-
-def test_an_icd10cm_order_file_is_read_by_position_and_a_cut_line_is_malformed(tmp_path: Path) -> None:
-    columns, widths = ("order", "code", "is_billable", "short", "long"), ((1, 5), (7, 13), (15, 15), (17, 76), (78, None))
-    long_text = "A made-up condition of some length, with commas, \"quotes\" and more than a hundred characters in its long description"
-    lines = [
-        f"{'00001':<5} {'Z9X':<7} 0 {'Made-up group':<60} Made-up group",
-        f"{'00002':<5} {'Z9X1':<7} 1 {'Made-up condition, short':<60} {long_text}",
-        f"{'00003':<5} {'Z9X2':<7} 1 Cut in its short tit",
-        f"{'00004':<5} {'Z9X3':<7} 1 {'No long text':<60}",
-    ]
-    reading = read(tmp_path, "\r\n".join(lines) + "\r\n", format="fixed", columns=columns, widths=widths)
-    assert reading.values() == [
-        {"order": "00001", "code": "Z9X", "is_billable": "0", "short": "Made-up group", "long": "Made-up group"},
-        {"order": "00002", "code": "Z9X1", "is_billable": "1", "short": "Made-up condition, short", "long": long_text},
-    ]
-    assert [(line, reason) for line, reason, _ in reading.malformed()] == [(3, "too_short"), (4, "too_short")]
-    assert reading.found.records == 4
 
 
 def test_money_stays_the_text_it_was(tmp_path: Path) -> None:

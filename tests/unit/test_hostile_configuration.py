@@ -12,7 +12,8 @@ from zoneinfo import TZPATH
 
 import pytest
 from builders import HEADER, SMALL, ProjectFolder, small_project
-from hostile_tries import CONNECTIONS, CSV, LAKEHOUSE, MODEL, PATIENT, TRIES
+from hostile_kit import CONNECTIONS, CSV, LAKEHOUSE, MODEL, PATIENT
+from hostile_tries import TRIES
 
 from rcm_lakehouse.pipeline.door import main
 
