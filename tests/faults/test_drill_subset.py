@@ -30,7 +30,14 @@ def stages(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Sta
 def test_the_drill_has_every_point_in_every_phase() -> None:
     found = {(case.name, case.phase) for case in grid()}
     assert found == {(point, phase) for point in POINTS for phase in ("first", "incremental", "replay")}
-    assert [case.after for case in random_moments(3, 7, 10.0)] == [case.after for case in random_moments(3, 7, 10.0)]
+    seconds = {"first": 10.0, "incremental": 20.0, "replay": 30.0}
+    moments = random_moments(300, 7, seconds)
+    assert moments == random_moments(300, 7, seconds)
+    for phase, whole in seconds.items():
+        drawn = [case.after for case in moments if case.phase == phase]
+        assert len(drawn) == 100
+        assert 0 <= min(drawn) < 0.1 * whole, "early in the run"
+        assert 0.9 * whole < max(drawn) <= whole, "and late"
 
 
 def test_a_drill_goes_on_with_what_its_journal_keeps_and_refuses_half_a_journal(tmp_path: Path) -> None:
@@ -38,7 +45,7 @@ def test_a_drill_goes_on_with_what_its_journal_keeps_and_refuses_half_a_journal(
     assert kept(journal) == {}
     made = [
         Verdict(grid()[0], Killed(7.5, 137, True), 12.0, 20, 599, ()),
-        Verdict(random_moments(1, 7, 20.0)[0], Killed(3.25, -9, True), 12.0, 20, 599, ("gold.x: 1 rows missing, 0 too many",)),
+        Verdict(random_moments(1, 7, {"first": 20.0})[0], Killed(3.25, -9, True), 12.0, 20, 599, ("gold.x: 1 rows missing, 0 too many",)),
     ]
     for verdict in made:
         keep(journal, verdict)

@@ -61,7 +61,10 @@ def _drill(folder: Path, given: argparse.Namespace, console: Console) -> list[Ve
         stages.prepare()
         stages.make_archive()
         stages.prepare_replay()
-    console.print(f"prepared; a whole first run takes {stages.run_seconds:.0f} s as its own process", highlight=False)
+    with console.status("measuring how long a run takes"):
+        stages.measure()
+    told = ", ".join(f"{phase} {seconds:.0f} s" for phase, seconds in stages.run_seconds.items())
+    console.print(f"prepared; a whole run as its own process, with another beside: {told}", highlight=False)
     wanted = [name.strip() for name in given.points.split(",") if name.strip()]
     cases = [case for case in grid() if not wanted or case.name in wanted]
     cases += random_moments(given.n, given.seed, stages.run_seconds)

@@ -1,6 +1,7 @@
 """What the drill kills, where and how: P0 to P16 in three phases, and random moments."""
 
 import random
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -80,7 +81,11 @@ def _case(point: str, phase: Phase, at: str) -> Case:
     return Case(point, phase, at=at, door="maintain" if point == "P15" else "run")
 
 
-def random_moments(count: int, seed: int, seconds: float) -> list[Case]:
-    """Kills at random times within `seconds` after the process starts, the phases in turn; equal seeds give equal shares of the time."""
+def random_moments(count: int, seed: int, seconds: Mapping[Phase, float]) -> list[Case]:
+    """Kills at random times after the process starts, the phases in turn, each within its phase's `seconds`.
+
+    Equal seeds give equal shares of these seconds.
+    """
     chance = random.Random(seed)
-    return [Case(f"R{number}", PHASES[number % 3], after=round(chance.uniform(0, seconds), 2)) for number in range(1, count + 1)]
+    phases = [PHASES[number % len(PHASES)] for number in range(count)]
+    return [Case(f"R{number}", phase, after=round(chance.uniform(0, seconds[phase]), 2)) for number, phase in enumerate(phases, 1)]

@@ -1,10 +1,12 @@
 """Lakehouses prepared once and copied for each kill, the clean runs they are compared with, and the run after the kill."""
 
 import io
+import itertools
 import os
 import shutil
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -13,7 +15,7 @@ from pathlib import Path
 from rich.console import Console
 
 from rcm_lakehouse.config.load import load_settings
-from rcm_lakehouse.drill.cases import Case, Phase
+from rcm_lakehouse.drill.cases import PHASES, Case, Phase
 from rcm_lakehouse.drill.compare import Rows, audit_faults, audit_sums, differences, rows_of
 from rcm_lakehouse.drill.killing import Killed, run_job
 from rcm_lakehouse.drill.project import AS_OF, NOW, bring_day, write_project
@@ -58,7 +60,7 @@ class Stages:
         self.folder = folder
         self.archive = archive
         self.clean: dict[Phase, Clean] = {}
-        self.run_seconds = 0.0
+        self.run_seconds: dict[Phase, float] = {}
 
     def stage(self, phase: Phase) -> Path:
         """The state in which a phase's run begins."""
@@ -93,14 +95,29 @@ class Stages:
             raise DrillError(f"the run that prepares the replay was not killed but ended with {killed.code}; see {home}")
 
     def make_archive(self) -> None:
-        """Two whole first runs as their own processes: the classes of one make the next starts faster, the other says how long a run takes."""
-        for making in (True, False):
-            home = self._copy(self.stage("first"), "whole")
-            ended = run_job(home, self.environment("first", making=making))
-            if ended.code != 0:
-                raise DrillError(f"a run without a kill ended with {ended.code}; see {home}")
-            self.run_seconds = ended.seconds
-            shutil.rmtree(home)
+        """A whole first run as its own process, whose loaded classes make the next starts faster."""
+        self._whole_run("first", making=True)
+
+    def measure(self) -> None:
+        """How long each phase's run takes as its own process while this process runs others again, as it does between kills."""
+        for phase in PHASES:
+            with ThreadPoolExecutor(max_workers=1) as pool:
+                whole = pool.submit(self._whole_run, phase)
+                for number in itertools.count():
+                    beside = self._copy(self.stage(phase), f"beside-{phase}-{number}")
+                    run_again(beside, phase)
+                    shutil.rmtree(beside)
+                    if whole.done():
+                        break
+                self.run_seconds[phase] = whole.result()
+
+    def _whole_run(self, phase: Phase, *, making: bool = False) -> float:
+        home = self._copy(self.stage(phase), f"whole-{phase}")
+        ended = run_job(home, self.environment(phase, making=making))
+        if ended.code != 0:
+            raise DrillError(f"a run without a kill ended with {ended.code}; see {home}")
+        shutil.rmtree(home)
+        return ended.seconds
 
     def environment(self, phase: Phase, *, making: bool = False, checkpoints: bool = False) -> dict[str, str]:
         """Variables of a job that is to be killed: the day's clock, two cores, small heap; `checkpoints`: new tables write one with each commit."""
