@@ -271,9 +271,10 @@ class Lake:
         return int(self.spark.sql(f"DESCRIBE HISTORY {self.sql_name(table)} LIMIT 1").select("version").first()["version"])  # type: ignore[index]
 
     def moved_past(self, table: Table, version: int) -> bool:
-        """True when the table's log goes on after `version`; no Spark job on a local disk."""
-        if self.is_local and not self.settings.catalog:
-            return (Path(self.location(table)) / "_delta_log" / f"{version + 1:020d}.json").exists()
+        """True when the table's log goes on after `version`; no Spark job on a local disk.
+
+        Delta removes old commits from the log behind a checkpoint: the newest version tells, not whether the next one's file is there.
+        """
         return self.head_version(table) > version
 
     def staged(self, path: str, rows: DataFrame) -> DataFrame:
