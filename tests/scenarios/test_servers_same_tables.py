@@ -7,6 +7,7 @@ compared. The ordinary suite has one hospital on MariaDB and the other on Postgr
 import io
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -21,11 +22,12 @@ from rich.console import Console
 
 from harness import PROJECT
 from rcm_lakehouse.bronze.lineage import VOLATILE
+from rcm_lakehouse.config.load import load_settings
 from rcm_lakehouse.demo.make import make_demo
 from rcm_lakehouse.demo.tables import DATABASES, HOSPITALS
 from rcm_lakehouse.demo.targets import Target
 from rcm_lakehouse.demo.truth import TableTruth, truth
-from rcm_lakehouse.lake.names import folded_sql
+from rcm_lakehouse.lake.names import folded_sql, register_all
 from rcm_lakehouse.pipeline.context import RunOptions
 from rcm_lakehouse.pipeline.runner import run_pipeline
 from servers import Server, connection_to
@@ -173,6 +175,21 @@ def test_rows_and_cents_tie_out_from_the_source_to_gold(places: str, day: int, l
     assert layers["bronze"] == source
     assert layers["silver and quarantine"] == source
     assert day == 1 or layers["gold"] == layers["silver"]
+
+
+@pytest.mark.parametrize("places", ["embedded"])
+def test_the_query_of_the_readme_ties_out_to_what_the_sources_hold(places: str, lakehouse: Lakehouse) -> None:
+    held = truth(SEED, SIZE, TODAY, 2)
+    query = re.search(r"<!-- tie-out -->\s*```sql\n(.*?)```", (PROJECT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    assert query is not None
+    register_all(lakehouse.spark, load_settings(lakehouse.home, "local"), lakehouse.home)
+    rows = lakehouse.spark.sql(query[1]).collect()
+    assert lakehouse.spark.table("quarantine.transaction_rows").where("status = 'open'").count() > 0, "what waits is part of the sums"
+    found = {
+        (layer, code): TableTruth(rows=count, charge_cents=int(charges * 100), paid_cents=int(paid * 100)) for layer, code, count, charges, paid in rows
+    }
+    layers = ("bronze", "silver + quarantine", "gold + quarantine")
+    assert found == {(layer, code): held[code]["transactions"] for layer in layers for code in HOSPITALS}
 
 
 @pytest.mark.parametrize("day", [1, 2])

@@ -32,6 +32,9 @@ ZERO_DATE = "zero_date:"
 # Differ between two runs over the same input; everything else must be equal.
 VOLATILE = ("_load_id", "load_id", "_ingested_at", "_window_high", "_salt", "seen_at")
 
+# Times as JSON to the microsecond: by default it keeps milliseconds, and two values within one would look alike.
+JSON_TIMES = {"timestampFormat": "yyyy-MM-dd'T'HH:mm:ss.SSSSSSXXX", "timestampNTZFormat": "yyyy-MM-dd'T'HH:mm:ss.SSSSSS"}
+
 
 def source_columns(rows: DataFrame) -> list[str]:
     """Columns that came from the source, in their order."""
@@ -45,7 +48,7 @@ def row_hash(columns: Sequence[str]) -> Column:
     """
     ordered = sorted(columns, key=str.lower)
     parts = [F.col(f"`{name}`").alias(name.lower()) for name in ordered]
-    return F.sha2(F.to_json(F.struct(*parts, F.col("_corrupt_record").alias("_corrupt_record"))), 256)
+    return F.sha2(F.to_json(F.struct(*parts, F.col("_corrupt_record").alias("_corrupt_record")), JSON_TIMES), 256)
 
 
 def with_lineage(

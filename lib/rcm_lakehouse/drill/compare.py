@@ -8,7 +8,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from rcm_lakehouse.audit.writer import LOAD_LOGS_TABLE, RUNS_TABLE
-from rcm_lakehouse.bronze.lineage import VOLATILE
+from rcm_lakehouse.bronze.lineage import JSON_TIMES, VOLATILE
 from rcm_lakehouse.lake.names import tables_on_disk
 from rcm_lakehouse.lake.tables import Lake, Table
 
@@ -34,7 +34,7 @@ def rows_of(lake: Lake) -> Rows:
 def _as_json(lake: Lake, table: Table) -> DataFrame:
     rows = lake.read(table)
     kept = [f"`{name}`" for name in sorted(rows.columns) if name not in VOLATILE]
-    text = F.to_json(F.struct(*kept), {"ignoreNullFields": "false"}) if kept else F.lit("{}")
+    text = F.to_json(F.struct(*kept), {"ignoreNullFields": "false", **JSON_TIMES}) if kept else F.lit("{}")
     return rows.select(F.lit(table.label).alias("label"), text.alias("row"))
 
 

@@ -78,19 +78,52 @@ def _register(lake: Lake, table: Table) -> bool:
 
 
 def create_rows_view(lake: Lake, table: Table) -> None:
-    """Create `quarantine.<entity>_rows`: one row a bad row, with first and last seen, times seen and status."""
+    """Create `quarantine.<entity>_rows`: one row a bad row, with first and last seen, times seen and status.
+
+    An open row whose key has a newer version or delete in silver is shown as superseded: a later delivery took its place.
+    """
     view = lake.sql_name(layer_table(table.layer, f"{table.name}_rows"))
-    lake.spark.sql(f"CREATE OR REPLACE VIEW {view} AS {folded_sql(lake.sql_name(table))}")
+    history, deletes = layer_table("silver", table.name), layer_table("silver", f"{table.name}_tombstones")
+    rows = folded_sql(lake.sql_name(table))
+    if lake.exists(history) and lake.exists(deletes):
+        rows = _superseded_sql(rows, f"{table.name}_key", lake.sql_name(history), lake.sql_name(deletes))
+    lake.spark.sql(f"CREATE OR REPLACE VIEW {view} AS {rows}")
+
+
+def _superseded_sql(folded: str, key: str, history: str, deletes: str) -> str:
+    # At equal time (a day is one time) the later delivery of the same table is the newer one.
+    return f"""
+        WITH folded AS ({folded}),
+        times AS (
+          SELECT {key} AS entity_key, coalesce(array_max(_repeated_at), effective_from) AS at, _source_table, _batch_seq FROM {history}
+          UNION ALL SELECT {key}, deleted_at, _source_table, _batch_seq FROM {deletes}
+        ),
+        newest AS (
+          SELECT entity_key, max(struct(at, _batch_seq, _source_table)) AS last FROM times
+          WHERE entity_key IN (SELECT entity_key FROM folded WHERE status = 'open') GROUP BY entity_key
+        )
+        SELECT f.* EXCEPT (status, last_load_id, last_batch_seq, row_hash),
+               CASE WHEN f.status = 'open' AND (
+                 n.last.at > f.sequence_at
+                 OR (coalesce(n.last.at = f.sequence_at, true) AND n.last._source_table = f.source_table AND n.last._batch_seq > f.last_batch_seq)
+               ) THEN 'superseded' ELSE f.status END AS status,
+               f.last_load_id, f.last_batch_seq, f.row_hash
+        FROM folded AS f LEFT JOIN newest AS n ON n.entity_key = f.entity_key"""
 
 
 def folded_sql(table: str) -> str:
-    """SQL that folds the events of a quarantine table to one row a bad row."""
+    """SQL that folds the events of a quarantine table to one row a bad row.
+
+    Its status is that of the last event that closed it; `open` without one, or when it was seen again after it.
+    """
     return f"""
         SELECT quarantine_id, any_value(data_source) AS data_source, any_value(_source_table) AS source_table,
                max(entity_key) AS entity_key, max(sequence_at) AS sequence_at, max_by(reasons, seen_at) AS reasons,
                max(raw_row) AS raw_row, min(seen_at) AS first_seen_at, max(seen_at) AS last_seen_at,
                count_if(event = 'seen') AS seen_count, count_if(event IN ('retried', 'replayed', 'superseded')) AS attempts,
-               coalesce(max_by(event, seen_at) FILTER (WHERE event IN ('replayed', 'superseded', 'rejected')), 'open') AS status,
+               CASE WHEN max(seen_at) FILTER (WHERE event = 'seen') > max(seen_at) FILTER (WHERE event IN ('replayed', 'superseded', 'rejected'))
+                    THEN 'open'
+                    ELSE coalesce(max_by(event, seen_at) FILTER (WHERE event IN ('replayed', 'superseded', 'rejected')), 'open') END AS status,
                max_by(_load_id, seen_at) AS last_load_id, max_by(_batch_seq, seen_at) AS last_batch_seq,
                max_by(_row_hash, seen_at) AS row_hash
         FROM {table} GROUP BY quarantine_id"""

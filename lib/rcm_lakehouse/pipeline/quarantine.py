@@ -48,6 +48,17 @@ def sightings(bad: DataFrame, known: DataFrame | None, contract: Contract) -> Da
     return as_events(rows, contract, F.lit("seen"))
 
 
+def taken_back(good: DataFrame, known: DataFrame, contract: Contract) -> DataFrame:
+    """`replayed` events for rows that an earlier judgement of the same delivery put into quarantine and that are good now.
+
+    Such a judgement was followed by a failure before its MERGE; what a row refers to, or the rules, came in between.
+    """
+    told = known.groupBy("quarantine_id", "_load_id").agg(F.collect_set("event").alias("_told"))
+    waiting = told.where(F.array_contains("_told", "seen") & ~F.array_contains("_told", "replayed")).drop("_told")
+    rows = with_quarantine_id(good).join(waiting, ["quarantine_id", "_load_id"], how="left_semi").dropDuplicates(["quarantine_id"])
+    return as_events(rows.withColumn("raw_row", F.lit(None).cast("string")), contract, F.lit("replayed"))
+
+
 def as_events(rows: DataFrame, contract: Contract, event: Column) -> DataFrame:
     """Judged rows that carry `quarantine_id` as events of this kind (seen, retried, replayed, superseded), now."""
     return rows.select(

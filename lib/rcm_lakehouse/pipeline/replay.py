@@ -26,8 +26,9 @@ from rcm_lakehouse.pipeline.silver_step import LoadKey, SilverBatch, Tally, as_j
 def replay_entity(ctx: RunContext, lake: Lake, step: Step, done: Mapping[str, Outcome], _frozen: Frozen) -> Outcome:
     """Judge an entity's open quarantined rows again, from bronze, and merge what passes; NOOP without a commit when none is open.
 
-    A row that passes is `replayed`, or `superseded` when its key has a newer version already (its own goes into the past) or when the
-    newest snapshot of its table no longer has it (it is not merged). One that fails is `retried`, with the reasons of today.
+    A row that passes is `replayed`, or `superseded` when its key has a newer version already (its own goes into the past). One that was
+    withdrawn is `superseded` and not merged: the newest snapshot of its table no longer has it, or a later delivery has another row of its
+    key at the same time. One that fails is `retried`, with the reasons of today.
     Raises DataStopError when a `fail` rule is broken; nothing was written.
     """
     entity = entity_of(ctx.project.contracts[step.label])
@@ -83,7 +84,7 @@ class ReplayBatch(SilverBatch):
 
     def run(self) -> list[LoadLog]:
         """Stage, judge, merge, tell the quarantine; returns one audit row."""
-        rows = self._open_ones(self._staged())
+        rows = self._with_withdrawn(self._open_ones(self._staged()))
         tallies = self._tallies(rows)
         events = self._events(rows)
         logs: list[LoadLog] = []
@@ -114,6 +115,25 @@ class ReplayBatch(SilverBatch):
         rows = with_quarantine_id(staged).join(marks, ["quarantine_id", "_load_id"], how="left_semi")
         return self.lake.staged(f"{self._scratch()}/open", rows)
 
+    def _with_withdrawn(self, rows: DataFrame) -> DataFrame:
+        """Rows that pass, but whose time was given to another row by a later delivery that is not itself in quarantine, become `withdrawn`.
+
+        History keeps no trace of that delivery when it said what was current before, so bronze is asked.
+        """
+        key = self.contract.key_column
+        place = [key, "event_at", "_source_table"]
+        marks = self.waiting.select(F.col("source_table").alias("_source_table"), F.col("row_hash").alias("_row_hash"))
+        later = []
+        for part in self.parts:
+            if not part.is_snapshot:  # each snapshot is a time of its own
+                later.append(self._canonical(part, super()._delivered(part)).join(F.broadcast(marks), ["_source_table", "_row_hash"], how="left_anti"))
+        if not later:
+            return rows
+        given = reduce(DataFrame.unionByName, later).groupBy(place).agg(F.max("_batch_seq").alias("_given"))
+        is_withdrawn = (F.col("outcome") == "good") & F.coalesce(F.col("_given") > F.col("_batch_seq"), F.lit(False))
+        told = rows.join(given, place, how="left").withColumn("outcome", F.when(is_withdrawn, "withdrawn").otherwise(F.col("outcome")))
+        return self.lake.staged(f"{self._scratch()}/withdrawn", told.drop("_given"))
+
     def _events(self, rows: DataFrame) -> DataFrame:
         """What the quarantine is to be told, staged before history changes."""
         key = self.contract.key_column
@@ -121,7 +141,7 @@ class ReplayBatch(SilverBatch):
         event = (
             F.when(F.col("outcome") == "quarantine", "retried")
             .when(F.col("outcome") == "drop", "rejected")
-            .when(F.col("_newest") > F.col("event_at"), "superseded")
+            .when((F.col("outcome") == "withdrawn") | (F.col("_newest") > F.col("event_at")), "superseded")
             .otherwise("replayed")
         )
         # The same bad row twice in one delivery is one row of the quarantine.
@@ -130,7 +150,7 @@ class ReplayBatch(SilverBatch):
         events = self.lake.staged(f"{self._scratch()}/events", told)
         counts = {row["event"]: int(row["count"]) for row in events.groupBy("event").count().collect()}
         if counts.get("superseded"):
-            self.warnings.append(f"{counts['superseded']} quarantined rows are superseded: their key has a newer version, or the newest snapshot lacks them")
+            self.warnings.append(f"{counts['superseded']} quarantined rows are superseded: their key has a newer version, or a later delivery took them back")
         return events
 
     def _replaced(self) -> DataFrame:
@@ -157,6 +177,7 @@ class ReplayBatch(SilverBatch):
     def _logs(self, tallies: Mapping[LoadKey, Tally], merged: Merged) -> list[LoadLog]:
         """One audit row for all replayed rows: those of their first judgement were counted by load then."""
         written, unchanged, duplicate = (sum(tally.fates.get(name, 0) for tally in tallies.values()) for name in ("written", "unchanged", "duplicate"))
+        duplicate += sum(tally.withdrawn for tally in tallies.values())
         dropped, bad = sum(tally.dropped for tally in tallies.values()), sum(tally.quarantined for tally in tallies.values())
         passed = written + unchanged + duplicate + dropped
         # Rows that stay were counted as quarantined by the load that brought them: here they would count twice.

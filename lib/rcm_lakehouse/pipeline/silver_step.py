@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import reduce
 
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, Observation
 from pyspark.sql import functions as F
 
 from rcm_lakehouse.audit.schema import LoadLog
@@ -20,7 +20,7 @@ from rcm_lakehouse.pipeline.entities import Entity, ensure_known, entity_of, per
 from rcm_lakehouse.pipeline.freeze import Frozen
 from rcm_lakehouse.pipeline.graph import Step
 from rcm_lakehouse.pipeline.history import Merged, merge_history
-from rcm_lakehouse.pipeline.quarantine import outcome_counts, share_of_bad, sightings
+from rcm_lakehouse.pipeline.quarantine import outcome_counts, share_of_bad, sightings, taken_back
 from rcm_lakehouse.pipeline.silver_sources import Pending, backlog, next_round
 from rcm_lakehouse.quality.judge import judged
 from rcm_lakehouse.silver.mapping import mapped
@@ -35,12 +35,13 @@ class Tally:
     read: int = 0
     quarantined: int = 0
     dropped: int = 0
+    withdrawn: int = 0
     fates: dict[str, int] = field(default_factory=dict)
 
     @property
     def accounted(self) -> int:
         """Rows in one of the places a row may end in."""
-        return self.quarantined + self.dropped + sum(self.fates.values())
+        return self.quarantined + self.dropped + self.withdrawn + sum(self.fates.values())
 
 
 def merge_entity(ctx: RunContext, lake: Lake, step: Step, done: Mapping[str, Outcome], frozen: Frozen) -> Outcome:
@@ -115,6 +116,7 @@ class SilverBatch:
     consumed: dict[str, int]
     version: int = -1
     warnings: list[str] = field(default_factory=list)
+    _delivered_rows: list[Observation] = field(default_factory=list, init=False)
 
     @property
     def contract(self) -> Contract:
@@ -125,11 +127,11 @@ class SilverBatch:
         """Stage, judge, quarantine, merge; returns one audit row for each bronze load taken."""
         staged = self._staged()
         tallies = self._tallies(staged)
+        self._check_delivered(tallies)
         if not tallies:  # control rows only
             return [self._nothing_in_it()]
         self._check_share(tallies)
-        if any(tally.quarantined for tally in tallies.values()):
-            self._quarantine(staged)
+        self._quarantine(staged, tallies)
         crash_point("P8", self.contract.entity)
         changes, logs = f"{self._scratch()}/changes", list[LoadLog]()
 
@@ -141,13 +143,20 @@ class SilverBatch:
         return logs
 
     def _staged(self) -> DataFrame:
-        rows = reduce(lambda one, other: one.unionByName(other), [self._mapped(part) for part in self.parts])
+        rows = reduce(DataFrame.unionByName, [self._mapped(part) for part in self.parts])
         known = {rule.references: self._known_keys(rule.references) for rule in self.contract.rules if rule.references}
         verdict = judged(rows, self.contract, known)
         return self.lake.staged(f"{self._scratch()}/judged", verdict)
 
     def _mapped(self, part: Pending) -> DataFrame:
-        named = self._delivered(part).withColumns({"data_source": F.lit(part.row.datasource), "_source_table": F.lit(part.table.label)})
+        return self._canonical(part, self._counted(self._delivered(part)))
+
+    def _counted(self, rows: DataFrame) -> DataFrame:
+        self._delivered_rows.append(Observation())
+        return rows.observe(self._delivered_rows[-1], F.count(F.lit(1)).alias("rows"))
+
+    def _canonical(self, part: Pending, rows: DataFrame) -> DataFrame:
+        named = rows.withColumns({"data_source": F.lit(part.row.datasource), "_source_table": F.lit(part.table.label)})
         personal = personal_entities(self.ctx.project.contracts)
         if self.contract.key_is_personal or any(column.key_of in personal for column in self.contract.columns):
             ensure_salt_once(self.ctx, self.lake)
@@ -173,7 +182,8 @@ class SilverBatch:
                 f"by the next run. See the rules in conf/cdm/{self.contract.entity}.yml."
             )
         return {
-            load: Tally(sum(outcomes.values()), outcomes.get("quarantine", 0), outcomes.get("drop", 0)) for load, outcomes in counts.items()
+            load: Tally(sum(found.values()), found.get("quarantine", 0), found.get("drop", 0), found.get("withdrawn", 0))
+            for load, found in counts.items()
         }
 
     def _check_share(self, tallies: Mapping[LoadKey, Tally]) -> None:
@@ -185,12 +195,29 @@ class SilverBatch:
                 "Nothing was written; bronze keeps the rows. Mend the source or the rules, or raise quality.max_bad_share in conf/lakehouse.yml."
             )
 
-    def _quarantine(self, staged: DataFrame) -> None:
+    def _check_delivered(self, tallies: Mapping[LoadKey, Tally]) -> None:
+        for part, counted in zip(self.parts, self._delivered_rows, strict=True):
+            delivered, read = counted.get.get("rows", 0), sum(tally.read for (label, _), tally in tallies.items() if label == part.table.label)
+            if delivered != read:
+                raise DataStopError(
+                    f"silver.{self.contract.entity}: {part.table.label} delivered {delivered} rows but {read} were judged. Nothing was written. "
+                    f"A key that a join meets twice doubles rows: this is a defect of the pipeline, not of the data; report it."
+                )
+
+    def _quarantine(self, staged: DataFrame, tallies: Mapping[LoadKey, Tally]) -> None:
         table = self.entity.quarantine
-        known = self.lake.read(table) if self.lake.head_version(table) > 0 else None
-        events = sightings(staged.where("outcome = 'quarantine'"), known, self.contract)
+        known = self.lake.read(table) if self.lake.moved_past(table, 0) else None
+        events = []
+        if any(tally.quarantined for tally in tallies.values()):
+            events.append(sightings(staged.where("outcome = 'quarantine'"), known, self.contract))
+        if known is not None:
+            told = known.where(F.col("_load_id").isin(sorted({load for _, load in tallies})))
+            if told.limit(1).collect():
+                events.append(taken_back(staged.where("outcome = 'good'"), told, self.contract))
+        if not events:
+            return
         # Only what is new is appended; whether anything is depends on rows, so the answer is staged before a commit is made.
-        fresh = self.lake.staged(f"{self._scratch()}/quarantine", events)
+        fresh = self.lake.staged(f"{self._scratch()}/quarantine", reduce(DataFrame.unionByName, events))
         if known is None or fresh.limit(1).collect():
             self.lake.append(table, fresh, metadata={"run_id": self.ctx.run_id, "kind": "seen"})
 

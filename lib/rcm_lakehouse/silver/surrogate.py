@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
+from rcm_lakehouse.bronze.lineage import JSON_TIMES
+
 
 def version_sk(key: Column, effective_from: Column) -> Column:
     """The surrogate of one version: SHA-256 of its durable key and its start in UTC microseconds.
@@ -19,4 +21,4 @@ def content_hash(columns: Sequence[str]) -> Column:
 
     So a column that a contract gains later, all NULL, changes no hash.
     """
-    return F.sha2(F.to_json(F.struct(*[F.col(name) for name in sorted(columns)])), 256)
+    return F.sha2(F.to_json(F.struct(*[F.col(name) for name in sorted(columns)]), JSON_TIMES), 256)
