@@ -10,9 +10,6 @@ from rcm_lakehouse.config.errors import ConfigError
 from rcm_lakehouse.pipeline import maintenance_door
 from rcm_lakehouse.pipeline.maintenance import MaintenanceOptions, run_maintenance
 
-# Minutes on two cores; run by `make soak`.
-pytestmark = pytest.mark.slow
-
 
 def test_F38_X12_a_retention_that_readers_could_feel_is_refused_before_anything_is_touched(small: Small, capsys: pytest.CaptureFixture[str]) -> None:
     versions = small.versions()

@@ -1,11 +1,8 @@
 """Deliveries that cannot be right: an empty or shrunken snapshot, a batch that is mostly bad. They stop before they harm a good row."""
 
-import pytest
+import json
 
 from faulted import Small
-
-# Minutes on two cores; run by `make soak`.
-pytestmark = pytest.mark.slow
 
 
 def test_F33_an_empty_snapshot_is_refused_and_changes_nothing(small: Small) -> None:
@@ -29,6 +26,12 @@ def test_F33_a_snapshot_short_of_most_keys_is_held_and_applied_when_approved(sma
     assert approved.code == 0, approved.said
     assert len(small.rows("silver.department", "department_key", where="is_current")) == 3
     assert small.audit_faults() == []
+
+
+def test_a_snapshot_touches_the_changed_rows_of_silver_alone(done: Small) -> None:
+    logs = sorted(done.place("silver/department/_delta_log").glob("*.json"))
+    metrics = [json.loads(line)["commitInfo"]["operationMetrics"] for line in logs[-1].read_text().splitlines() if "commitInfo" in line]
+    assert [(m["numTargetRowsUpdated"], m["numTargetRowsInserted"]) for m in metrics] == [("2", "1")], "one is renamed, one is gone, six stay"
 
 
 def test_F32_a_batch_that_is_mostly_bad_stops_before_silver_and_gold_and_is_taken_once_the_limit_allows_it(waiting: Small) -> None:

@@ -7,9 +7,6 @@ import pytest
 from faulted import Small
 from rcm_lakehouse.lake.salt import SALT_TABLE, ensure_salt
 
-# Minutes on two cores; run by `make soak`.
-pytestmark = pytest.mark.slow
-
 
 def test_F36_X09_a_lost_audit_is_rebuilt_from_the_commits_and_nothing_is_loaded_again(done: Small) -> None:
     counted, versions = done.counted(), done.versions()
@@ -23,6 +20,7 @@ def test_F36_X09_a_lost_audit_is_rebuilt_from_the_commits_and_nothing_is_loaded_
     assert "of 2 runs were rebuilt from the commits" in ended.logs[-1].warnings[0]
 
 
+@pytest.mark.slow
 def test_F36_a_lost_table_of_load_logs_alone_closes_its_runs_and_keeps_its_counts(done: Small) -> None:
     counted = done.counted()
     shutil.rmtree(done.place("audit/load_logs"))
@@ -56,6 +54,7 @@ def test_F37_X10_a_lost_bronze_table_is_refused_and_accepted_only_by_name_a_lost
     assert after["gold.fact_charges"] == before["gold.fact_charges"]
 
 
+@pytest.mark.slow
 def test_F37_X10_another_table_in_the_place_of_a_silver_table_is_refused_and_a_lost_one_rebuilt_only_by_name(small: Small) -> None:
     before = small.all_rows()
     shutil.rmtree(small.place("silver/patient"))
@@ -70,6 +69,7 @@ def test_F37_X10_another_table_in_the_place_of_a_silver_table_is_refused_and_a_l
     assert small.all_rows() == before
 
 
+@pytest.mark.slow
 def test_F37_a_lost_companion_of_a_silver_table_and_a_lost_salt_are_refused_and_not_made_again(waiting: Small) -> None:
     shutil.rmtree(waiting.place("silver/_salt"))
     shutil.rmtree(waiting.place("silver/department_tombstones"))

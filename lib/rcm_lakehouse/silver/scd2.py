@@ -2,7 +2,8 @@
 
 A version is `[effective_from, effective_to)`. Events of a key in the order of their time make versions: an event equal in all
 tracked columns to the one before only leaves its time in `_repeated_at`; a delete ends the version. A table row with its
-repeats and the tombstones of its key holds every event, so a late event rebuilds the key's whole history exactly. The
+repeats and the tombstones of its key holds every event's time and tracked content, so a late event rebuilds the key's versions
+exactly. Untracked columns, flags and lineage are kept once a version, as its newest event had them. The
 semantics are those of Spark's AUTO CDC (SCD type 2), with one tightening: at equal time a delete beats an upsert in any
 batching, and of two upserts the later delivery replaces the content in place.
 """
@@ -172,7 +173,9 @@ def changes(rows: DataFrame, contract: Contract) -> DataFrame:
     """
     runs = rows.where("_wins").groupBy(contract.key_column, "_run").agg(*_run_columns(contract))
     is_version = F.col("_start._at").isNotNull()
-    repeats = F.array_sort(F.filter("_times", lambda at: at > F.col("_start._at")))
+    # Without a sequence events come in the order of their loads: none is ever late, and a snapshot would touch every row for its time alone.
+    later = F.array_sort(F.filter("_times", lambda at: at > F.col("_start._at")))
+    repeats = later if contract.sequence_by else F.array().cast("array<timestamp>")
     shaped = runs.withColumns({"_repeats": repeats, "_is_version": is_version})
     old = F.col("_start._old")
     is_same = (
