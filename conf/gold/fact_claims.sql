@@ -1,6 +1,7 @@
 /*
 grain: one current claim of one hospital
-description: Claims with their state. Rejected claims were never adjudicated and are no denials.
+description: Claims with their state. Rejected claims were never adjudicated and are no denials. Dimensions are joined as they stood at the end
+  of the service day in UTC.
 key: [claim_key]
 measures:
   billed_amount: amount claimed, US dollars

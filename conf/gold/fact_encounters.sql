@@ -1,6 +1,7 @@
 /*
 grain: one current encounter of one hospital
-description: Encounters with the charges and payments of their transactions.
+description: Encounters with the charges and payments of their transactions. Dimensions are joined as they stood at the end of the day of the
+  encounter in UTC.
 key: [encounter_key]
 measures:
   transaction_count: current transactions of the encounter

@@ -1,7 +1,8 @@
 /*
 grain: one current transaction of one hospital
-description: Charges with payments and balance as of the as-of day. Dimensions are joined as they stood at the end of the service day; what
-  has no match has the member Unknown (-1). Transaction, encounter and claim numbers stay inside the keys, so this is a limited data set.
+description: Charges with payments and balance as of the as-of day. Dimensions are joined as they stood at the end of the service day in UTC; what
+  has no match has the member Unknown (-1). Of procedure codes the hospital's own list goes first, then the network's, then another hospital's.
+  Transaction, encounter and claim numbers stay inside the keys, so this is a limited data set.
 key: [transaction_key]
 measures:
   charge_amount: gross charge, US dollars
@@ -33,6 +34,14 @@ aged AS (
   SELECT *, CAST(CASE WHEN is_in_scope THEN charge_amount - paid_as_of_amount ELSE 0 END AS DECIMAL(18, 2)) AS ar_amount,
          datediff(CAST(:as_of AS DATE), ageing_date) AS days_outstanding
   FROM valued
+),
+procedures AS (
+  SELECT a.transaction_key,
+         min_by(c.procedure_code_sk, struct(c.data_source <> a.data_source, c.data_source <> 'network', c.data_source)) AS procedure_code_sk
+  FROM charges a
+  JOIN gold.dim_procedure c ON c.code = a.procedure_code AND a.joined_at > c.valid_from AND (c.valid_to IS NULL OR a.joined_at <= c.valid_to)
+  WHERE c.procedure_code_sk NOT IN ('-1', '-2')
+  GROUP BY a.transaction_key
 )
 SELECT a.transaction_key, a.data_source, a.data_source AS facility_key, a.encounter_key,
        coalesce(p.patient_sk, '-1') AS patient_sk, a.patient_key,
@@ -53,4 +62,4 @@ LEFT JOIN gold.dim_patient p ON p.patient_key = a.patient_key AND a.joined_at > 
 LEFT JOIN gold.dim_provider v ON v.provider_key = a.provider_key AND a.joined_at > v.valid_from AND (v.valid_to IS NULL OR a.joined_at <= v.valid_to)
 LEFT JOIN gold.dim_department d ON d.department_key = a.department_key AND a.joined_at > d.valid_from AND (d.valid_to IS NULL OR a.joined_at <= d.valid_to)
 LEFT JOIN gold.dim_payer y ON y.payer_key = a.payer_key AND a.joined_at > y.valid_from AND (y.valid_to IS NULL OR a.joined_at <= y.valid_to)
-LEFT JOIN gold.dim_procedure c ON c.code = a.procedure_code AND c.is_current AND c.procedure_code_sk NOT IN ('-1', '-2')
+LEFT JOIN procedures c ON c.transaction_key = a.transaction_key

@@ -1,5 +1,5 @@
 /*
-grain: one KPI of one hospital, or of all, as of one day
+grain: one KPI of one hospital of gold.dim_facility, or of all, as of one day
 description: The figures that finance signs. Ratios are ratios of sums; a zero denominator gives NULL. Definitions and sources are in docs/kpis.md.
 key: [as_of_date, data_source, kpi]
 measures:
@@ -7,7 +7,11 @@ measures:
   denominator: as the KPI defines it, US dollars, US dollars a day or claims
   value: numerator over denominator; for balances the numerator itself
 */
-WITH ar AS (
+WITH hospitals AS (
+  SELECT facility_key AS data_source FROM gold.dim_facility WHERE facility_key <> '-1'
+  UNION ALL SELECT 'all'
+),
+ar AS (
   SELECT coalesce(data_source, 'all') AS data_source,
          sum(ar_debit_amount) AS debit, sum(ar_credit_amount) AS credit,
          sum(CASE WHEN days_outstanding > 90 THEN ar_debit_amount ELSE 0 END) AS debit_over_90,
@@ -29,15 +33,15 @@ listed AS (
     'gross_collection_rate', CAST(payments AS DECIMAL(38, 6)), CAST(charges AS DECIMAL(38, 6)), 'rate',
     'ar_debit_balance', CAST(debit AS DECIMAL(38, 6)), CAST(1 AS DECIMAL(38, 6)), 'USD',
     'ar_credit_balance', CAST(credit AS DECIMAL(38, 6)), CAST(1 AS DECIMAL(38, 6)), 'USD'
-  ) AS (kpi, numerator, denominator, unit) FROM ar
+  ) AS (kpi, numerator, denominator, unit) FROM hospitals LEFT JOIN ar USING (data_source)
   UNION ALL
   SELECT data_source, stack(4,
     'denial_rate_all_claims', CAST(denied AS DECIMAL(38, 6)), CAST(all_claims AS DECIMAL(38, 6)), 'rate',
     'denial_rate_adjudicated', CAST(denied AS DECIMAL(38, 6)), CAST(adjudicated AS DECIMAL(38, 6)), 'rate',
     'rejection_rate', CAST(rejected AS DECIMAL(38, 6)), CAST(all_claims AS DECIMAL(38, 6)), 'rate',
     'denial_rate_dollars', CAST(denied_amount AS DECIMAL(38, 6)), CAST(billed AS DECIMAL(38, 6)), 'rate'
-  ) AS (kpi, numerator, denominator, unit) FROM claims
+  ) AS (kpi, numerator, denominator, unit) FROM hospitals LEFT JOIN claims USING (data_source)
 )
-SELECT CAST(:as_of AS DATE) AS as_of_date, data_source, kpi, numerator, denominator,
-       CAST(try_divide(numerator, denominator) AS DECIMAL(18, 6)) AS value, unit
+SELECT CAST(:as_of AS DATE) AS as_of_date, data_source, kpi, coalesce(numerator, 0) AS numerator, coalesce(denominator, 0) AS denominator,
+       CAST(try_divide(coalesce(numerator, 0), denominator) AS DECIMAL(18, 6)) AS value, unit
 FROM listed

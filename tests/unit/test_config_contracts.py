@@ -127,6 +127,20 @@ WRONG = {
         "again",
         "mappings 'emr' and 'again' both take table 'claims' of every hospital; one must be chosen.",
     ),
+    "deletes marked and left out": (
+        PATIENT,
+        'where: "PatientID IS NOT NULL"',
+        'delete_when: "Gone = 1"\n    deletes: ignore',
+        "deletes",
+        "mapping 'emr': delete_when marks deletes that `deletes: ignore` leaves out; keep one of them.",
+    ),
+    "deletes misspelled": (
+        PATIENT,
+        'where: "PatientID IS NOT NULL"',
+        "deletes: ignor",
+        "deletes",
+        "sources.0.deletes: expected one of take, ignore. Did you mean 'ignore'?",
+    ),
     "table in capitals": (VISIT, "[visits, claims]", "[visits, claims, Claims]", "Claims", "mapping 'emr': 'Claims' is no table name without schema in lower"),
     "sequence by an amount": (
         PATIENT,

@@ -130,6 +130,8 @@ class _Check:
                 text = getattr(mapping, what)
                 if text is not None:
                     self.parsed(f"mapping '{mapping.name}', {what}", text, *place, what)
+            if mapping.deletes == "ignore" and mapping.delete_when is not None:
+                self.note(f"mapping '{mapping.name}': delete_when marks deletes that `deletes: ignore` leaves out; keep one of them.", *place, "deletes")
             if wrong := [name for name in mapping.tables if not _TABLE.match(name)]:
                 self.note(f"mapping '{mapping.name}': '{wrong[0]}' is no table name without schema in lower case.", *place, "tables")
             if wrong := [name for name in mapping.data_sources if not _DATA_SOURCE.match(name)]:

@@ -67,6 +67,7 @@ class SourceMapping(Frozen):
     )
     where: str | None = Field(None, description="SQL over source columns; rows it does not make true belong to another mapping")
     delete_when: str | None = Field(None, description="SQL over source columns that marks a delete event")
+    deletes: Literal["take", "ignore"] = Field("take", description="ignore: a row that is gone says nothing about the thing it named")
 
 
 class Contract(Frozen):

@@ -36,8 +36,8 @@ class Pending:
 
     @property
     def is_snapshot(self) -> bool:
-        """True when each batch is the whole table, so that absent keys mean deletes."""
-        return self.row.loadtype == "Full"
+        """True when each batch is the whole table, so that absent keys mean deletes; they mean none where the mapping ignores deletes."""
+        return self.row.loadtype == "Full" and self.mapping.deletes == "take"
 
 
 @dataclass(frozen=True)

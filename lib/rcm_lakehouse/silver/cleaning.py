@@ -1,29 +1,44 @@
 """Cleaners: text in, text out, as Spark expressions (pure; importable without a session). NULL in gives NULL out."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import reduce
 
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
 Cleaner = Callable[[Column], Column]
 
-NULL_TEXTS = ("", "null", "n/a", "none", "nan", "-", "--")
+NULL_TEXTS = ("", "null", "n/a", "-", "--")
+# What programs write for a missing number. People are named so: Nan is a given name, None a family name.
+NULL_VALUES = (*NULL_TEXTS, "nan", "none")
+NUMERALS = ("II", "III", "IV")
 
 
 def null_text(text: Column) -> Column:
     """Trimmed text; a text that says there is nothing (`NULL`, `N/A`, empty) is NULL. Applied to every text column."""
+    return _unless(text, NULL_TEXTS)
+
+
+def null_value(text: Column) -> Column:
+    """Trimmed text of a number, a day or a flag: NULL as `null_text` has it, and for `nan` and `none`."""
+    return _unless(text, NULL_VALUES)
+
+
+def _unless(text: Column, nothing: Sequence[str]) -> Column:
     trimmed = F.trim(F.regexp_replace(text, r"[\s\u00a0]+", " "))
-    return F.when(~F.lower(trimmed).isin(*NULL_TEXTS), trimmed)
+    return F.when(~F.lower(trimmed).isin(*nothing), trimmed)
 
 
 def proper_name(text: Column) -> Column:
-    """A person's or place's name in proper case: O'Brien, McDonald, Smith-Jones. Mixed case from the source is kept."""
+    """A name in proper case: O'Brien, McDonald, Smith-Jones, Smith III, St Mary's. Mixed case from the source is kept."""
     cased = F.initcap(F.lower(text))
-    parts = F.regexp_replace(F.regexp_replace(cased, r"([-'’])", "$1 "), r"\bMc(?=[a-z])", "Mc ")
+    # Mc needs three letters behind it: Mch is no McH.
+    parts = F.regexp_replace(F.regexp_replace(cased, r"(-|['’](?!s\b))", "$1 "), r"\bMc(?=[a-z]{3})", "Mc ")
     joined = F.regexp_replace(F.initcap(parts), r"([-'’]) ", "$1")
     named = F.regexp_replace(joined, r"\bMc ", "Mc")
+    numbered = reduce(lambda name, numeral: F.regexp_replace(name, rf"(?<= )(?i:{numeral})\b", numeral), NUMERALS, named)
     is_one_case = (text == F.upper(text)) | (text == F.lower(text))
-    return F.when(is_one_case, named).otherwise(text)
+    return F.when(is_one_case, numbered).otherwise(text)
 
 
 def _digits(text: Column) -> Column:
@@ -118,8 +133,9 @@ def city_of_address(text: Column) -> Column:
 
 
 def payer_name(text: Column) -> Column:
-    """A payer's name for comparison: lower case, letters and digits only."""
-    return F.regexp_replace(F.lower(text), r"[^a-z0-9]", "")
+    """A payer's name for comparison: lower case, letters and digits only; NULL when nothing is left."""
+    found = F.regexp_replace(F.lower(text), r"[^a-z0-9]", "")
+    return F.when(found != "", found)
 
 
 CLEANERS: Mapping[str, Cleaner] = {

@@ -12,7 +12,7 @@ from rcm_lakehouse.config.contracts import Contract, SourceMapping
 from rcm_lakehouse.config.errors import SourceDataError
 from rcm_lakehouse.config.problems import did_you_mean
 from rcm_lakehouse.silver.casts import typed
-from rcm_lakehouse.silver.cleaning import CLEANERS, null_text
+from rcm_lakehouse.silver.cleaning import CLEANERS, null_text, null_value
 from rcm_lakehouse.silver.keys import durable_key
 
 SALT_COLUMN = "_salt"
@@ -24,8 +24,8 @@ def mapped(rows: DataFrame, contract: Contract, mapping: SourceMapping, *, time_
     `rows` carry the bronze columns, `data_source`, `_source_table` and, when a personal key is made, `_salt`; `personal` names the
     entities whose keys are pseudonyms. Added: the durable key, the contract's columns (times in `time_zone`, instants turned into it),
     `event_at` (UTC; a day means its local midnight; without a sequence the end of the load's window), `is_delete`, `is_outside` (the
-    mapping's `where` does not take the row), `cast_failures` (columns whose text did not fit the type or whose day is none) and
-    `raw_row` (JSON of the source's columns).
+    mapping does not take the row: its `where`, or a delete that it ignores), `cast_failures` (columns whose text or derived value did not
+    fit the type, or whose day is none) and `raw_row` (JSON of the source's columns).
 
     Raises SourceDataError when the source lacks a column that makes the key or the sequence; nothing was written.
     """
@@ -41,9 +41,10 @@ def mapped(rows: DataFrame, contract: Contract, mapping: SourceMapping, *, time_
     plain = [column for column in contract.columns if column.derive is None]
     cleaned = first.select("*", *[_cleaned(column, types[column.name]).alias(f"_clean_{column.name}") for column in plain])
     second = cleaned.select("*", *[_value(column, types[column.name], personal).alias(column.name) for column in plain])
-    failures = F.array_compact(F.array(*[_failure(column, sources_of[column.name], days) for column in plain if column.key_of is None]))
-    third = second.withColumn("cast_failures", failures)
-    derived = third.withColumns({column.name: F.expr(column.derive).cast(column.type) for column in contract.columns if column.derive is not None})
+    third = second.withColumns({column.name: F.expr(column.derive).try_cast(column.type) for column in contract.columns if column.derive is not None})
+    failures = [_failure(column, sources_of[column.name], days) for column in plain if column.key_of is None]
+    misfits = [_misfit(column.name, column.derive) for column in contract.columns if column.derive is not None]
+    derived = third.withColumn("cast_failures", F.array_compact(F.array(*failures, *misfits)))
     salt = F.col(SALT_COLUMN) if contract.entity in personal else None
     key = durable_key(F.col("data_source"), [F.col(f"_clean_{name}") for name in contract.key], salt=salt)
     at = F.col("_instant") if instant else _event_at(contract, types, time_zone)
@@ -60,7 +61,7 @@ def _with_raw_columns(rows: DataFrame, mapping: SourceMapping, raws: Mapping[str
         *kept,
         F.to_json(F.struct(*[F.col(f"`{name}`") for name in sources], "_corrupt_record")).alias("raw_row"),
         _is_delete(mapping).alias("is_delete"),
-        (~F.coalesce(F.expr(mapping.where or "true"), F.lit(False))).alias("is_outside"),
+        _is_outside(mapping).alias("is_outside"),
         (F.col(f"`{instant}`") if instant else F.lit(None).cast("timestamp")).alias("_instant"),
         *[raw.alias(f"_raw_{name}") for name, raw in raws.items()],
     )
@@ -93,11 +94,17 @@ def _is_delete(mapping: SourceMapping) -> Column:
     return marked if mapping.delete_when is None else marked | F.coalesce(F.expr(mapping.delete_when), F.lit(False))
 
 
+def _is_outside(mapping: SourceMapping) -> Column:
+    outside = ~F.coalesce(F.expr(mapping.where or "true"), F.lit(False))
+    return outside | F.coalesce(F.col("_change_type") == "delete", F.lit(False)) if mapping.deletes == "ignore" else outside
+
+
 def _cleaned(column: ContractColumn, source_type: str) -> Column:
     raw = F.col(f"_raw_{column.name}")
     if column.clean is None and source_type != "string" and column.key_of is None and column.type != "string":
         return raw
-    text = null_text(raw.cast("string"))
+    is_text = source_type == "string" and column.type in ("string", "array<string>")
+    text = null_text(raw) if is_text else null_value(raw.cast("string"))
     return text if column.clean is None else CLEANERS[column.clean](text)
 
 
@@ -115,6 +122,10 @@ def _failure(column: ContractColumn, source: str | None, days: Collection[str]) 
     if source in days:
         missing = missing | F.coalesce(F.array_contains("_flags", f"{ZERO_DATE}{source}"), F.lit(False))
     return F.when(missing, F.lit(column.name))
+
+
+def _misfit(name: str, derive: str) -> Column:
+    return F.when(F.expr(derive).isNotNull() & F.col(name).isNull(), F.lit(name))
 
 
 def _event_at(contract: Contract, types: dict[str, str], time_zone: str) -> Column:

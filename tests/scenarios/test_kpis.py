@@ -1,0 +1,251 @@
+"""The KPIs that finance signs, through gold, against figures computed by hand."""
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from pyspark.sql import SparkSession
+
+from harness import Ended, Mini
+from kpis_hospitals import EARLIER, TODAY, changes, hospitals
+
+BALANCES = {"ar_debit_balance", "ar_credit_balance"}
+# kpi: hospital: (numerator, denominator, value), as of today; the window has 100 days. See the charges of kpis_hospitals.
+NOW: dict[str, dict[str, tuple[str, str, str | None]]] = {
+    "ar_debit_balance": {
+        "hos-a": ("400000", "1", "400000"),
+        "hos-b": ("200", "1", "200"),
+        "hos-c": ("1000000", "1", "1000000"),
+        "hos-d": ("82", "1", "82"),  # undated 10, reversed 20, paid tomorrow 40, no payment 7, paid today 5
+        "all": ("1400282", "1", "1400282"),
+    },
+    "ar_credit_balance": {
+        "hos-a": ("0", "1", "0"),
+        "hos-b": ("-50", "1", "-50"),
+        "hos-c": ("0", "1", "0"),
+        "hos-d": ("0", "1", "0"),
+        "all": ("-50", "1", "-50"),
+    },
+    "ar_over_90_rate": {
+        "hos-a": ("300000", "400000", "0.75"),
+        "hos-b": ("100", "200", "0.5"),
+        "hos-c": ("200000", "1000000", "0.2"),
+        "hos-d": ("72", "82", "0.878049"),
+        "all": ("500172", "1400282", "0.357194"),
+    },
+    "gross_days_in_ar": {
+        "hos-a": ("400000", "10000", "40.0"),
+        "hos-b": ("200", "2.5", "80"),
+        "hos-c": ("1000000", "8500", "117.647059"),
+        "hos-d": ("82", "0", None),
+        "all": ("1400282", "18502.5", "75.680692"),
+    },
+    "gross_collection_rate": {
+        "hos-a": ("1100000", "1500000", "0.733333"),
+        "hos-b": ("200", "350", "0.571429"),
+        "hos-c": ("0", "1000000", "0"),
+        "hos-d": ("-11", "71", "-0.154930"),
+        "all": ("1100189", "2500421", "0.440002"),
+    },
+    "denial_rate_all_claims": {
+        "hos-a": ("2", "10", "0.2"),
+        "hos-b": ("0", "1", "0"),
+        "hos-c": ("0", "0", None),
+        "hos-d": ("0", "0", None),
+        "all": ("2", "11", "0.181818"),
+    },
+    "denial_rate_adjudicated": {
+        "hos-a": ("2", "7", "0.285714"),
+        "hos-b": ("0", "0", None),
+        "hos-c": ("0", "0", None),
+        "hos-d": ("0", "0", None),
+        "all": ("2", "7", "0.285714"),
+    },
+    "denial_rate_dollars": {
+        "hos-a": ("300", "1000", "0.3"),
+        "hos-b": ("0", "0", None),
+        "hos-c": ("0", "0", None),
+        "hos-d": ("0", "0", None),
+        "all": ("300", "1000", "0.3"),
+    },
+    "rejection_rate": {
+        "hos-a": ("1", "10", "0.1"),
+        "hos-b": ("0", "1", "0"),
+        "hos-c": ("0", "0", None),
+        "hos-d": ("0", "0", None),
+        "all": ("1", "11", "0.090909"),
+    },
+}
+# As of 92 days before, from what silver knew on the first day: services and payments after it do not count.
+THEN: dict[str, dict[str, tuple[str, str, str | None]]] = {
+    "ar_debit_balance": {
+        "hos-a": ("800000", "1", "800000"),  # the payment of 500,000 came ten days later
+        "hos-b": ("100", "1", "100"),
+        "hos-c": ("150000", "1", "150000"),
+        "hos-d": ("863", "1", "863"),  # with 777 not voided yet, and 9 not paid yet
+        "all": ("950963", "1", "950963"),
+    },
+    "ar_credit_balance": {
+        "hos-a": ("0", "1", "0"),
+        "hos-b": ("-50", "1", "-50"),  # paid on the as-of day itself
+        "hos-c": ("0", "1", "0"),
+        "hos-d": ("0", "1", "0"),
+        "all": ("-50", "1", "-50"),
+    },
+    "ar_over_90_rate": {
+        "hos-a": ("0", "800000", "0"),
+        "hos-b": ("0", "100", "0"),
+        "hos-c": ("0", "150000", "0"),
+        "hos-d": ("853", "863", "0.988413"),
+        "all": ("853", "950963", "0.000897"),
+    },
+    "gross_days_in_ar": {
+        "hos-a": ("800000", "8000", "100"),
+        "hos-b": ("100", "2", "50"),
+        "hos-c": ("150000", "1500", "100"),
+        "hos-d": ("863", "0", None),
+        "all": ("950963", "9502", "100.080299"),
+    },
+    "gross_collection_rate": {
+        "hos-a": ("0", "800000", "0"),
+        "hos-b": ("150", "200", "0.75"),
+        "hos-c": ("0", "150000", "0"),
+        "hos-d": ("-15", "848", "-0.017689"),
+        "all": ("135", "951048", "0.000142"),
+    },
+    "denial_rate_all_claims": {
+        "hos-a": ("1", "3", "0.333333"),
+        "hos-b": ("0", "1", "0"),
+        "hos-c": ("0", "0", None),
+        "hos-d": ("0", "0", None),
+        "all": ("1", "4", "0.25"),
+    },
+}
+BUCKETS = {
+    "hos-a": {"0-30": "100000", "91-120": "300000"},
+    "hos-b": {"0-30": "100", "91-120": "100"},
+    "hos-c": {"0-30": "200000", "31-60": "300000", "61-90": "300000", "91-120": "100000", ">120": "100000"},
+    "hos-d": {"undated": "10", "not_due": "0", ">120": "72"},
+}
+
+
+@pytest.fixture(scope="module")
+def signed(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> tuple[Mini, dict[tuple[str, str], Any], Ended]:
+    """The first day as of an earlier one, whose KPIs are kept; then the second day as of today, with a model that does not tie out."""
+    mini = hospitals(spark, tmp_path_factory.mktemp("kpis"))
+    first = mini.run(now="2026-01-15T06:00:00Z", as_of=str(EARLIER))
+    assert first.code == 0, first.said
+    before = kpis(mini)
+    mini.sql(*changes(), database="clinics")
+    return mini, before, mini.run(now="2026-01-31T12:00:00Z", as_of=str(TODAY))
+
+
+def kpis(mini: Mini) -> dict[tuple[str, str], tuple[Decimal, Decimal, Decimal | None]]:
+    rows = mini.frame("gold.kpi_summary").select("kpi", "data_source", "numerator", "denominator", "value").collect()
+    found = {(row[0], row[1]): (row[2], row[3], row[4]) for row in rows}
+    assert len(found) == len(rows), "one row a KPI and hospital"
+    return found
+
+
+def expected(table: dict[str, dict[str, tuple[str, str, str | None]]]) -> dict[tuple[str, str], Any]:
+    return {
+        (kpi, hospital): tuple(None if figure is None else Decimal(figure) for figure in figures)
+        for kpi, hospitals_of in table.items()
+        for hospital, figures in hospitals_of.items()
+    }
+
+
+def test_every_kpi_of_every_hospital_is_what_was_computed_by_hand(signed: tuple[Mini, Any, Ended]) -> None:
+    mini, _, _ = signed
+    assert kpis(mini) == expected(NOW)
+
+
+def test_the_figures_of_a_past_day_leave_out_what_came_later(signed: tuple[Mini, Any, Ended]) -> None:
+    _, before, _ = signed
+    assert {key: figures for key, figures in before.items() if key[0] in THEN} == expected(THEN)
+    assert {hospital for _, hospital in before} == {"hos-a", "hos-b", "hos-c", "hos-d", "all"}
+
+
+def test_all_is_the_sum_over_the_hospitals(signed: tuple[Mini, Any, Ended]) -> None:
+    for found in (kpis(signed[0]), signed[1]):
+        for kpi in NOW:
+            parts = [figures for (name, hospital), figures in found.items() if name == kpi and hospital != "all"]
+            whole = found[kpi, "all"]
+            assert whole[0] == sum(part[0] for part in parts), kpi
+            assert kpi in BALANCES or whole[1] == sum(part[1] for part in parts), kpi
+
+
+def test_buckets_begin_and_end_with_their_days_and_add_up_to_the_debit(signed: tuple[Mini, Any, Ended]) -> None:
+    rows = signed[0].frame("gold.fact_transactions").groupBy("data_source", "ageing_bucket").agg({"ar_debit_amount": "sum"}).collect()
+    found: dict[str, dict[str, Decimal]] = {}
+    for hospital, bucket, total in rows:
+        found.setdefault(hospital, {})[bucket] = total
+    assert found == {hospital: {bucket: Decimal(total) for bucket, total in buckets.items()} for hospital, buckets in BUCKETS.items()}
+    edges = signed[0].rows("gold.fact_transactions", "days_outstanding", "ageing_bucket", where="data_source = 'hos-c'")
+    assert dict(edges) == {
+        0: "0-30",
+        30: "0-30",
+        31: "31-60",
+        60: "31-60",
+        61: "61-90",
+        90: "61-90",
+        91: "91-120",
+        120: "91-120",
+        121: ">120",
+    }
+
+
+def test_a_negative_charge_waits_in_quarantine_and_is_in_no_kpi(signed: tuple[Mini, Any, Ended]) -> None:
+    held = signed[0].rows("quarantine.transaction", "entity_key", "reasons.rule[0]", where="event = 'seen'")
+    assert held == [("hos-d|negative charge", "charge_not_negative")]
+
+
+def joined(mini: Mini, fact: str, key: str, dimension: str, sk: str, column: str) -> dict[str, Any]:
+    """What each fact's version of a dimension says."""
+    facts, members = mini.frame(f"gold.{fact}"), mini.frame(f"gold.{dimension}")
+    rows = facts.join(members.select(sk, column), sk, how="left").selectExpr(f"substring_index({key}, '|', -1)", column).collect()
+    assert len(rows) == facts.count(), "one version a fact"
+    return {row[0]: row[1] for row in rows}
+
+
+def test_facts_join_the_version_of_the_service_day_and_else_unknown(signed: tuple[Mini, Any, Ended]) -> None:
+    mini = signed[0]
+    states = joined(mini, "fact_encounters", "encounter_key", "dim_patient", "patient_sk", "state")
+    assert states == {"E99": "NY", "before": "NY", "after": "MA", "E30": "MA"}, "it holds from the day of the change on"
+    wards = joined(mini, "fact_transactions", "transaction_key", "dim_department", "department_sk", "department_name")
+    assert {key: wards[key] for key in ("A0", "A30", "A100", "B10", "C0", "undated")} == {
+        "A0": "Heart Centre",
+        "A30": "Cardiology",
+        "A100": "Cardiology",  # before the first snapshot: the first version counts as valid since ever
+        "B10": "unknown",
+        "C0": "unknown",
+        "undated": "unknown",
+    }
+    people = joined(mini, "fact_transactions", "transaction_key", "dim_patient", "patient_sk", "state")
+    assert (people["A99"], people["A30"], people["B10"], people["undated"]) == ("NY", "MA", "NY", "unknown")
+    visits = mini.rows("gold.fact_encounters", "encounter_key", "transaction_count", "charge_amount", where="transaction_count > 0")
+    assert visits == [("hos-a|E30", 1, Decimal(100000)), ("hos-a|E99", 1, Decimal(300000))]
+
+
+def test_a_procedure_is_that_of_the_own_list_then_the_networks_then_the_first_others(signed: tuple[Mini, Any, Ended]) -> None:
+    found = joined(signed[0], "fact_transactions", "transaction_key", "dim_procedure", "procedure_code_sk", "category")
+    assert {key: found[key] for key in ("A0", "A30", "B10", "B95", "C0", "C30", "tomorrow", "undated")} == {
+        "A0": "newer",
+        "A30": "own",
+        "B10": "other",
+        "B95": "network",
+        "C0": "network",
+        "C30": "a",
+        "tomorrow": "unknown",
+        "undated": "unknown",
+    }
+
+
+def test_a_model_that_does_not_tie_out_stops_with_exit_4_and_keeps_its_table(signed: tuple[Mini, Any, Ended]) -> None:
+    mini, _, second = signed
+    assert second.code == 4, second.said
+    log = second.log("gold", "fact_short")
+    assert log.status == "FAILED"
+    assert "gold.fact_short does not tie out to silver (tie_rows: silver 13, gold 12). The table was not replaced." in str(log.message)
+    assert mini.frame("gold.fact_short").count() == 11, "the claims of the first day"
+    assert second.log("gold", "fact_claims").rows_written == 13, "the other models are built"
