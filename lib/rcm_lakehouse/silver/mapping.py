@@ -6,7 +6,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import DateType, TimestampType
 
-from rcm_lakehouse.bronze.lineage import IS_INSTANT, LINEAGE_NAMES, ZERO_DATE, source_columns
+from rcm_lakehouse.bronze.lineage import IS_INSTANT, JSON_TIMES, LINEAGE_NAMES, ZERO_DATE, source_columns
 from rcm_lakehouse.config.contracts import Column as ContractColumn
 from rcm_lakehouse.config.contracts import Contract, SourceMapping
 from rcm_lakehouse.config.errors import SourceDataError
@@ -59,7 +59,7 @@ def _with_raw_columns(rows: DataFrame, mapping: SourceMapping, raws: Mapping[str
     sources = source_columns(rows.drop("data_source", "_source_table", SALT_COLUMN))
     return rows.select(
         *kept,
-        F.to_json(F.struct(*[F.col(f"`{name}`") for name in sources], "_corrupt_record")).alias("raw_row"),
+        F.to_json(F.struct(*[F.col(f"`{name}`") for name in sources], "_corrupt_record"), JSON_TIMES).alias("raw_row"),
         _is_delete(mapping).alias("is_delete"),
         _is_outside(mapping).alias("is_outside"),
         (F.col(f"`{instant}`") if instant else F.lit(None).cast("timestamp")).alias("_instant"),
