@@ -69,6 +69,24 @@ def test_F24_hidden_unfinished_and_companion_files_are_no_files_and_links_are_na
     assert outside.exists()
 
 
+def test_files_are_taken_with_numbers_by_value_and_a_name_before_one_that_goes_on_behind_it(tmp_path: Path) -> None:
+    ordered = [
+        "2026/claims_2.csv",
+        "2026/claims_10.csv",
+        "claims.csv",
+        "claims (2).csv",
+        "claims-corrected.csv",
+        "claims_9.csv",
+        "Claims_10.csv",
+        "claims_010.csv.gz",
+        "claims_10b.csv",
+        "claims_20260131.csv",
+    ]
+    for name in sorted(ordered):
+        put(tmp_path, name)
+    assert [path.relative_to(tmp_path).as_posix() for path in landed(tmp_path, "**/*").files] == ordered
+
+
 def test_F24_a_missing_or_closed_folder_is_an_error_that_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(SourceUnavailableError, match="landing folder nowhere: it does not exist"):
         landed(tmp_path / "nowhere", "*.csv")

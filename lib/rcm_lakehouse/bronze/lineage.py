@@ -52,11 +52,11 @@ def row_hash(columns: Sequence[str]) -> Column:
 
 
 def with_lineage(
-    rows: DataFrame, *, load_id: str, batch_seq: int, window_high: str, watermark_before: str | None, change_type: str = "upsert"
+    rows: DataFrame, *, load_id: str, batch_seq: int | Column, window_high: str, watermark_before: str | None, change_type: str = "upsert"
 ) -> DataFrame:
     """Add the lineage columns; those that a file reader or a window has set already are kept.
 
-    `window_high` is UTC text; the time of ingestion is the session's clock.
+    `batch_seq` is a number, or a column of `rows`. `window_high` is UTC text; the time of ingestion is the session's clock.
     """
     names = source_columns(rows)
     own: dict[str, Column] = {

@@ -38,9 +38,12 @@ def bronze_schema(project: Project, row: LoadRow) -> StructType:
     return StructType([*(StructField(name, StringType()) for name in columns.values()), *LINEAGE.fields])
 
 
-def staged_rows(spark: SparkSession, folder: Path, batch: Sequence[tuple[FileItem, Parsed]]) -> DataFrame:
-    """The staged records of a batch: text columns, place in the file, text and flags of malformed lines, name and hash of the file."""
-    names = list(dict.fromkeys(name for _, parsed in batch for name in parsed.columns))
+def staged_rows(spark: SparkSession, folder: Path, deliveries: Sequence[tuple[FileItem, Parsed]], first_seq: int) -> DataFrame:
+    """The staged records of files: text columns, place in the file, text and flags of malformed lines, name and hash of the file.
+
+    Each file is a batch, the first of them `first_seq`.
+    """
+    names = list(dict.fromkeys(name for _, parsed in deliveries for name in parsed.columns))
     flags = ArrayType(StringType())
     schema = StructType(
         [
@@ -54,19 +57,20 @@ def staged_rows(spark: SparkSession, folder: Path, batch: Sequence[tuple[FileIte
     # Permissive mode would claim `_corrupt_record` for itself; these lines are sound JSON by construction, and anything else is an error.
     lines = spark.read.schema(schema).option("mode", "FAILFAST").option("columnNameOfCorruptRecord", "_unread").json(str(folder))
     # An array by number, because a map would be searched for each row.
-    by_number = {parsed.file: item for item, parsed in batch}
+    by_number = {parsed.file: _told(item, seq) for seq, (item, parsed) in enumerate(deliveries, first_seq)}
     first = min(by_number)
-    told = F.array(*[_told(by_number.get(number)) for number in range(first, max(by_number) + 1)])
+    told = F.array(*[by_number.get(number, F.lit(None)) for number in range(first, max(by_number) + 1)])
     found = lines.withColumn("_told", F.element_at(told, (F.col("_file") - first + 1).cast("int")))
     listed = F.array_compact(F.concat(F.coalesce("_flags", F.array().cast(flags)), F.array("_told.flag")))
-    return found.withColumns(
-        {"_source_file": F.col("_told.name"), "_source_file_hash": F.col("_told.hash"), "_flags": F.when(F.size(listed) > 0, listed)}
-    ).drop("_told", "_file")
+    names_of = {"_source_file": "name", "_source_file_hash": "hash", "_batch_seq": "seq"}
+    described = {column: F.col(f"_told.{name}") for column, name in names_of.items()}
+    return found.withColumns({**described, "_flags": F.when(F.size(listed) > 0, listed)}).drop("_told", "_file")
 
 
-def _told(item: FileItem | None) -> Column:
-    facts = {"name": item.name, "hash": item.sha256, "flag": "correction" if item.status == "correction" else None} if item else {}
-    return F.struct(*[F.lit(facts.get(name)).cast("string").alias(name) for name in ("name", "hash", "flag")])
+def _told(item: FileItem, seq: int) -> Column:
+    facts = {"name": item.name, "hash": item.sha256, "flag": "correction" if item.status == "correction" else None}
+    texts = [F.lit(value).cast("string").alias(name) for name, value in facts.items()]
+    return F.struct(*texts, F.lit(seq).cast("bigint").alias("seq"))
 
 
 def absent_rows(bronze: DataFrame, rows: DataFrame, names: Sequence[str], key: Sequence[str]) -> list[str]:

@@ -1,4 +1,7 @@
-"""One bronze load from a landing folder: files that are new, in one append (snapshots: one append a file); then the archive."""
+"""One bronze load from a landing folder: files that are new, in one append (snapshots: one append a file); then the archive.
+
+Each file is a batch of its own: of two that say something else of one key and time the later in order wins, in one run or in two.
+"""
 
 import shutil
 from collections.abc import Sequence
@@ -80,8 +83,8 @@ class FilesLoad:
         deliveries = self._read(self._arrived(found.files)) if found.files else []
         filled = [delivery for delivery in deliveries if delivery[1].records]
         self._note_elsewhere([item for item, _ in filled])
-        batches = [[delivery] for delivery in filled] if self.is_snapshot else [filled] if filled else []
-        logs = [self._commit(batch, number, is_last=number == len(batches)) for number, batch in enumerate(batches, 1)]
+        commits = [[delivery] for delivery in filled] if self.is_snapshot else [filled] if filled else []
+        logs = [self._commit(files, number, is_last=number == len(commits)) for number, files in enumerate(commits, 1)]
         logs = logs or [self._log(deliveries, 0, is_last=True)]
         logs[-1].warnings += self._archive([item for item, _ in deliveries])
         facts = {"batch_seq": self.head, "rows": sum(log.rows_written or 0 for log in logs)}
@@ -191,22 +194,22 @@ class FilesLoad:
         if self.options.drift == "discard":
             self.notes += [f"{item.name}: {count} values of the new column '{name}' were left out" for name, count in parsed.discarded.items()]
 
-    def _commit(self, batch: Sequence[Delivery], number: int, *, is_last: bool) -> LoadLog:
-        """Append the rows of a batch in one commit; its audit row rides in it."""
+    def _commit(self, deliveries: Sequence[Delivery], number: int, *, is_last: bool) -> LoadLog:
+        """Append the rows of files in one commit, each file a batch; the audit row rides in it."""
         load_id = self.frozen.load_ids[self.row.label] + (f"-{number}" if number > 1 else "")
         # Snapshots of one run follow one another in time.
         at = as_text(utc_now() + timedelta(milliseconds=number - 1))
-        rows = staged_rows(self.lake.spark, self._staged(batch[0][1].file).parent, batch)
-        lined = with_lineage(rows, load_id=load_id, batch_seq=self.head + 1, window_high=at, watermark_before=None)
-        corrections = [item for item, _ in batch if item.status == "correction"]
+        rows = staged_rows(self.lake.spark, self._staged(deliveries[0][1].file).parent, deliveries, self.head + 1)
+        lined = with_lineage(rows, load_id=load_id, batch_seq=F.col("_batch_seq"), window_high=at, watermark_before=None)
+        corrections = [item for item, _ in deliveries if item.status == "correction"]
         if corrections and not self.is_snapshot:
             key = key_of_table(self.row, self.ctx.project.contracts)
             self.notes += absent_rows(self.lake.read(self.table), lined, [item.name for item in corrections], key)
-        self.head += 1
-        log = self._log(batch, sum(parsed.records for _, parsed in batch), is_last=is_last)
+        self.head += len(deliveries)
+        log = self._log(deliveries, sum(parsed.records for _, parsed in deliveries), is_last=is_last)
         log.load_id, log.batch_seq = load_id, self.head
         crash_point("P5", self.row.label)
-        metadata = {"load_id": load_id, "batch_seq": self.head, "files": [item.name for item, _ in batch], **riding([log])}
+        metadata = {"load_id": load_id, "batch_seq": self.head, "files": [item.name for item, _ in deliveries], **riding([log])}
         log.table_version = self.lake.append(self.table, lined, metadata=metadata, merge_schema=True, txn=(self.row.label, self.head)).version
         crash_point("P6", self.row.label)
         return log

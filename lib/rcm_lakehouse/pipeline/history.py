@@ -16,7 +16,7 @@ from rcm_lakehouse.pipeline.context import RunContext
 from rcm_lakehouse.pipeline.entities import Entity
 from rcm_lakehouse.pipeline.silver_sources import Pending
 from rcm_lakehouse.silver.scd2 import ACTION, History, changes, timeline
-from rcm_lakehouse.silver.snapshot import absent_keys, as_delete_events
+from rcm_lakehouse.silver.snapshot import absent_keys, as_delete_events, is_unreadable
 
 _FATES = ("written", "unchanged", "duplicate")
 _ACTIONS = ("insert", "update", "delete", "tombstone")
@@ -130,28 +130,54 @@ def _with_implied_deletes(
     labels = [part.table.label for part in snapshots]
     current = lake.read(entity.silver).where(F.col("is_current") & F.col("_source_table").isin(labels))
     absent = absent_keys(staged, current, entity.contract)
-    facts = _snapshot_facts(staged, current, absent)
+    facts = _snapshot_facts(staged, current, absent, entity.contract)
     for part in snapshots:
-        known, missing, load, at = facts.get(part.table.label, (0, 0, None, ""))
-        if missing == 0 or load is None:
+        found = facts.get(part.table.label)
+        if found is None or found.missing == 0:
             continue
-        share, limit = missing / known, ctx.project.settings.quality.max_delete_share
-        if share > limit and part.row.label not in ctx.options.approve_deletes:
-            merged.held.add((part.table.label, load))
+        is_approved = part.row.label in ctx.options.approve_deletes
+        limit = ctx.project.settings.quality.max_delete_share
+        if found.missing / found.known > limit and not is_approved:
+            merged.held.add((part.table.label, found.load))
             merged.warnings.append(
-                f"{missing} of {known} current keys of {part.row.label} are absent from the snapshot, more than max_delete_share {limit:.0%}: "
-                f"their deletes are held. If it is right, run again with --approve-deletes {part.row.label}"
+                f"{found.missing} of {found.known} current keys of {part.row.label} are absent from the snapshot, more than max_delete_share "
+                f"{limit:.0%}{found.unreadable_text}: their deletes are held. If it is right, run again with --approve-deletes {part.row.label}"
             )
-            continue
-        own = absent.where(F.col("_source_table") == part.table.label)
-        events = events.unionByName(as_delete_events(own, entity.contract, at=at, load_id=load, batch_seq=part.high))
+        elif found.unreadable and not is_approved:
+            # A bad row is no absence: any of the absent keys may be its own.
+            merged.warnings.append(
+                f"{found.missing} current keys of {part.row.label} are absent from the snapshot{found.unreadable_text}: they stay as they are "
+                "until a snapshot says so whose keys can all be read"
+            )
+        else:
+            own = absent.where(F.col("_source_table") == part.table.label)
+            events = events.unionByName(as_delete_events(own, entity.contract, at=found.at, load_id=found.load, batch_seq=part.high))
     return events
 
 
-def _snapshot_facts(staged: DataFrame, current: DataFrame, absent: DataFrame) -> dict[str, tuple[int, int, str | None, str]]:
-    """By bronze table: current keys, absent keys, the snapshot's load id and its time (UTC text); one query."""
+@dataclass(frozen=True)
+class _Snapshot:
+    """What a snapshot says: current keys of its table, absent ones, its rows whose key cannot be told, its load id and time (UTC text)."""
+
+    known: int
+    missing: int
+    unreadable: int
+    load: str
+    at: str
+
+    @property
+    def unreadable_text(self) -> str:
+        return f", and the keys of {self.unreadable} rows of it cannot be read" if self.unreadable else ""
+
+
+def _snapshot_facts(staged: DataFrame, current: DataFrame, absent: DataFrame, contract: Contract) -> dict[str, _Snapshot]:
+    """Each snapshot by its bronze table; one query."""
     known = current.groupBy("_source_table").agg(F.count(F.lit(1)).alias("known"))
     missing = absent.groupBy("_source_table").agg(F.count(F.lit(1)).alias("missing"))
-    taken = staged.groupBy("_source_table").agg(F.max("_load_id").alias("load"), F.max("_window_high").cast("string").alias("at"))
-    rows = known.join(missing, "_source_table", how="left").join(taken, "_source_table", how="left").collect()
-    return {row["_source_table"]: (int(row["known"]), int(row["missing"] or 0), row["load"], row["at"] or "") for row in rows}
+    taken = staged.groupBy("_source_table").agg(
+        F.count_if(is_unreadable(contract)).alias("unreadable"), F.max("_load_id").alias("load"), F.max("_window_high").cast("string").alias("at")
+    )
+    rows = known.join(taken, "_source_table", how="inner").join(missing, "_source_table", how="left").collect()
+    return {
+        row["_source_table"]: _Snapshot(int(row["known"]), int(row["missing"] or 0), int(row["unreadable"]), row["load"], row["at"]) for row in rows
+    }

@@ -1,6 +1,6 @@
 """Deletes that a full snapshot implies: current keys it no longer has (pure)."""
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from rcm_lakehouse.config.contracts import Contract
@@ -14,6 +14,15 @@ def absent_keys(present: DataFrame, current: DataFrame, contract: Contract) -> D
     """
     keys = present.select(contract.key_column).distinct()
     return current.join(keys, contract.key_column, how="left_anti")
+
+
+def is_unreadable(contract: Contract) -> Column:
+    """True for a judged row whose key cannot be told: a malformed line, or a NULL key. Any current key may be its own.
+
+    A row without a key that a mapping or a rule leaves out on purpose is none.
+    """
+    has_no_key = F.col(contract.key_column).isNull() & (F.col("outcome") != "drop")
+    return F.col("_corrupt_record").isNotNull() | has_no_key
 
 
 def as_delete_events(absent: DataFrame, contract: Contract, *, at: str, load_id: str, batch_seq: int) -> DataFrame:

@@ -1,6 +1,7 @@
 """What lies in a landing folder: files that fit a pattern, links that are left alone, files that nobody takes."""
 
 import os
+import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -14,11 +15,12 @@ DONE = ".done"
 MANIFEST = ".manifest.json"
 # What programs name a file while they write it.
 _UNFINISHED = (".part", ".partial", ".filepart", ".tmp", ".crdownload")
+_NUMBER = re.compile(r"([0-9]+)")
 
 
 @dataclass(frozen=True)
 class Landed:
-    """Files in name order, and the names of links that fit as well: a link is never followed."""
+    """Files in the order they are taken in, and the names of links that fit as well: a link is never followed."""
 
     files: tuple[Path, ...] = ()
     links: tuple[str, ...] = ()
@@ -67,7 +69,21 @@ def landed(landing: Path, pattern: str) -> Landed:
             f"landing folder {landing.name}: {folder} may not be read by this account. Nothing was read; no file was touched. Grant it reading, "
             "writing and searching of the folder."
         ) from None
-    return Landed(tuple(sorted(files)), tuple(sorted(links)))
+    return Landed(tuple(sorted(files, key=in_order)), tuple(sorted(links)))
+
+
+def in_order(path: Path) -> tuple[list[list[str | int]], str]:
+    """Sort key of the order in which files are taken: by folder and name, numbers by value, a name before one that goes on behind it.
+
+    So `claims.csv`, `claims_9.csv`, `claims_10.csv`; case does not count. The name is part of the delivery and the same in every run;
+    times of files change when they are copied or put back, and would then give other tables.
+    """
+    plain = path.with_suffix("") if path.suffix.lower() == ".gz" else path
+    return [_by_value(part) for part in (*path.parent.parts, plain.stem, path.name)], str(path)
+
+
+def _by_value(name: str) -> list[str | int]:
+    return [int(part) if at % 2 else part.lower() for at, part in enumerate(_NUMBER.split(name))]
 
 
 def unclaimed(landing: Path, takers: Collection[tuple[Path, str]]) -> list[str]:
