@@ -7,6 +7,7 @@ from pyspark.sql import SparkSession
 
 from files_bills import says
 from harness import Ended, Mini
+from rcm_lakehouse.pipeline import files_step
 from wards import WARD
 
 HEADER = "CPT_Codes,Procedure_Code_Category,Procedure_Code_Descriptions,Code_Status"
@@ -97,3 +98,21 @@ def test_F33_a_snapshot_short_of_most_keys_is_held_and_told_that_some_of_its_key
     held = "the keys of 1 rows of it cannot be read: their deletes are held"
     assert says(log.warnings, "5 of 9 current keys of hos-a.wards", held, "--approve-deletes hos-a.wards")
     assert runs.wards[3] == runs.wards[2]
+
+
+def test_F01_snapshots_whose_archiving_failed_are_not_loaded_again(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> bool:
+        raise PermissionError(13, "Permission denied")
+
+    runs.mini.land("5.csv", codes(*ALL))
+    runs.mini.land("6.csv", codes(*ALL[:9]))
+    with monkeypatch.context() as patch:
+        patch.setattr(files_step, "archive_file", refuse)
+        runs.run("2031-01-05T06:00:00Z")
+    told = [text for row in runs.ended[-1].logs for text in row.warnings or ()]
+    assert "5.csv: loaded, but not archived (Permission denied); the next run tries again" in told
+    batches, versions = runs.mini.commits("bronze.network_procedure_codes"), runs.mini.commits("silver.procedure_code")
+    runs.run("2031-01-06T06:00:00Z")
+    assert (runs.mini.commits("bronze.network_procedure_codes"), runs.mini.commits("silver.procedure_code")) == (batches, versions)
+    assert runs.codes[-1] == texts(*ALL[:9])
+    assert sorted(path.name for path in (runs.mini.home / "landing").iterdir() if path.is_file()) == []

@@ -3,6 +3,7 @@
 import errno
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -212,7 +213,7 @@ def delivered(name: str, digest: str) -> FileItem:
 
 
 def test_I23_the_ledger_tells_repetition_correction_and_duplicate_apart() -> None:
-    ledger = Ledger.of([{"hash": "h1", "name": "a.csv", "seq": 1}, {"hash": "h2", "name": "b.csv", "seq": 2}], is_snapshot=False)
+    ledger = Ledger.of([{"hash": "h1", "name": "a.csv", "seq": 1, "taken": 10}, {"hash": "h2", "name": "b.csv", "seq": 2, "taken": 20}], is_snapshot=False)
     assert ledger.judged(delivered("a.csv", "h1")).status == "skipped"
     assert ledger.judged(delivered("a.csv", "h9")).status == "correction"
     assert ledger.judged(delivered("c.csv", "h9")).status == "new"
@@ -224,17 +225,20 @@ def test_I23_the_ledger_tells_repetition_correction_and_duplicate_apart() -> Non
 
 
 def test_I23_a_name_that_returns_to_older_content_is_a_correction_and_none_that_is_resent() -> None:
-    ledger = Ledger.of([{"hash": "h1", "name": "a.csv", "seq": 1}, {"hash": "h2", "name": "a.csv", "seq": 2}], is_snapshot=False)
+    ledger = Ledger.of([{"hash": "h1", "name": "a.csv", "seq": 1, "taken": 10}, {"hash": "h2", "name": "a.csv", "seq": 2, "taken": 20}], is_snapshot=False)
     assert ledger.judged(delivered("a.csv", "h2")).status == "skipped"
     assert ledger.judged(delivered("a.csv", "h1")).status == "correction"
 
 
 def test_I28_a_snapshot_is_known_only_while_it_is_the_newest() -> None:
-    ledger = Ledger.of([{"hash": "h1", "name": "a.csv", "seq": 1}, {"hash": "h2", "name": "b.csv", "seq": 2}], is_snapshot=True)
+    ledger = Ledger.of([{"hash": "h1", "name": "a.csv", "seq": 1, "taken": 10}, {"hash": "h2", "name": "b.csv", "seq": 2, "taken": 20}], is_snapshot=True)
     assert ledger.judged(delivered("b.csv", "h2")).status == "skipped"
     assert ledger.judged(delivered("c.csv", "h2")).status == "duplicate"
     assert ledger.judged(delivered("a.csv", "h1")).status == "correction"
     assert ledger.judged(delivered("d.csv", "h1")).status == "new"
+    left = replace(delivered("a.csv", "h1"), look=files.Look(1, 1, 10_000, 1))
+    assert ledger.judged(left).status == "skipped", "it was there when it was taken and waits for the archive"
+    assert ledger.judged(replace(left, look=files.Look(1, 1, 10_001, 1))).status == "correction", "it came again"
 
 
 def test_the_archive_keeps_folders_name_and_hash_and_drops_marker_and_manifest(tmp_path: Path) -> None:

@@ -137,7 +137,8 @@ class FilesLoad:
             is_met = F.col("_source_file_hash").isin([item.sha256 for item in items]) | F.col("_source_file").isin([item.name for item in items])
             known = self.lake.read(self.table).where(F.col("_source_file_hash").isNotNull() & (is_met | (F.col("_batch_seq") >= self.head)))
             named = known.groupBy(F.col("_source_file_hash").alias("hash"), F.col("_source_file").alias("name"))
-            ledger = Ledger.of([row.asDict() for row in named.agg(F.max("_batch_seq").alias("seq")).collect()], is_snapshot=self.is_snapshot)
+            newest = named.agg(F.max("_batch_seq").alias("seq"), F.unix_micros(F.max("_ingested_at")).alias("taken")).collect()
+            ledger = Ledger.of([row.asDict() for row in newest], is_snapshot=self.is_snapshot)
             # A try that failed after one of its commits is repeated with the plan of the run: go on behind what it committed.
             self.head = max(self.head, *ledger.batches.values(), 0)
         return ledger

@@ -158,19 +158,22 @@ def sha256_of(path: Path) -> str:
 
 @dataclass
 class Ledger:
-    """Deliveries that were committed: the batch of each content under each name.
+    """Deliveries that were committed: the batch of each content under each name, and when it was taken (ns).
 
     With `is_snapshot` each file is a whole table, so that only the newest one is what the table holds: an older one that
-    comes again is news.
+    comes again is news. One that was there already when it was taken, and is not archived yet, has not come again.
     """
 
     is_snapshot: bool = False
     batches: dict[tuple[str, str], int] = field(default_factory=dict)
+    taken_ns: dict[tuple[str, str], int] = field(default_factory=dict)
 
     @staticmethod
     def of(rows: Iterable[Mapping[str, object]], *, is_snapshot: bool) -> "Ledger":
-        """From rows of (hash, name, newest batch)."""
-        return Ledger(is_snapshot, {(str(row["hash"]), str(row["name"])): int(str(row["seq"])) for row in rows})
+        """From rows of (hash, name, newest batch, microsecond it was taken)."""
+        found = {(str(row["hash"]), str(row["name"])): row for row in rows}
+        batches, taken = ({key: int(str(row[name])) for key, row in found.items()} for name in ("seq", "taken"))
+        return Ledger(is_snapshot, batches, {key: 1_000 * micros for key, micros in taken.items()})
 
     def add(self, item: FileItem) -> None:
         """Note a file as the newest delivery of this run."""
@@ -181,6 +184,8 @@ class Ledger:
         under = {name: seq for (digest, name), seq in self.batches.items() if digest == item.sha256}
         same_name = {digest: seq for (digest, name), seq in self.batches.items() if name == item.name}
         if self.is_snapshot and under and max(under.values()) < max(self.batches.values()):
+            if item.look is not None and item.look.changed_ns <= self.taken_ns.get((item.sha256, item.name), 0):
+                return replace(item, status="skipped", reason="it was loaded before, and a newer snapshot after it; it waited for the archive alone")
             under = {}
         if item.name in under and under[item.name] == max(same_name.values()):
             return replace(item, status="skipped", reason="this content was loaded before under this name")
