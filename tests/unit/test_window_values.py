@@ -112,6 +112,19 @@ def test_an_open_transaction_holds_the_window_back_at_most_max_stall() -> None:
     assert said == ["a transaction has been open for 70 minutes, longer than max_stall: the window no longer waits for it"]
 
 
+def test_a_transaction_too_old_to_wait_for_does_not_end_the_waiting_for_younger_ones() -> None:
+    forgotten, half_hour, seconds = (NOW - timedelta(minutes=minutes) for minutes in (300, 30, 0.1))
+    waiting, said = window("timestamp", None, SourceClock(now=NOW, oldest_transaction=forgotten, oldest_young_transaction=half_hour))
+    settled, alone = window("timestamp", None, SourceClock(now=NOW, oldest_transaction=forgotten, oldest_young_transaction=seconds))
+    # A database that tells whole seconds may find a start young that is a fraction too old here: there may be others behind it.
+    edge = NOW - HOUR - timedelta(seconds=0.5)
+    held, quiet = window("timestamp", None, SourceClock(now=NOW, oldest_transaction=edge, oldest_young_transaction=edge))
+    told = "a transaction has been open for 300 minutes, longer than max_stall: the window no longer waits for it"
+    assert (waiting.high, said) == ("2026-01-10 11:30:00.000000", [f"{told}; it waits for a younger one, open for 30 minutes"])
+    assert (settled.high, alone) == ("2026-01-10 11:59:00.000000", [told])
+    assert (held.high, quiet) == ("2026-01-10 10:59:59.500000", [])
+
+
 def test_a_day_holds_back_whole_days_and_a_window_takes_in_today() -> None:
     today, _ = window("date", "2026-01-10", SourceClock(now=NOW), overlap=timedelta(days=3))
     early, _ = window("date", "2026-01-10", SourceClock(now=datetime(2026, 1, 10, 0, 0, 30)), overlap=timedelta(hours=1))

@@ -32,10 +32,13 @@ CLOCK_BEHIND = "the source's clock is behind the watermark: nothing can lie in t
 
 
 class SourceClock(Frozen):
-    """A database's own clock: now in UTC, and the start of its oldest open transaction where the account may see it."""
+    """A database's own clock: now in UTC, and where the account may see them the starts of its oldest open transaction and of the
+    oldest one that is younger than `max_stall`.
+    """
 
     now: datetime
     oldest_transaction: datetime | None = None
+    oldest_young_transaction: datetime | None = None
     sees_transactions: bool = False
     refusal: str | None = Field(None, description="why transactions cannot be seen; said once in the audit")
 
@@ -105,8 +108,8 @@ def next_window(
     """The next window of a table, and warnings in words.
 
     `highest` is the table's greatest value when the window is planned; only kinds without a clock (int, digits) use it. An
-    open transaction older than `max_stall` no longer holds the window back; a warning says so, as when the source stands behind the
-    watermark (a restored backup, a clock put back): the watermark stays.
+    open transaction older than `max_stall` no longer holds the window back, younger ones do; a warning says so, as when the source
+    stands behind the watermark (a restored backup, a clock put back): the watermark stays.
     """
     low = low_bound(kind, watermark, zone=zone, overlap=overlap)
     if kind in COUNTERS:
@@ -139,15 +142,24 @@ def low_bound(kind: Kind, watermark: str | None, *, zone: str, overlap: timedelt
 
 
 def window_end(clock: SourceClock, settle: timedelta, max_stall: timedelta) -> tuple[datetime, list[str]]:
-    """The end of a window in UTC: `now - settle`, or the start of an older open transaction; and a warning when that one is too old to wait for."""
+    """The end of a window in UTC: `now - settle`, or the start of an older open transaction; and a warning when one is too old to wait for.
+
+    A transaction too old does not hide the younger ones: the window waits for the oldest of these, as the database tells it.
+    """
     settled = clock.now - settle
-    oldest = clock.oldest_transaction
+    oldest, young = clock.oldest_transaction, clock.oldest_young_transaction
     if oldest is None or oldest >= settled:
         return settled, []
-    if clock.now - oldest > max_stall:
-        minutes = int((clock.now - oldest).total_seconds() // 60)
-        return settled, [f"a transaction has been open for {minutes} minutes, longer than max_stall: the window no longer waits for it"]
-    return oldest, []
+    if oldest == young or clock.now - oldest <= max_stall:
+        return oldest, []
+    told = f"a transaction has been open for {_minutes(clock, oldest)} minutes, longer than max_stall: the window no longer waits for it"
+    if young is None or young >= settled:
+        return settled, [told]
+    return young, [f"{told}; it waits for a younger one, open for {_minutes(clock, young)} minutes"]
+
+
+def _minutes(clock: SourceClock, start: datetime) -> int:
+    return int((clock.now - start).total_seconds() // 60)
 
 
 def _local(at: datetime, zone: str) -> datetime:
