@@ -145,6 +145,13 @@ def test_sqlserver_compares_a_rowversion_as_a_number() -> None:
     assert predicate.startswith("((CAST([Version] AS bigint) >= 4000 AND CAST([Version] AS bigint) < 4821)")
 
 
+def test_a_day_that_is_none_is_read_as_missing_and_a_real_day_of_the_first_thousand_years_is_not() -> None:
+    window = Window(kind="date", low="2026-01-01", high="2026-01-11")
+    is_zero = "(`Day` < DATE '1000-01-01' AND (DAY(`Day`) = 0 OR MONTH(`Day`) = 0))"
+    bounds = "(`Day` >= DATE '2026-01-01' AND `Day` < DATE '2026-01-11')"
+    assert window_predicate(DIALECTS["mysql"], SourceColumn("Day", "date"), window) == f"({bounds} OR (`Day` IS NULL OR {is_zero}))"
+
+
 def test_sqlserver_tells_its_own_time_and_its_oldest_writing_transactions_in_utc() -> None:
     oldest = (
         "SELECT DATEADD(MINUTE, -DATEPART(TZOFFSET, SYSDATETIMEOFFSET()), MIN(t.transaction_begin_time)) "

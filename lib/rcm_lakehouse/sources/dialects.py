@@ -15,9 +15,11 @@ LOOPBACK = ("localhost", "127.0.0.1", "::1", "[::1]")
 
 @dataclass(frozen=True)
 class Dialect:
-    """One database product. `clock_sql` answers one row: now_utc, the starts oldest_utc of the oldest open transaction and young_utc of the
-    oldest one begun less than `{max_stall}` seconds ago (NULL: none open or not to be seen), sees (1 or 0). Now is taken before the starts are
-    looked up: a transaction that begins in between has none before it.
+    """One database product.
+
+    `clock_sql` answers one row: now_utc; oldest_utc and young_utc, the starts of the oldest open transaction and of the oldest one begun
+    less than `{max_stall}` seconds ago (NULL: none open or not to be seen); sees (1 or 0). Now is taken before the starts are looked up, so
+    that what a transaction of the time between writes lies behind it.
 
     `casts` are expressions for declared types that Spark would read as something else; `text_types` have no Spark twin and are read
     as text of any length. `zoned_types` hold instants; all other times are the source's wall clock. `transactions_right` is what
@@ -67,9 +69,12 @@ class Dialect:
         return f"CONCAT_WS(',', {', '.join(parts)})"
 
     def missing(self, quoted: str, declared: str) -> str:
-        """SQL that is true for a watermark without a value, a day that is none included; an index can serve it."""
+        """SQL that is true for a watermark without a value, a day that is none included; an index can serve it.
+
+        A real day of the first thousand years is a value: below the watermark it is not read again.
+        """
         if self.zero_dates is not None and declared in _DATES:
-            return f"({quoted} IS NULL OR {quoted} < DATE '1000-01-01')"
+            return f"({quoted} IS NULL OR ({quoted} < DATE '1000-01-01' AND ({self.zero_dates.format(column=quoted)})))"
         return f"{quoted} IS NULL"
 
     def literal(self, kind: Kind, text: str) -> str:
@@ -181,7 +186,8 @@ DIALECTS: Mapping[str, Dialect] = {
         text_types=("time", "xml", "sql_variant", "hierarchyid", "geography", "geometry"),
         zoned_types=("datetimeoffset",),
         rowversion_types=("timestamp", "rowversion"),
-        bucket="ABS(CHECKSUM({column})) % {count}",
+        # ABS of the smallest int overflows.
+        bucket="ABS(CAST(CHECKSUM({column}) AS bigint)) % {count}",
     ),
 }
 
