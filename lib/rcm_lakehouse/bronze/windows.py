@@ -29,11 +29,16 @@ BEHIND = (
     "compare the table with --reconcile, and if the older copy is meant, give --reset-watermark"
 )
 CLOCK_BEHIND = "the source's clock is behind the watermark: nothing can lie in the window, so nothing is read. The watermark stays; check the clock"
+CLOCK_BEHIND_ROWS = (
+    "the source's clock is behind the newest batch in bronze: this load is given the next moment after that batch instead, so that its changes "
+    "count as newer. Check the clock"
+)
 
 
 class SourceClock(Frozen):
-    """A database's own clock: now in UTC, and where the account may see them the starts of its oldest open transaction and of the
-    oldest one that is younger than `max_stall`.
+    """A database's own clock in UTC: now, and the starts of open transactions where the account may see them.
+
+    `oldest_young_transaction` is the oldest of those younger than `max_stall`, as the database counts.
     """
 
     now: datetime
@@ -160,6 +165,18 @@ def window_end(clock: SourceClock, settle: timedelta, max_stall: timedelta) -> t
 
 def _minutes(clock: SourceClock, start: datetime) -> int:
     return int((clock.now - start).total_seconds() // 60)
+
+
+def after_newest(end: str, newest: str | None) -> tuple[str, list[str]]:
+    """The window's end that rows carry, in UTC, and a warning when the newest batch carries a later one: then it is a microsecond after that.
+
+    A snapshot's time is its window's end: one that seemed older than the last would change the past alone, and never show.
+    """
+    if newest is None or compare("timestamp", end, newest) >= 0:
+        return end, []
+    last = as_value("timestamp", newest)
+    assert isinstance(last, datetime)
+    return as_text(last + timedelta(microseconds=1)), [CLOCK_BEHIND_ROWS]
 
 
 def _local(at: datetime, zone: str) -> datetime:
