@@ -192,12 +192,8 @@ def _low_time(watermark: datetime, overlap: timedelta, zone: str) -> datetime:
 
 
 def ending_at(window: Window, high: str) -> Window:
-    """The same window with another end."""
-    if window.future_from is None:
-        return window.model_copy(update={"high": high})
-    value = as_value(window.kind, high)
-    assert not isinstance(value, int)
-    return window.model_copy(update={"high": as_text(value), "future_from": as_text(value + FUTURE_MARGIN)})
+    """The same window with another end; rows far in the future stay those of its own clock."""
+    return window.model_copy(update={"high": canonical(window.kind, high)})
 
 
 def watermark_after(window: Window, highest: str | None, before: str | None) -> str | None:

@@ -59,6 +59,7 @@ class JdbcPlan:
     flag: str | None = None  # set on every row of the load: `backfill`
     # The window of a run that died is finished first, as it was frozen; this is where the load then reads on to.
     rest_high: str | None = None
+    load_suffix: str = ""  # the second batch of a load has a load id of its own
     # Why the load cannot go on from the watermark that its table carries; only a reset may.
     drift: TableStateError | None = None
 
@@ -75,6 +76,7 @@ class Frozen:
     load_ids: dict[str, str] = field(default_factory=dict)
     planned: set[str] = field(default_factory=set)
     slots: dict[str, Slots] = field(default_factory=dict)
+    begun: set[str] = field(default_factory=set)  # loads whose step began: one that begins again is a repeated try
 
     def state_of(self, row: LoadRow) -> BronzeState:
         """The bronze state of a load as the run began."""
