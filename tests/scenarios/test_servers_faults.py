@@ -173,6 +173,27 @@ def test_F17_an_idle_transaction_holds_the_window_no_longer_than_max_stall_and_i
     assert notes.in_bronze() == notes.in_source()
 
 
+def test_F17_a_forgotten_transaction_does_not_end_the_waiting_for_a_younger_one(server: Server, spark: SparkSession, tmp_path: Path) -> None:
+    # No overlap: only the window's end can save the younger transaction's row.
+    notes = Notes(server, spark, tmp_path, table={"overlap_seconds": 0}, connection={"max_stall_seconds": 15})
+    notes.add(1, 2)
+    assert of_notes(notes.run()).rows_written == 2
+    insert = f"{BEGIN[server.kind]}; INSERT INTO {server.qualified('base')} VALUES"
+    with server.session("notes") as forgotten, server.session("notes") as posting:
+        forgotten.execute(f"{insert} (99, 'never committed', {UTC_NOW[server.kind]})")
+        time.sleep(15.5)
+        posting.execute(f"{insert} (3, 'early time, late commit', {UTC_NOW[server.kind]})")
+        notes.add(4, 5)
+        held = of_notes(notes.run())
+        (warning,) = held.warnings
+        assert warning.startswith("a transaction has been open for 0 minutes, longer than max_stall")
+        assert warning.endswith("it waits for a younger one, open for 0 minutes")
+        assert held.rows_written == 0
+        posting.execute("COMMIT")
+        assert of_notes(notes.run()).rows_written == 3
+    assert notes.in_bronze() == notes.in_source()
+
+
 def test_F18_rows_updated_while_parts_are_read_reach_bronze_at_last_and_no_key_is_lost(server: Server, spark: SparkSession, tmp_path: Path) -> None:
     notes = Notes(server, spark, tmp_path, table={"partition_column": "id", "partitions": 3})
     notes.add(1, 300)

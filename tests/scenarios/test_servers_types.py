@@ -136,3 +136,18 @@ def test_days_that_are_none_wait_in_quarantine_and_are_no_missing_value(spark: S
     mariadb_server.execute(f"{insert} (5, 'no time', '0000-00-00 00:00:00', NULL), (6, 'sound', '2024-01-05', NULL);", "types")
     second = mini.run(layers=("bronze",)).log("bronze", "hosa_notes")
     assert (second.rows_written, second.rows_dropped) == (1, 1)
+
+
+def test_a_real_time_of_long_ago_is_loaded_once_and_a_time_that_is_none_is_met_each_time(spark: SparkSession, tmp_path: Path, mariadb_server: Server) -> None:
+    mariadb_server.make_database("types")
+    mariadb_server.execute("CREATE TABLE notes (id INT PRIMARY KEY, content VARCHAR(20), changed DATETIME(6));", "types")
+    rows = "(1, 'sound', '2024-01-01'), (2, 'long ago', '0001-01-01'), (3, 'older than any', '0999-12-31 23:59:59'), (4, 'no time', '0000-00-00')"
+    mariadb_server.execute(f"SET sql_mode = 'ALLOW_INVALID_DATES'; INSERT INTO notes VALUES {rows};", "types")
+    mini = Mini(spark, tmp_path, ["emr,hos-a,dbo.notes,Incremental,changed,1,hosa"], own_contracts={"note": PLAIN_CONTRACT})
+    mini.connections = {"emr": connection_to(mariadb_server, "types", tmp_path, tables={"notes": {"null_watermark": "exclude"}})}
+    mini.write()
+    logs = [mini.run(layers=("bronze",)).log("bronze", "hosa_notes") for _ in range(3)]
+    assert [(log.rows_read, log.rows_written, log.rows_duplicate, log.rows_dropped) for log in logs] == [(4, 3, 0, 1), (2, 0, 1, 1), (2, 0, 1, 1)]
+    assert mini.commits("bronze.hosa_notes") == 2
+    flags = mini.rows("bronze.hosa_notes", "id", "CAST(changed AS STRING)", "_flags", where="id <> 1")
+    assert flags == [(2, "0001-01-01 00:00:00", None), (3, "0999-12-31 23:59:59", None)]

@@ -145,13 +145,24 @@ def test_sqlserver_compares_a_rowversion_as_a_number() -> None:
     assert predicate.startswith("((CAST([Version] AS bigint) >= 4000 AND CAST([Version] AS bigint) < 4821)")
 
 
-def test_sqlserver_tells_its_own_time_and_its_oldest_writing_transaction_in_utc() -> None:
-    assert SQLSERVER.clock_sql == (
-        "SELECT SYSUTCDATETIME() AS now_utc, (SELECT DATEADD(MINUTE, -DATEPART(TZOFFSET, SYSDATETIMEOFFSET()), MIN(t.transaction_begin_time)) "
+def test_a_day_that_is_none_is_read_as_missing_and_a_real_day_of_the_first_thousand_years_is_not() -> None:
+    window = Window(kind="date", low="2026-01-01", high="2026-01-11")
+    is_zero = "(`Day` < DATE '1000-01-01' AND (DAY(`Day`) = 0 OR MONTH(`Day`) = 0))"
+    bounds = "(`Day` >= DATE '2026-01-01' AND `Day` < DATE '2026-01-11')"
+    assert window_predicate(DIALECTS["mysql"], SourceColumn("Day", "date"), window) == f"({bounds} OR (`Day` IS NULL OR {is_zero}))"
+
+
+def test_sqlserver_tells_its_own_time_and_its_oldest_writing_transactions_in_utc() -> None:
+    oldest = (
+        "SELECT DATEADD(MINUTE, -DATEPART(TZOFFSET, SYSDATETIMEOFFSET()), MIN(t.transaction_begin_time)) "
         "FROM sys.dm_tran_active_transactions t JOIN sys.dm_tran_session_transactions s ON s.transaction_id = t.transaction_id "
-        "WHERE t.transaction_type = 1 AND s.session_id <> @@SPID) AS oldest_utc, 1 AS sees"
+        "WHERE t.transaction_type = 1 AND s.session_id <> @@SPID"
     )
-    assert SQLSERVER.blind_clock_sql == "SELECT SYSUTCDATETIME() AS now_utc, CAST(NULL AS datetime2) AS oldest_utc, 0 AS sees"
+    young = f"{oldest} AND t.transaction_begin_time > DATEADD(SECOND, -3600, SYSDATETIME())"
+    wanted = f"SELECT SYSUTCDATETIME() AS now_utc, ({oldest}) AS oldest_utc, ({young}) AS young_utc, 1 AS sees"
+    assert SQLSERVER.clock_sql.format(max_stall=3600) == wanted
+    blind = "SELECT SYSUTCDATETIME() AS now_utc, CAST(NULL AS datetime2) AS oldest_utc, CAST(NULL AS datetime2) AS young_utc, 0 AS sees"
+    assert SQLSERVER.blind_clock_sql == blind
 
 
 REFUSALS: dict[str, tuple[str, type[RcmError], bool]] = {  # a driver's text: (error, may a retry help)

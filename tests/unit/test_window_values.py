@@ -13,6 +13,7 @@ from rcm_lakehouse.bronze.windows import (
     Kind,
     SourceClock,
     Window,
+    after_newest,
     canonical,
     compare,
     ending_at,
@@ -23,7 +24,7 @@ from rcm_lakehouse.pipeline.slots import Slots
 from rcm_lakehouse.sources.catalog import SourceColumn
 from rcm_lakehouse.sources.dialects import DIALECTS
 from rcm_lakehouse.sources.jdbc import window_predicate
-from rcm_lakehouse.sources.partitions import cut_points, ranges
+from rcm_lakehouse.sources.partitions import buckets, cut_points, ranges
 
 NOW = datetime(2026, 1, 10, 12)
 HOUR = timedelta(hours=1)
@@ -112,6 +113,19 @@ def test_an_open_transaction_holds_the_window_back_at_most_max_stall() -> None:
     assert said == ["a transaction has been open for 70 minutes, longer than max_stall: the window no longer waits for it"]
 
 
+def test_a_transaction_too_old_to_wait_for_does_not_end_the_waiting_for_younger_ones() -> None:
+    forgotten, half_hour, seconds = (NOW - timedelta(minutes=minutes) for minutes in (300, 30, 0.1))
+    waiting, said = window("timestamp", None, SourceClock(now=NOW, oldest_transaction=forgotten, oldest_young_transaction=half_hour))
+    settled, alone = window("timestamp", None, SourceClock(now=NOW, oldest_transaction=forgotten, oldest_young_transaction=seconds))
+    # A database that tells whole seconds may find a start young that is a fraction too old here: there may be others behind it.
+    edge = NOW - HOUR - timedelta(seconds=0.5)
+    held, quiet = window("timestamp", None, SourceClock(now=NOW, oldest_transaction=edge, oldest_young_transaction=edge))
+    told = "a transaction has been open for 300 minutes, longer than max_stall: the window no longer waits for it"
+    assert (waiting.high, said) == ("2026-01-10 11:30:00.000000", [f"{told}; it waits for a younger one, open for 30 minutes"])
+    assert (settled.high, alone) == ("2026-01-10 11:59:00.000000", [told])
+    assert (held.high, quiet) == ("2026-01-10 10:59:59.500000", [])
+
+
 def test_a_day_holds_back_whole_days_and_a_window_takes_in_today() -> None:
     today, _ = window("date", "2026-01-10", SourceClock(now=NOW), overlap=timedelta(days=3))
     early, _ = window("date", "2026-01-10", SourceClock(now=datetime(2026, 1, 10, 0, 0, 30)), overlap=timedelta(hours=1))
@@ -159,9 +173,23 @@ def test_a_bound_below_the_first_day_means_from_the_beginning() -> None:
     assert first.low is None
 
 
-def test_a_window_with_another_end_flags_from_a_day_after_that_end() -> None:
+def test_a_window_with_another_end_takes_for_future_what_its_own_clock_does() -> None:
     chosen, _ = window("date", "2026-01-10", SourceClock(now=NOW))
-    assert ending_at(chosen, "2026-01-10").future_from == "2026-01-11"
+    other = ending_at(chosen, "2026-01-05 00:00:00")
+    assert (other.high, other.future_from) == ("2026-01-05", chosen.future_from)
+
+
+AFTER_NEWEST = {  # (end by the clock, newest in bronze): (what rows carry, is a warning said)
+    ("2026-01-10 12:00:00.000000", None): ("2026-01-10 12:00:00.000000", False),
+    ("2026-01-10 12:00:00.000000", "2026-01-10 11:59:59.5"): ("2026-01-10 12:00:00.000000", False),
+    ("2026-01-10 12:00:00.000000", "2026-01-10 12:00:00"): ("2026-01-10 12:00:00.000000", False),
+    ("2026-01-10 12:00:00.000000", "2026-01-10 12:00:00.1"): ("2026-01-10 12:00:00.100001", True),
+    ("2026-01-10 12:00:00.000000", "2026-01-11 00:00:00"): ("2026-01-11 00:00:00.000001", True),
+}
+
+
+def test_F20_rows_never_carry_an_earlier_end_than_the_newest_batch() -> None:
+    assert {case: (end, bool(said)) for case in AFTER_NEWEST for end, said in [after_newest(*case)]} == AFTER_NEWEST
 
 
 numbers = st.integers(min_value=-1_000_000, max_value=1_000_000)
@@ -198,6 +226,14 @@ def _both(text: str, value: int | None) -> bool:
         if not (value < int(bound) if sign == "<" else value >= int(bound)):
             return False
     return True
+
+
+def test_I19_a_value_that_hashes_like_none_is_read_by_one_part_and_the_smallest_hash_has_no_overflow() -> None:
+    assert buckets(DIALECTS["sqlserver"], "[Code]", 3) == [
+        "(ABS(CAST(CHECKSUM([Code]) AS bigint)) % 3 = 0 OR [Code] IS NULL)",
+        "(ABS(CAST(CHECKSUM([Code]) AS bigint)) % 3 = 1 AND [Code] IS NOT NULL)",
+        "(ABS(CAST(CHECKSUM([Code]) AS bigint)) % 3 = 2 AND [Code] IS NOT NULL)",
+    ]
 
 
 def test_no_more_connections_are_open_than_a_source_allows() -> None:

@@ -94,7 +94,7 @@ def _last_done(values: dict[str, object]) -> LastDone:
 
 def abandoned_rows(run_id: str, windows: Iterable[dict[str, object]], told: Iterable[LoadLog], now: datetime) -> list[LoadLog]:
     """End rows for a run that died: one for each planned load without a row of its own, and one for the run."""
-    known = {row.load_id for row in told if row.run_id == run_id and row.layer == "bronze"}
+    known = {row.load_id or "" for row in told if row.run_id == run_id and row.layer == "bronze"}
     rows = [
         LoadLog(
             id=f"{run_id}-{window['load_id']}-abandoned",
@@ -112,6 +112,7 @@ def abandoned_rows(run_id: str, windows: Iterable[dict[str, object]], told: Iter
             message="the run ended without a word and this load had committed nothing; its window is read again",
         )
         for window in windows
-        if window["load_id"] not in known
+        # A load of several batches gives the later ones its id with a suffix.
+        if not any(load_id == window["load_id"] or load_id.startswith(f"{window['load_id']}-") for load_id in known)
     ]
     return [*rows, LoadLog(id=f"{run_id}-abandoned", loaddate=now, run_id=run_id, layer="run", status="ABANDONED", finished_at=now)]

@@ -29,13 +29,21 @@ BEHIND = (
     "compare the table with --reconcile, and if the older copy is meant, give --reset-watermark"
 )
 CLOCK_BEHIND = "the source's clock is behind the watermark: nothing can lie in the window, so nothing is read. The watermark stays; check the clock"
+CLOCK_BEHIND_ROWS = (
+    "the source's clock is behind the newest batch in bronze: this load is given the next moment after that batch instead, so that its changes "
+    "count as newer. Check the clock"
+)
 
 
 class SourceClock(Frozen):
-    """A database's own clock: now in UTC, and the start of its oldest open transaction where the account may see it."""
+    """A database's own clock in UTC: now, and the starts of open transactions where the account may see them.
+
+    `oldest_young_transaction` is the oldest of those younger than `max_stall`, as the database counts.
+    """
 
     now: datetime
     oldest_transaction: datetime | None = None
+    oldest_young_transaction: datetime | None = None
     sees_transactions: bool = False
     refusal: str | None = Field(None, description="why transactions cannot be seen; said once in the audit")
 
@@ -105,8 +113,8 @@ def next_window(
     """The next window of a table, and warnings in words.
 
     `highest` is the table's greatest value when the window is planned; only kinds without a clock (int, digits) use it. An
-    open transaction older than `max_stall` no longer holds the window back; a warning says so, as when the source stands behind the
-    watermark (a restored backup, a clock put back): the watermark stays.
+    open transaction older than `max_stall` no longer holds the window back, younger ones do; a warning says so, as when the source
+    stands behind the watermark (a restored backup, a clock put back): the watermark stays.
     """
     low = low_bound(kind, watermark, zone=zone, overlap=overlap)
     if kind in COUNTERS:
@@ -139,15 +147,36 @@ def low_bound(kind: Kind, watermark: str | None, *, zone: str, overlap: timedelt
 
 
 def window_end(clock: SourceClock, settle: timedelta, max_stall: timedelta) -> tuple[datetime, list[str]]:
-    """The end of a window in UTC: `now - settle`, or the start of an older open transaction; and a warning when that one is too old to wait for."""
+    """The end of a window in UTC: `now - settle`, or the start of an older open transaction; and a warning when one is too old to wait for.
+
+    A transaction too old does not hide the younger ones: the window waits for the oldest of these, as the database tells it.
+    """
     settled = clock.now - settle
-    oldest = clock.oldest_transaction
+    oldest, young = clock.oldest_transaction, clock.oldest_young_transaction
     if oldest is None or oldest >= settled:
         return settled, []
-    if clock.now - oldest > max_stall:
-        minutes = int((clock.now - oldest).total_seconds() // 60)
-        return settled, [f"a transaction has been open for {minutes} minutes, longer than max_stall: the window no longer waits for it"]
-    return oldest, []
+    if oldest == young or clock.now - oldest <= max_stall:
+        return oldest, []
+    told = f"a transaction has been open for {_minutes(clock, oldest)} minutes, longer than max_stall: the window no longer waits for it"
+    if young is None or young >= settled:
+        return settled, [told]
+    return young, [f"{told}; it waits for a younger one, open for {_minutes(clock, young)} minutes"]
+
+
+def _minutes(clock: SourceClock, start: datetime) -> int:
+    return int((clock.now - start).total_seconds() // 60)
+
+
+def after_newest(end: str, newest: str | None) -> tuple[str, list[str]]:
+    """The window's end that rows carry, in UTC, and a warning when the newest batch carries a later one: then it is a microsecond after that.
+
+    A snapshot's time is its window's end: one that seemed older than the last would change the past alone, and never show.
+    """
+    if newest is None or compare("timestamp", end, newest) >= 0:
+        return end, []
+    last = as_value("timestamp", newest)
+    assert isinstance(last, datetime)
+    return as_text(last + timedelta(microseconds=1)), [CLOCK_BEHIND_ROWS]
 
 
 def _local(at: datetime, zone: str) -> datetime:
@@ -163,12 +192,8 @@ def _low_time(watermark: datetime, overlap: timedelta, zone: str) -> datetime:
 
 
 def ending_at(window: Window, high: str) -> Window:
-    """The same window with another end."""
-    if window.future_from is None:
-        return window.model_copy(update={"high": high})
-    value = as_value(window.kind, high)
-    assert not isinstance(value, int)
-    return window.model_copy(update={"high": as_text(value), "future_from": as_text(value + FUTURE_MARGIN)})
+    """The same window with another end; rows far in the future stay those of its own clock."""
+    return window.model_copy(update={"high": canonical(window.kind, high)})
 
 
 def watermark_after(window: Window, highest: str | None, before: str | None) -> str | None:

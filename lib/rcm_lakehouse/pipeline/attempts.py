@@ -6,7 +6,7 @@ import re
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -56,13 +56,19 @@ def retrying(settings: RetrySettings, note: Callable[[RetryCallState], None]) ->
 
 
 def attempted(ctx: RunContext, step: Step, done: Mapping[str, Outcome], work: Work) -> Outcome:
-    """Run a step, again when a retry can help, and write its rows; an error becomes a FAILED row, never an exception."""
+    """Run a step, again when a retry can help, and write its rows; an error becomes a FAILED row, never an exception.
+
+    Rows that a try kept of its commits are written too when a later part of the try failed, with the number of that try.
+    """
     started = datetime.now(timezone.utc)
     clock = time.monotonic()
     tries = {"count": 1}
+    committed_by: dict[str, int] = {}
 
     def note(state: RetryCallState) -> None:
         tries["count"] = state.attempt_number + 1
+        for row in ctx.committed[step.name]:
+            committed_by.setdefault(row.id, state.attempt_number)
         _log.warning("%s: try %s failed and is repeated", step.name, state.attempt_number)
 
     try:
@@ -73,8 +79,11 @@ def attempted(ctx: RunContext, step: Step, done: Mapping[str, Outcome], work: Wo
             _log.exception("%s", step.name)
     crash_point("P7", step.name)
     seconds = round(time.monotonic() - clock, 3)
+    told = {row.id for row in outcome.logs}
+    kept = [row for row in ctx.committed.pop(step.name, []) if row.id not in told]
+    outcome = replace(outcome, logs=(*kept, *outcome.logs))
     for row in outcome.logs:
-        row.attempt = tries["count"]
+        row.attempt = committed_by.get(row.id, tries["count"])
         row.started_at = row.started_at or started
         row.finished_at = row.finished_at or datetime.now(timezone.utc)
         row.seconds = row.seconds if row.seconds is not None else seconds
@@ -92,7 +101,7 @@ def _failed(ctx: RunContext, step: Step, error: Exception) -> Outcome:
         target=None if is_load else f"{step.layer}.{step.label}",
         status="FAILED",
         error_class=error_class(error),
-        message=safe_message(error),
+        message=safe_message(error, has_committed=bool(ctx.committed[step.name])),
         is_retryable=isinstance(error, RcmError) and error.can_retry,
     )
     _log.error("%s failed: %s", step.name, row.message)
@@ -115,10 +124,11 @@ def error_class(error: BaseException) -> str:
     return f"{type(error).__name__}:{condition}" if condition else type(error).__name__
 
 
-def safe_message(error: BaseException) -> str:
+def safe_message(error: BaseException, *, has_committed: bool = False) -> str:
     """The text of our own errors; of others only the class, because their text may quote a row."""
     if isinstance(error, RcmError):
         return re.sub(r"\s+", " ", str(error))
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "rcm_lakehouse" in frame.filename]
     place = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
-    return f"unexpected {error_class(error)}{place}. Nothing of this step was committed. The error's own text is left out because it may quote a row."
+    left = "What this step had committed before has rows of its own" if has_committed else "Nothing of this step was committed"
+    return f"unexpected {error_class(error)}{place}. {left}. The error's own text is left out because it may quote a row."

@@ -19,7 +19,7 @@ class BronzeState:
 
     `batch_seq` 0 means no row yet. `watermark_before` and `highest` are typed text: the state carried by the newest batch and
     the highest value in it; a reset row carries the new state in `watermark_before` and makes `is_reset` true. The snapshot
-    pair (rows, sum of row hashes) describes the newest batch of a full load.
+    pair (rows, sum of row hashes) describes the newest batch of a full load; `window_high` is the end that the newest batch carries.
     """
 
     batch_seq: int = 0
@@ -28,6 +28,7 @@ class BronzeState:
     is_reset: bool = False
     snapshot_rows: int = 0
     snapshot_sum: int = 0
+    window_high: str | None = None
 
 
 def hash_sum() -> Column:
@@ -51,6 +52,7 @@ def read_states(lake: Lake, tables: Mapping[Table, str | None]) -> dict[Table, B
             bool(row["is_reset"]),
             int(row["snapshot_rows"]),
             int(row["snapshot_sum"]),
+            row["window_high"],
         )
     return states
 
@@ -78,6 +80,7 @@ def _newest_batch(lake: Lake, table: Table, head: int, column: str | None) -> Da
         F.max(F.col("_change_type") == "watermark").alias("is_reset"),
         snapshot[0].alias("snapshot_rows"),
         snapshot[1].alias("snapshot_sum"),
+        F.max("_window_high").cast("string").alias("window_high"),
     ).select(F.lit(table.label).alias("label"), "*")
 
 

@@ -1,7 +1,7 @@
 """One bronze load: read once, stage, drop what is known, append in one commit."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from pyspark.sql import DataFrame
 from pyspark.sql.types import StructType
@@ -18,8 +18,9 @@ from rcm_lakehouse.lake.memory import WATERMARK
 from rcm_lakehouse.lake.tables import Lake
 from rcm_lakehouse.pipeline import api_step, files_step
 from rcm_lakehouse.pipeline.attempts import Outcome
+from rcm_lakehouse.pipeline.bronze_state import BronzeState, read_states
 from rcm_lakehouse.pipeline.context import RunContext
-from rcm_lakehouse.pipeline.freeze import Frozen, JdbcPlan, overlap_of
+from rcm_lakehouse.pipeline.freeze import Frozen, JdbcPlan, overlap_of, watermark_of
 from rcm_lakehouse.pipeline.graph import Step
 from rcm_lakehouse.pipeline.jdbc_stage import Stage, Staged, mapped_key, mapped_names, spelled
 from rcm_lakehouse.pipeline.reset_step import reset
@@ -27,6 +28,7 @@ from rcm_lakehouse.pipeline.silver_sources import bronze_table
 from rcm_lakehouse.sources.jdbc import ZERO_DATES, Database, has_rows, highest_time, read_table
 
 _PROPERTIES = {"delta.autoOptimize.autoCompact": "true", "delta.enableTypeWidening": "true"}
+_SECOND = "-2"
 _STATISTICS = ("_load_id", "_batch_seq", "_window_high", "_source_file_hash")
 
 
@@ -42,13 +44,24 @@ def load(ctx: RunContext, lake: Lake, step: Step, done: Mapping[str, Outcome], f
         log = start_log(ctx, frozen, row, status="OUTSIDE_HOURS", message=frozen.outside[row.label])
         return Outcome("OUTSIDE_HOURS", (log,), {"batch_seq": frozen.state_of(row).batch_seq})
     connection = ctx.project.connections[row.database]
-    if ctx.options.reset_watermark is not None and row.label == ctx.options.reset_watermark[0]:
-        return reset(ctx, lake, *ctx.options.reset_watermark, frozen)
     if isinstance(connection, JdbcConnection):
-        return JdbcLoad(ctx, lake, row, frozen, connection).run()
+        state = _state_of_try(lake, frozen, row)
+        if ctx.options.reset_watermark is not None and row.label == ctx.options.reset_watermark[0]:
+            return reset(ctx, lake, *ctx.options.reset_watermark, frozen, state)
+        return JdbcLoad(ctx, lake, row, frozen, connection, state).run()
     if isinstance(connection, FilesConnection):
         return files_step.load_files(ctx, lake, row, frozen, connection)
     return api_step.load_api(ctx, lake, row, frozen, connection)
+
+
+def _state_of_try(lake: Lake, frozen: Frozen, row: LoadRow) -> BronzeState:
+    """Where a try goes on from: the state of the run's start; for a repeated try the table's own, because an earlier one may have committed."""
+    if row.label not in frozen.begun:
+        frozen.begun.add(row.label)
+        return frozen.state_of(row)
+    table = bronze_table(row)
+    column = row.watermark if frozen.jdbc[row.label].window is not None else None
+    return read_states(lake, {table: column})[table] if lake.exists(table) else BronzeState()
 
 
 def start_log(ctx: RunContext, frozen: Frozen, row: LoadRow, **values: object):  # type: ignore[no-untyped-def]
@@ -66,10 +79,11 @@ class JdbcLoad:
     row: LoadRow
     frozen: Frozen
     connection: JdbcConnection
-    head: int = 0  # newest batch in bronze
+    state: BronzeState
+    head: int = field(init=False)  # newest batch in bronze
 
     def __post_init__(self) -> None:
-        self.head = self.frozen.state_of(self.row).batch_seq
+        self.head = self.state.batch_seq
 
     def run(self) -> Outcome:
         """Read the window (or the whole table), keep what is new, commit, and tell what happened.
@@ -80,6 +94,8 @@ class JdbcLoad:
         plan = self.frozen.jdbc[self.row.label]
         if plan.drift is not None:
             raise plan.drift
+        if plan.window is not None:
+            plan = replace(plan, watermark_before=watermark_of(plan.window.kind, self.state))
         first = self._one_batch(plan)
         if plan.rest_high is None or plan.flag is not None:
             return first
@@ -94,7 +110,10 @@ class JdbcLoad:
         overlap = overlap_of(jdbc_options(self.connection, self.row), plan.window.kind)
         low = low_bound(plan.window.kind, reached, zone=self.connection.time_zone, overlap=overlap)
         window = ending_at(plan.window.model_copy(update={"low": low}), plan.rest_high)
-        return replace(plan, window=window, watermark_before=reached, warnings=(), rest_high=None)
+        return replace(plan, window=window, watermark_before=reached, warnings=(), rest_high=None, load_suffix=_SECOND)
+
+    def _load_id(self, plan: JdbcPlan) -> str:
+        return self.frozen.load_ids[self.row.label] + plan.load_suffix
 
     def _one_batch(self, plan: JdbcPlan) -> Outcome:
         database = Database(self.lake.spark, self.row.database, self.connection, self.ctx.project.home)
@@ -110,9 +129,8 @@ class JdbcLoad:
                 return self._nothing(plan, 0, 0, 0)
             rows = self._read(database, plan)
             self._ensure(rows.schema, plan)
-            load_id = self.frozen.load_ids[self.row.label]
             key = mapped_key(self.ctx, self.row, options.key)
-            staged = Stage(self.lake, self.row, plan, options, key, load_id, self.head + 1, self._scratch()).write(rows)
+            staged = Stage(self.lake, self.row, plan, options, key, self._load_id(plan), self.head + 1, self._scratch()).write(rows)
             warnings = (*plan.warnings, *self._behind(database, plan, staged))
         crash_point("P4", self.row.label)
         return self._settle(replace(plan, warnings=warnings), staged)
@@ -151,7 +169,7 @@ class JdbcLoad:
 
     def _settle(self, plan: JdbcPlan, staged: Staged) -> Outcome:
         if plan.watermark is None:
-            state = self.frozen.state_of(self.row)
+            state = self.state
             if staged.kept == 0 and state.snapshot_rows > 0:
                 raise DataStopError(
                     f"{self.row.label}: the snapshot is empty but the last one had {state.snapshot_rows} rows. Nothing was committed. Check the "
@@ -173,8 +191,9 @@ class JdbcLoad:
         crash_point("P5", self.row.label)
         rows = self.lake.read_files(self._scratch(), staged.schema)
         commit = self.lake.append(table, rows, metadata=metadata, merge_schema=True, txn=(self.row.label, seq))
-        crash_point("P6", self.row.label)
         log.table_version = commit.version
+        self.ctx.keep(f"bronze:{self.row.label}", [log])
+        crash_point("P6", self.row.label)
         return Outcome("SUCCESS", (log,), {"batch_seq": seq, "rows": staged.kept})
 
     def _nothing(self, plan: JdbcPlan, read: int, duplicate: int, dropped: int) -> Outcome:
@@ -188,6 +207,7 @@ class JdbcLoad:
             self.ctx,
             self.frozen,
             self.row,
+            load_id=self._load_id(plan),
             window_low=window.low if window else None,
             window_high=window.high if window else plan.window_high,
             watermark_before=plan.watermark_before,

@@ -2,6 +2,8 @@
 
 import os
 import secrets
+from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime, timezone
 from pathlib import Path
@@ -75,7 +77,10 @@ def new_run_id() -> str:
 
 @dataclass
 class RunContext:
-    """One run: configuration, lake, options, audit and the wish to stop."""
+    """One run: configuration, lake, options, audit and the wish to stop.
+
+    `committed` has by step name the audit rows of what its tries committed, whatever became of these tries.
+    """
 
     project: Project
     lake: Lake
@@ -85,11 +90,16 @@ class RunContext:
     spool: AuditSpool
     state: AuditState
     cancel: Event = field(default_factory=Event)
+    committed: dict[str, list[LoadLog]] = field(default_factory=lambda: defaultdict(list))
 
     @property
     def scratch(self) -> Path:
         """Folder for staged files of this run."""
         return Path(self.lake.scratch(self.run_id))
+
+    def keep(self, step: str, rows: Iterable[LoadLog]) -> None:
+        """Keep audit rows of a commit, by step name (`bronze:hos-a.patients`): a failure after it does not lose them."""
+        self.committed[step].extend(rows)
 
     def log(self, layer: str, **values: object) -> LoadLog:
         """A row for the audit with the run's own columns filled in."""

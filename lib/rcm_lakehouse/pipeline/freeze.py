@@ -17,6 +17,7 @@ from rcm_lakehouse.bronze.windows import (
     Kind,
     SourceClock,
     Window,
+    after_newest,
     as_text,
     compare,
     ending_at,
@@ -58,6 +59,7 @@ class JdbcPlan:
     flag: str | None = None  # set on every row of the load: `backfill`
     # The window of a run that died is finished first, as it was frozen; this is where the load then reads on to.
     rest_high: str | None = None
+    load_suffix: str = ""  # the second batch of a load has a load id of its own
     # Why the load cannot go on from the watermark that its table carries; only a reset may.
     drift: TableStateError | None = None
 
@@ -74,6 +76,7 @@ class Frozen:
     load_ids: dict[str, str] = field(default_factory=dict)
     planned: set[str] = field(default_factory=set)
     slots: dict[str, Slots] = field(default_factory=dict)
+    begun: set[str] = field(default_factory=set)  # loads whose step began: one that begins again is a repeated try
 
     def state_of(self, row: LoadRow) -> BronzeState:
         """The bronze state of a load as the run began."""
@@ -229,7 +232,8 @@ class _Planner:
         drift = watermark_drift(row, remembered) if state.batch_seq > 0 else None
         settle, stall = timedelta(seconds=connection.settle_seconds), timedelta(seconds=connection.max_stall_seconds)
         if row.loadtype == "Full" or row.watermark is None:
-            return JdbcPlan(row, table, None, None, None, as_text(self.clock.now - settle), tuple(warnings), drift=drift)
+            end, behind = after_newest(as_text(self.clock.now - settle), state.window_high)
+            return JdbcPlan(row, table, None, None, None, end, (*warnings, *behind), drift=drift)
         column = table.column(row.watermark)
         kind = kind_of_column(self.database.dialect, column, table)
         before = None if drift else watermark_of(kind, state)
@@ -243,7 +247,8 @@ class _Planner:
             max_stall=stall,
             highest=highest_value(self.database, table, column, kind) if kind in COUNTERS else None,
         )
-        end = as_text(window_end(self.clock, settle, stall)[0])
+        # Without a warning: a window may well end earlier, where a transaction holds it back.
+        end, _ = after_newest(as_text(window_end(self.clock, settle, stall)[0]), state.window_high)
         plan = JdbcPlan(row, table, column, window, before, end, (*warnings, *notes, *self._blind(kind)), drift=drift)
         return resumed(plan, self.known.left.get(f"bronze.{row.bronze_table}"))
 

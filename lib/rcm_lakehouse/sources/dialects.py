@@ -15,7 +15,11 @@ LOOPBACK = ("localhost", "127.0.0.1", "::1", "[::1]")
 
 @dataclass(frozen=True)
 class Dialect:
-    """One database product. `clock_sql` answers one row: now_utc, oldest_utc (NULL: none open or not to be seen), sees (1 or 0).
+    """One database product.
+
+    `clock_sql` answers one row: now_utc; oldest_utc and young_utc, the starts of the oldest open transaction and of the oldest one begun
+    less than `{max_stall}` seconds ago (NULL: none open or not to be seen); sees (1 or 0). Now is taken before the starts are looked up, so
+    that what a transaction of the time between writes lies behind it.
 
     `casts` are expressions for declared types that Spark would read as something else; `text_types` have no Spark twin and are read
     as text of any length. `zoned_types` hold instants; all other times are the source's wall clock. `transactions_right` is what
@@ -65,9 +69,12 @@ class Dialect:
         return f"CONCAT_WS(',', {', '.join(parts)})"
 
     def missing(self, quoted: str, declared: str) -> str:
-        """SQL that is true for a watermark without a value, a day that is none included; an index can serve it."""
+        """SQL that is true for a watermark without a value, a day that is none included; an index can serve it.
+
+        A real day of the first thousand years is a value: below the watermark it is not read again.
+        """
         if self.zero_dates is not None and declared in _DATES:
-            return f"({quoted} IS NULL OR {quoted} < DATE '1000-01-01')"
+            return f"({quoted} IS NULL OR ({quoted} < DATE '1000-01-01' AND ({self.zero_dates.format(column=quoted)})))"
         return f"{quoted} IS NULL"
 
     def literal(self, kind: Kind, text: str) -> str:
@@ -85,9 +92,23 @@ class Dialect:
 
 # Whole seconds on both sides: trx_started has no fraction, and a fraction added to it could pass a row that was written within its second.
 # trx_started is in the server's system zone, whatever the session's is.
+_MYSQL_AGE = "TIMESTAMPDIFF(SECOND, trx_started, CONVERT_TZ(UTC_TIMESTAMP(), '+00:00', 'SYSTEM'))"
 _MYSQL_OLDEST = (
-    "SELECT UTC_TIMESTAMP() - INTERVAL MAX(TIMESTAMPDIFF(SECOND, trx_started, CONVERT_TZ(UTC_TIMESTAMP(), '+00:00', 'SYSTEM'))) SECOND "
+    f"SELECT UTC_TIMESTAMP() - INTERVAL MAX({_MYSQL_AGE}) SECOND "
     "FROM information_schema.innodb_trx WHERE trx_is_read_only = 0 AND trx_mysql_thread_id <> CONNECTION_ID()"
+)
+_POSTGRES_OLDEST = (
+    "SELECT min(xact_start) AT TIME ZONE 'UTC' FROM pg_stat_activity "
+    "WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type <> 'autovacuum worker'"
+)
+_SQLSERVER_OLDEST = (
+    "SELECT DATEADD(MINUTE, -DATEPART(TZOFFSET, SYSDATETIMEOFFSET()), MIN(t.transaction_begin_time)) "
+    "FROM sys.dm_tran_active_transactions t JOIN sys.dm_tran_session_transactions s ON s.transaction_id = t.transaction_id "
+    "WHERE t.transaction_type = 1 AND s.session_id <> @@SPID"
+)
+_H2_CLOCK = (
+    "SELECT CAST(CURRENT_TIMESTAMP(6) AT TIME ZONE 'UTC' AS TIMESTAMP(6)) AS now_utc, CAST(NULL AS TIMESTAMP) AS oldest_utc, "
+    "CAST(NULL AS TIMESTAMP) AS young_utc, 0 AS sees"
 )
 _MYSQL = Dialect(
     name="mariadb",
@@ -97,8 +118,9 @@ _MYSQL = Dialect(
     default_schema=None,
     default_port=3306,
     transactions_right="PROCESS",
-    clock_sql=f"SELECT UTC_TIMESTAMP(6) AS now_utc, ({_MYSQL_OLDEST}) AS oldest_utc, 1 AS sees",
-    blind_clock_sql="SELECT UTC_TIMESTAMP(6) AS now_utc, CAST(NULL AS DATETIME(6)) AS oldest_utc, 0 AS sees",
+    clock_sql=f"SELECT UTC_TIMESTAMP(6) AS now_utc, ({_MYSQL_OLDEST}) AS oldest_utc, "
+    f"({_MYSQL_OLDEST} AND {_MYSQL_AGE} < {{max_stall}}) AS young_utc, 1 AS sees",
+    blind_clock_sql="SELECT UTC_TIMESTAMP(6) AS now_utc, CAST(NULL AS DATETIME(6)) AS oldest_utc, CAST(NULL AS DATETIME(6)) AS young_utc, 0 AS sees",
     # Spark pads values of fixed-length types with blanks, those of an ENUM too.
     casts={**dict.fromkeys(_FLOATS, "({column} + 0e0)"), "bit": "({column} + 0)", **dict.fromkeys(("char", "enum", "set"), "CAST({column} AS CHAR)")},
     text_cast="CAST({column} AS CHAR)",
@@ -115,9 +137,8 @@ DIALECTS: Mapping[str, Dialect] = {
         quote_open='"',
         quote_close='"',
         default_schema="PUBLIC",
-        clock_sql="SELECT CAST(CURRENT_TIMESTAMP(6) AT TIME ZONE 'UTC' AS TIMESTAMP(6)) AS now_utc, CAST(NULL AS TIMESTAMP) AS oldest_utc, 0 AS sees",
-        blind_clock_sql="SELECT CAST(CURRENT_TIMESTAMP(6) AT TIME ZONE 'UTC' AS TIMESTAMP(6)) AS now_utc, "
-        "CAST(NULL AS TIMESTAMP) AS oldest_utc, 0 AS sees",
+        clock_sql=_H2_CLOCK,
+        blind_clock_sql=_H2_CLOCK,
         text_types=("time", "time with time zone", "json", "interval", "uuid", "enum", "geometry"),
         bucket="ORA_HASH({column}, {count} - 1)",
     ),
@@ -131,10 +152,11 @@ DIALECTS: Mapping[str, Dialect] = {
         default_schema="public",
         default_port=5432,
         transactions_right="pg_read_all_stats",
-        clock_sql="SELECT clock_timestamp() AT TIME ZONE 'UTC' AS now_utc, (SELECT min(xact_start) AT TIME ZONE 'UTC' FROM pg_stat_activity "
-        "WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type <> 'autovacuum worker') AS oldest_utc, "
+        clock_sql=f"SELECT clock_timestamp() AT TIME ZONE 'UTC' AS now_utc, ({_POSTGRES_OLDEST}) AS oldest_utc, "
+        f"({_POSTGRES_OLDEST} AND xact_start > clock_timestamp() - {{max_stall}} * interval '1 second') AS young_utc, "
         "CASE WHEN pg_has_role('pg_read_all_stats', 'USAGE') THEN 1 ELSE 0 END AS sees",
-        blind_clock_sql="SELECT clock_timestamp() AT TIME ZONE 'UTC' AS now_utc, CAST(NULL AS timestamp) AS oldest_utc, 0 AS sees",
+        blind_clock_sql="SELECT clock_timestamp() AT TIME ZONE 'UTC' AS now_utc, CAST(NULL AS timestamp) AS oldest_utc, "
+        "CAST(NULL AS timestamp) AS young_utc, 0 AS sees",
         casts={
             **dict.fromkeys(_FLOATS, "CAST({column} AS DOUBLE PRECISION)"),
             "money": "CAST({column} AS numeric(19,2))",
@@ -155,17 +177,17 @@ DIALECTS: Mapping[str, Dialect] = {
         default_schema="dbo",
         default_port=1433,
         transactions_right="VIEW SERVER STATE",
-        clock_sql="SELECT SYSUTCDATETIME() AS now_utc, (SELECT DATEADD(MINUTE, -DATEPART(TZOFFSET, SYSDATETIMEOFFSET()), MIN(t.transaction_begin_time)) "
-        "FROM sys.dm_tran_active_transactions t JOIN sys.dm_tran_session_transactions s ON s.transaction_id = t.transaction_id "
-        "WHERE t.transaction_type = 1 AND s.session_id <> @@SPID) AS oldest_utc, 1 AS sees",
-        blind_clock_sql="SELECT SYSUTCDATETIME() AS now_utc, CAST(NULL AS datetime2) AS oldest_utc, 0 AS sees",
+        clock_sql=f"SELECT SYSUTCDATETIME() AS now_utc, ({_SQLSERVER_OLDEST}) AS oldest_utc, "
+        f"({_SQLSERVER_OLDEST} AND t.transaction_begin_time > DATEADD(SECOND, -{{max_stall}}, SYSDATETIME())) AS young_utc, 1 AS sees",
+        blind_clock_sql="SELECT SYSUTCDATETIME() AS now_utc, CAST(NULL AS datetime2) AS oldest_utc, CAST(NULL AS datetime2) AS young_utc, 0 AS sees",
         # A rowversion, which the catalog calls timestamp, is eight bytes that count up.
         casts={**dict.fromkeys(_FLOATS, "CAST({column} AS float(53))"), **dict.fromkeys(("timestamp", "rowversion"), "CAST({column} AS bigint)")},
         text_cast="CAST({column} AS nvarchar(max))",
         text_types=("time", "xml", "sql_variant", "hierarchyid", "geography", "geometry"),
         zoned_types=("datetimeoffset",),
         rowversion_types=("timestamp", "rowversion"),
-        bucket="ABS(CHECKSUM({column})) % {count}",
+        # ABS of the smallest int overflows.
+        bucket="ABS(CAST(CHECKSUM({column}) AS bigint)) % {count}",
     ),
 }
 

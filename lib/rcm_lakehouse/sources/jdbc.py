@@ -114,16 +114,17 @@ def _text_literal(text: str) -> str:
 
 
 def read_clock(database: Database) -> SourceClock:
-    """The database's own now (UTC) and its oldest open transaction, where the account may see transactions."""
+    """The database's own now (UTC) and its oldest open transactions, where the account may see transactions."""
     try:
-        row = database.query(database.dialect.clock_sql, "asking its clock")[0]
+        row = database.query(database.dialect.clock_sql.format(max_stall=database.connection.max_stall_seconds), "asking its clock")[0]
     except (SourceAuthError, SourceDataError):
         row = database.query(database.dialect.blind_clock_sql, "asking its clock")[0]
-    now, oldest, sees = row
+    now, oldest, young, sees = row
     may_see = int(str(sees)) == 1
     return SourceClock(
         now=_naive(now) or datetime.now(timezone.utc).replace(tzinfo=None),
         oldest_transaction=_naive(oldest) if may_see else None,
+        oldest_young_transaction=_naive(young) if may_see else None,
         sees_transactions=may_see,
         refusal=None if may_see or database.dialect.transactions_right is None else _BLIND.format(right=database.dialect.transactions_right),
     )

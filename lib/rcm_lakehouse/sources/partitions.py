@@ -33,8 +33,7 @@ def predicates(
     if count == 1:
         return []
     if kind is None:
-        bucket = database.dialect.bucket.format(column=quoted, count=count)
-        return [f"({bucket} = 0 OR {quoted} IS NULL)", *(f"{bucket} = {part}" for part in range(1, count))]
+        return buckets(database.dialect, quoted, count)
     own = database.dialect.quoted(column.name)
     place = f"{database.dialect.quoted(table.schema)}.{database.dialect.quoted(table.name)}"
     low, high = database.query(f"SELECT MIN({own}) AS lo, MAX({own}) AS hi FROM {place}{where}", "finding partition bounds")[0]
@@ -70,6 +69,12 @@ def cut_points(low: object, high: object, parts: int) -> list[str]:
         first, last = int(str(low).split(".")[0]), int(str(high).split(".")[0])
         found = [str(first + (last - first) * part // parts) for part in range(1, parts)]
     return list(dict.fromkeys(found))
+
+
+def buckets(dialect: Dialect, quoted: str, count: int) -> list[str]:
+    """Parts by a hash of the column; the first has the rows without a value, which some products give a hash too."""
+    bucket = dialect.bucket.format(column=quoted, count=count)
+    return [f"({bucket} = 0 OR {quoted} IS NULL)", *(f"({bucket} = {part} AND {quoted} IS NOT NULL)" for part in range(1, count))]
 
 
 def ranges(dialect: Dialect, quoted: str, kind: Kind, cuts: Sequence[str]) -> list[str]:
