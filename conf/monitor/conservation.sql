@@ -11,7 +11,7 @@ WITH counted AS (
          coalesce(rows_written, 0) + coalesce(rows_duplicate, 0) + coalesce(rows_dropped, 0)
            + CASE WHEN layer = 'silver' THEN coalesce(rows_unchanged, 0) + coalesce(rows_quarantined, 0) ELSE 0 END AS rows_accounted
   FROM audit.load_logs
-  WHERE layer IN ('bronze', 'silver') AND (status = 'SUCCESS' OR rows_read IS NOT NULL)
+  WHERE layer IN ('bronze', 'reconcile', 'silver') AND (status = 'SUCCESS' OR rows_read IS NOT NULL)
     AND coalesce(finished_at, loaddate) <= CAST(:now AS TIMESTAMP) AND loaddate >= date_sub(to_date(CAST(:now AS TIMESTAMP)), :lookback_days)
 )
 SELECT layer, target, data_source, tablename, status, rows_read, rows_accounted, rows_read - rows_accounted AS rows_missing, load_id, run_id

@@ -1,6 +1,7 @@
 """The HTTP client against a real server: what is tried again, how long it waits, what it refuses, and what its errors keep to themselves."""
 
 import subprocess
+import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
@@ -11,7 +12,7 @@ import pytest
 
 from api_clients import Waits, client, connection
 from rcm_lakehouse.config.errors import ConfigError, RcmError, SourceAuthError, SourceDataError, SourceUnavailableError
-from rcm_lakehouse.demo.api_server import NPPES_PATH, ApiServer
+from rcm_lakehouse.demo.api_server import NPPES_PATH, ApiServer, FaultKind
 from rcm_lakehouse.sources.api_http import HttpClient, Pace, StoppedError, UnauthorizedError, is_loopback, pace_of, seconds_asked
 
 NOW = datetime(2026, 11, 23, 12, 0, 0, tzinfo=timezone.utc)
@@ -135,6 +136,17 @@ def test_a_silent_server_is_given_up_after_the_timeout(server: ApiServer) -> Non
     server.misbehave(NPPES_PATH, "slow", times=None)
     with pytest.raises(SourceUnavailableError, match=r"after 1 try, the last one: nothing came for 0.2 s"):
         ask(client(server, attempts=1, timeout_seconds=0.2))
+
+
+@pytest.mark.parametrize("kind", ["trickle", "trickle_head"])
+def test_an_answer_that_trickles_is_given_up_after_the_timeout(server: ApiServer, kind: FaultKind) -> None:
+    server.misbehave(NPPES_PATH, kind, times=2)
+    http = client(server, attempts=2, timeout_seconds=1)
+    began = time.monotonic()
+    with pytest.raises(SourceUnavailableError, match=r"after 2 tries, the last one: an answer was not complete after 1 s"):
+        ask(http)
+    assert 2 <= time.monotonic() - began < 4
+    assert isinstance(ask(http), dict), "the next answer comes over a connection of its own"
 
 
 def test_a_server_that_is_not_there_is_unavailable() -> None:

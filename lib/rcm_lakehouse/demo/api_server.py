@@ -1,7 +1,7 @@
 """A real HTTP server on 127.0.0.1 that answers like the NPI registry, the NLM code search and the WHO ICD API, with made-up content.
 
 `python -m rcm_lakehouse.demo api` serves it for the demo. Told to, it misbehaves: error statuses with and without Retry-After, a
-maintenance page, an answer cut short, a hang-up, a slow or an endless answer, repeated rows, tokens that are withdrawn.
+maintenance page, an answer cut short, a hang-up, a slow, a trickling or an endless answer, repeated rows, tokens that are withdrawn.
 """
 
 import json
@@ -22,6 +22,7 @@ TOKEN_PATH = "/connect/token"
 CLIENT_ID = "demo-client"
 CLIENT_SECRET = "demo-secret-of-the-stub"
 TOKEN_SECONDS = 3600
+FaultKind = Literal["status", "html", "cut", "hang_up", "slow", "trickle", "trickle_head", "endless"]
 
 
 @dataclass
@@ -29,7 +30,7 @@ class Fault:
     """One way to misbehave on requests whose path begins with `path`: the first `after` of them are served, the next `times` are not (None: for ever)."""
 
     path: str
-    kind: Literal["status", "html", "cut", "hang_up", "slow", "endless"] = "status"
+    kind: FaultKind = "status"
     status: int = 500
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes = b"made-up error page"
@@ -105,7 +106,7 @@ class ApiServer:
         """Serve until the thread ends (Ctrl-C)."""
         self._thread.join()
 
-    def misbehave(self, path: str, kind: Literal["status", "html", "cut", "hang_up", "slow", "endless"] = "status", **values: Any) -> None:
+    def misbehave(self, path: str, kind: FaultKind = "status", **values: Any) -> None:
         """Add a fault; see `Fault`."""
         self.faults.append(Fault(path, kind, **values))
 
@@ -212,6 +213,17 @@ class _Handler(BaseHTTPRequestHandler):
         elif fault.kind == "slow":
             # Silent until the client has left or the server ends.
             self.server.owner.released.wait(self.timeout)
+        elif fault.kind.startswith("trickle"):
+            self._trickle(in_head=fault.kind == "trickle_head")
+
+    def _trickle(self, *, in_head: bool) -> None:
+        """A byte each 0.3 s until the client has left or the server ends."""
+        if in_head:
+            self.wfile.write(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+        else:
+            self._send(200, b"[", length=1 << 30)
+        while not self.server.owner.released.wait(0.3):
+            self.wfile.write(b" ")
 
     def log_message(self, format: str, *args: object) -> None:
         """Requests are in `asked`; nothing is written to the terminal."""

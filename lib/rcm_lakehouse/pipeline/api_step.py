@@ -38,6 +38,7 @@ from rcm_lakehouse.sources.api_http import HttpClient, StoppedError
 from rcm_lakehouse.sources.api_nppes import is_valid_npi
 
 STALE = "stale: "
+CLOCK_BEHIND = "the clock is behind the newest answer that bronze has,"
 _PROPERTIES = {"delta.autoOptimize.autoCompact": "true", "delta.dataSkippingStatsColumns": "_load_id,_batch_seq,_window_high,_source_file"}
 
 
@@ -60,8 +61,8 @@ class ApiLoad:
 
     def run(self) -> Outcome:
         """Ask for what is due, append it, tell; nothing is due: nothing is asked and nothing committed."""
-        now = utc_now()
         self._ensure()
+        now = self._now()
         queries = self._queries()
         asking = self._due(queries, now)
         crash_point("P3", self.row.label)
@@ -80,6 +81,14 @@ class ApiLoad:
             log.batch_seq = self._seq + 1
             self._append(spool, plan_hash(queries) if self._is_snapshot else None, now, log)
         return self._ended(log)
+
+    def _now(self) -> datetime:
+        """The time of this load's answers: the run's clock, or right after bronze's newest answer when the clock is behind that one."""
+        now, newest = utc_now(), self._last_answer()
+        if newest is None or now >= newest:
+            return now
+        self.notes.append(f"{CLOCK_BEHIND} {newest:%Y-%m-%dT%H:%M:%SZ}: these answers are dated right after it. Check the clock")
+        return newest + timedelta(microseconds=1)
 
     @property
     def _is_snapshot(self) -> bool:

@@ -36,13 +36,18 @@ def steps_of(project: Project, options: RunOptions) -> list[Step]:
 
 
 def reconciled_loads(project: Project, options: RunOptions) -> list[LoadRow]:
-    """Loads that are compared with their source: those that `--reconcile` names; without a verb those whose connection says daily or weekly."""
+    """Loads that are compared with their source: those that `--reconcile` names; without a verb those whose connection says daily or weekly.
+
+    A load whose deletes are approved is among them too: what is held may come from a comparison that a verb asked for.
+    """
     if options.verb_loads:
         return [row for row in project.active_loads if row.label in options.reconcile]
     found = []
     for row in project.active_loads:
         connection = project.connections[row.database]
-        if isinstance(connection, JdbcConnection) and is_windowed(project, row) and jdbc_options(connection, row).reconcile != "never":
+        if not isinstance(connection, JdbcConnection) or not is_windowed(project, row):
+            continue
+        if row.label in options.approve_deletes or jdbc_options(connection, row).reconcile != "never":
             found.append(row)
     return found
 

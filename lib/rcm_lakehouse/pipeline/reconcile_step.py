@@ -5,10 +5,9 @@ the same way; only buckets that differ are read. The rows are then compared by k
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from functools import cached_property, reduce
-from zoneinfo import ZoneInfo
 
 from pyspark.sql import Column, DataFrame, Observation
 from pyspark.sql import functions as F
@@ -18,8 +17,7 @@ from rcm_lakehouse.audit.reconciled import last_reconciled
 from rcm_lakehouse.audit.schema import LoadLog
 from rcm_lakehouse.bronze.lineage import LINEAGE_NAMES, with_lineage
 from rcm_lakehouse.bronze.overlap import newest_per_key
-from rcm_lakehouse.bronze.windows import as_text
-from rcm_lakehouse.config.connections import JdbcConnection
+from rcm_lakehouse.config.connections import JdbcConnection, JdbcTableOptions
 from rcm_lakehouse.config.errors import SourceDataError
 from rcm_lakehouse.config.matching import jdbc_options
 from rcm_lakehouse.config.worklist import LoadRow
@@ -29,7 +27,8 @@ from rcm_lakehouse.pipeline.bronze_state import read_states
 from rcm_lakehouse.pipeline.context import RunContext
 from rcm_lakehouse.pipeline.freeze import Frozen, JdbcPlan, watermark_of
 from rcm_lakehouse.pipeline.graph import Step
-from rcm_lakehouse.pipeline.jdbc_stage import mapped_key, mapped_names
+from rcm_lakehouse.pipeline.jdbc_stage import Stage, mapped_key, mapped_names, spelled
+from rcm_lakehouse.pipeline.returned import with_returns
 from rcm_lakehouse.pipeline.silver_sources import bronze_table
 from rcm_lakehouse.sources.checksums import bronze_sums, read_buckets, source_sums, with_bucket
 from rcm_lakehouse.sources.jdbc import Database
@@ -38,18 +37,19 @@ RECONCILED_FLAG = "reconciled"
 # A little less than the period, so that a run that starts some minutes earlier than yesterday's still reconciles.
 _PERIODS = {"daily": timedelta(hours=20), "weekly": timedelta(days=6, hours=12)}
 _ACT = "_act"
+_ACTS = ("delete", "excluded", "wait", "missed", "same", "changed")
 
 
 @dataclass(frozen=True)
 class Drift:
-    """What a comparison found: rows read from differing buckets, keys bronze knows, rows to load, keys to close."""
+    """What a comparison found: rows read from differing buckets, keys bronze knows, rows to load, keys to close, rows that no load takes."""
 
     read: int = 0
     known: int = 0
     missed: int = 0
     changed: int = 0
     deleted: int = 0
-    waiting: int = 0
+    excluded: int = 0
 
 
 def reconcile(ctx: RunContext, lake: Lake, label: str, batch_seq: int, frozen: Frozen) -> Outcome:
@@ -79,10 +79,23 @@ def _is_due(ctx: RunContext, lake: Lake, row: LoadRow, plan: JdbcPlan) -> bool:
         return True
     connection = ctx.project.connections[row.database]
     period = jdbc_options(connection, row).reconcile if isinstance(connection, JdbcConnection) else "never"
-    if period == "never":
+    is_approved = row.label in ctx.options.approve_deletes
+    if period == "never" and not is_approved:
         return False
     last = last_reconciled(lake).get(f"bronze.{row.bronze_table}")
-    return last is None or datetime.fromisoformat(plan.window_high) - datetime.fromisoformat(last) >= _PERIODS[period]
+    if is_approved and last is not None and last.status == "HELD":
+        return True
+    if period == "never":
+        return False
+    return last is None or datetime.fromisoformat(plan.window_high) - datetime.fromisoformat(last.at) >= _PERIODS[period]
+
+
+class _AsLoaded(Stage):
+    """Rows of the source as an ordinary load would bring them."""
+
+    def lined(self, rows: DataFrame) -> DataFrame:
+        """Rows in bronze's types, with lineage and flags; raises SourceDataError when a type drifted and the policy is to fail."""
+        return self._lined(self._fitted(rows), spelled(rows.schema, self.row.watermark))
 
 
 @dataclass
@@ -96,21 +109,32 @@ class _Comparison:
     spelled_key: list[str] = field(default_factory=list)
 
     def run(self) -> Outcome:
-        connection = self.ctx.project.connections[self.row.database]
-        assert isinstance(connection, JdbcConnection)
-        key = mapped_key(self.ctx, self.row, jdbc_options(connection, self.row).key)
+        key = mapped_key(self.ctx, self.row, self.options.key)
         if not key:
             raise SourceDataError(
                 f"{self.row.label}: reconciliation needs the columns that identify a row, and no contract names them. Nothing was compared. "
                 "Set `key` for this table in conf/connections.yml."
             )
-        database = Database(self.lake.spark, self.row.database, connection, self.ctx.project.home)
+        database = Database(self.lake.spark, self.row.database, self.connection, self.ctx.project.home)
         self.spelled_key += self._spelled(key)
-        newest = newest_per_key(self._data(), self.spelled_key).where(self._whole_key() & (F.col("_change_type") == "upsert"))
-        buckets = self._differing(database, newest)
+        buckets = self._differing(database)
         if not buckets:
             return self._told(Drift(), 0, held=False)
-        return self._settle(*self._compared(database, newest, buckets))
+        return self._settle(*self._compared(database, buckets))
+
+    @property
+    def connection(self) -> JdbcConnection:
+        found = self.ctx.project.connections[self.row.database]
+        assert isinstance(found, JdbcConnection)
+        return found
+
+    @property
+    def options(self) -> JdbcTableOptions:
+        return jdbc_options(self.connection, self.row)
+
+    def _newest(self) -> DataFrame:
+        """The newest row of each key that bronze does not hold deleted."""
+        return newest_per_key(self._data(), self.spelled_key).where(self._whole_key() & (F.col("_change_type") == "upsert"))
 
     def _data(self) -> DataFrame:
         return self.lake.read(bronze_table(self.row)).where(F.col("_change_type") != "watermark")
@@ -122,39 +146,45 @@ class _Comparison:
     def _whole_key(self) -> Column:
         return reduce(lambda one, other: one & other, [F.col(f"`{name}`").isNotNull() for name in self.spelled_key])
 
-    def _differing(self, database: Database, newest: DataFrame) -> list[int]:
-        theirs = source_sums(database, self.plan.table, self.spelled_key)
-        found = bronze_sums(newest, database.dialect, self.plan.table, self.spelled_key).collect()
+    def _differing(self, database: Database) -> list[int]:
+        theirs = source_sums(database, self.plan.table, self.spelled_key, self._left_out(database))
+        found = bronze_sums(self._newest(), database.dialect, self.plan.table, self.spelled_key).collect()
         ours = {int(row["_bucket"]): (int(row["row_count"]), int(row["checksums"])) for row in found}
         return sorted(bucket for bucket in {*theirs, *ours} if theirs.get(bucket) != ours.get(bucket))
 
-    def _compared(self, database: Database, newest: DataFrame, buckets: Sequence[int]) -> tuple[Drift, DataFrame]:
-        """The drift, and staged rows with `_act`: load (missed or changed), delete, wait (not due yet), same."""
-        names = mapped_names(self.ctx, self.row)
-        fetched = read_buckets(database, self.plan.table, self.spelled_key, buckets, names)
-        theirs = self._lined(fetched)
+    def _left_out(self, database: Database) -> str | None:
+        """SQL for rows that no load of this table takes: they would make their buckets differ for ever."""
+        column = self.plan.watermark
+        if column is None or self.options.null_watermark != "exclude":
+            return None
+        return database.dialect.missing(database.dialect.quoted(column.name), column.data_type)
+
+    def _compared(self, database: Database, buckets: Sequence[int]) -> tuple[Drift, DataFrame]:
+        """The drift, and staged rows with `_act`: load (missed or changed), delete, excluded (no load takes it), wait (not due yet), same."""
+        theirs = self._as_loaded(read_buckets(database, self.plan.table, self.spelled_key, buckets, mapped_names(self.ctx, self.row), self.options))
+        # After the source's rows, for which the table may have been widened.
+        newest = self._newest()
         ours = with_bucket(newest, database.dialect, self.plan.table, self.spelled_key).where(F.col("_bucket").isin(list(buckets))).drop("_bucket")
-        left, right = theirs.alias("s"), ours.alias("b")
-        same_key = [F.col(f"s.`{name}`").eqNullSafe(F.col(f"b.`{name}`")) for name in self.spelled_key]
-        condition = reduce(lambda one, other: one & other, same_key)
+        condition = reduce(lambda one, other: one & other, [F.col(f"s.`{name}`").eqNullSafe(F.col(f"b.`{name}`")) for name in self.spelled_key])
+        joined = theirs.alias("s").join(ours.alias("b"), condition, how="full").select(self._act().alias(_ACT), *_values(theirs, ours))
+        seen = Observation()
+        counted = joined.observe(seen, *[F.count_if(F.col(_ACT) == name).alias(name) for name in _ACTS])
+        staged = self.lake.staged(f"{self.lake.scratch(self.ctx.run_id)}/reconcile/{self.row.bronze_table}", counted)
+        found = {name: int(count) for name, count in seen.get.items()}
+        total = newest.agg(F.count(F.lit(1)).alias("known")).first()
+        read = sum(count for name, count in found.items() if name != "delete")
+        known = int(total["known"]) if total else 0
+        return Drift(read, known, found["missed"], found["changed"], found["delete"], found["excluded"]), staged
+
+    def _act(self) -> Column:
         is_gone, is_new = F.col("s._load_id").isNull(), F.col("b._load_id").isNull()
         is_same = F.col("s._row_hash") == F.col("b._row_hash")
-        act = (
-            F.when(is_gone, "delete").when(self._is_waiting("s"), "wait").when(is_new, "missed").when(is_same, "same").otherwise("changed")
-        )
-        columns = [name for name in theirs.columns if name not in LINEAGE_NAMES]
-        known = {name.lower() for name in ours.columns}
-        values = [F.when(is_gone, F.col(f"b.`{name}`") if name.lower() in known else None).otherwise(F.col(f"s.`{name}`")).alias(name) for name in columns]
-        joined = left.join(right, condition, how="full").select(act.alias(_ACT), *values)
-        seen = Observation()
-        counted = joined.observe(seen, *[F.count_if(F.col(_ACT) == name).alias(name) for name in ("delete", "wait", "missed", "same", "changed")])
-        path = f"{self.lake.scratch(self.ctx.run_id)}/reconcile/{self.row.bronze_table}"
-        staged = self.lake.staged(path, counted)
-        found = seen.get
-        total = newest.agg(F.count(F.lit(1)).alias("known")).first()
-        read = int(found["missed"] + found["same"] + found["changed"] + found["wait"])
-        drift = Drift(read, int(total["known"]) if total else 0, int(found["missed"]), int(found["changed"]), int(found["delete"]), int(found["wait"]))
-        return drift, staged
+        no_watermark = F.coalesce(F.array_contains("s._flags", "null_watermark"), F.lit(False))
+        # A row without a watermark is met by every window: what becomes of it is the load's business.
+        fate = {"exclude": "excluded", "fail": "wait"}.get(self.options.null_watermark)
+        found = F.when(is_gone, "delete")
+        found = found if fate is None else found.when(no_watermark, fate)
+        return found.when(self._is_waiting("s"), "wait").when(is_new, "missed").when(is_same, "same").otherwise("changed")
 
     def _is_waiting(self, side: str) -> Column:
         """Rows at or beyond the window's end: the next load takes them, they are not missed."""
@@ -167,21 +197,13 @@ class _Comparison:
             return F.coalesce(value.cast("decimal(38,0)") >= F.lit(window.high).cast("decimal(38,0)"), F.lit(False))
         return F.coalesce(value.cast("timestamp") >= F.lit(window.high).cast("timestamp"), F.lit(False))
 
+    def _as_loaded(self, fetched: DataFrame) -> DataFrame:
+        plan = replace(self.plan, flag=RECONCILED_FLAG, watermark_before=self.watermark)
+        return _AsLoaded(self.lake, self.row, plan, self.options, self.spelled_key, self.load_id, self.head + 1, "").lined(fetched)
+
     def _lined(self, rows: DataFrame) -> DataFrame:
-        at = self._deleted_at()
-        return with_lineage(rows, load_id=self.load_id, batch_seq=self.head + 1, window_high=at, watermark_before=self.watermark)
-
-    def _deleted_at(self) -> str:
-        """UTC text of the time at which deletes are noted: now less settle.
-
-        For DATE watermarks it is the last moment of yesterday in the source's zone, so that a row entered again today is later than its delete.
-        """
-        if self.plan.window is None or self.plan.window.kind != "date":
-            return self.plan.window_high
-        zone = ZoneInfo(self.ctx.project.connections[self.row.database].time_zone)
-        settled = datetime.fromisoformat(self.plan.window_high).replace(tzinfo=timezone.utc).astimezone(zone)
-        midnight = datetime(settled.year, settled.month, settled.day, tzinfo=zone)
-        return as_text(midnight.astimezone(timezone.utc) - timedelta(microseconds=1))
+        high = self.plan.window_high
+        return with_lineage(rows, load_id=self.load_id, batch_seq=self.head + 1, window_high=high, watermark_before=self.watermark)
 
     @cached_property
     def watermark(self) -> str | None:
@@ -198,7 +220,7 @@ class _Comparison:
             return self._told(drift, 0, held=is_held)
         rows = staged.where(F.col(_ACT).isin(wanted))
         change = F.when(F.col(_ACT) == "delete", "delete").otherwise("upsert")
-        lined = self._lined(rows.withColumns({"_change_type": change, "_flags": F.array(F.lit(RECONCILED_FLAG))}).drop(_ACT))
+        lined = with_returns(self.ctx, self.lake, self.row, self.plan, self._lined(rows.withColumn("_change_type", change).drop(_ACT)))
         outcome = self._told(drift, self.head + 1, held=is_held)
         metadata = {"load_id": self.load_id, "batch_seq": self.head + 1, "kind": "reconcile", **riding(outcome.logs)}
         commit = self.lake.append(bronze_table(self.row), lined, metadata=metadata, merge_schema=True, txn=(self.row.label, self.head + 1))
@@ -216,6 +238,8 @@ class _Comparison:
             limit = self.ctx.project.settings.quality.max_delete_share
             told += f"; the deletes are more than max_delete_share {limit:.0%} of {drift.known} keys and are held. "
             told += f"If they are right, run again with --approve-deletes {self.row.label}"
+        closed = 0 if held else drift.deleted
+        read, written = drift.read + closed, drift.missed + drift.changed + closed
         return self.ctx.log(
             "reconcile",
             data_source=self.row.datasource,
@@ -225,10 +249,20 @@ class _Comparison:
             load_id=self.load_id,
             watermarkcolumnname=self.row.watermark,
             window_high=self.plan.window_high,
-            rows_read=drift.read,
-            rows_written=drift.missed + drift.changed,
-            rows_duplicate=drift.read - drift.missed - drift.changed,
-            rows_dropped=0,
-            numberofrowscopied=drift.missed + drift.changed,
+            rows_read=read,
+            rows_written=written,
+            rows_duplicate=read - written - drift.excluded,
+            rows_dropped=drift.excluded,
+            numberofrowscopied=written,
             message=told,
         )
+
+
+def _values(theirs: DataFrame, ours: DataFrame) -> list[Column]:
+    """The source's row where it has one, else bronze's; with the flags and the text of what did not fit."""
+    is_gone = F.col("s._load_id").isNull()
+    known = {name.lower() for name in ours.columns}
+    columns = [name for name in theirs.columns if name not in LINEAGE_NAMES]
+    values = [F.when(is_gone, F.col(f"b.`{name}`") if name.lower() in known else None).otherwise(F.col(f"s.`{name}`")).alias(name) for name in columns]
+    flags = F.when(is_gone, F.array(F.lit(RECONCILED_FLAG))).otherwise(F.col("s._flags"))
+    return [*values, flags.alias("_flags"), F.col("s._corrupt_record").alias("_corrupt_record")]

@@ -7,6 +7,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import DateType, TimestampType
 
 from rcm_lakehouse.bronze.lineage import IS_INSTANT, JSON_TIMES, LINEAGE_NAMES, ZERO_DATE, source_columns
+from rcm_lakehouse.bronze.returned import MICROSECOND, after_deletes
 from rcm_lakehouse.config.contracts import Column as ContractColumn
 from rcm_lakehouse.config.contracts import Contract, SourceMapping
 from rcm_lakehouse.config.errors import SourceDataError
@@ -47,7 +48,7 @@ def mapped(rows: DataFrame, contract: Contract, mapping: SourceMapping, *, time_
     derived = third.withColumn("cast_failures", F.array_compact(F.array(*failures, *misfits)))
     salt = F.col(SALT_COLUMN) if contract.entity in personal else None
     key = durable_key(F.col("data_source"), [F.col(f"_clean_{name}") for name in contract.key], salt=salt)
-    at = F.col("_instant") if instant else _event_at(contract, types, time_zone)
+    at = _event_at(contract, types, time_zone)
     keyed = derived.withColumn(contract.key_column, key).withColumn("event_at", at)
     told = ("event_at", "is_delete", "is_outside", "cast_failures", "raw_row", "_source_table")
     return keyed.select(contract.key_column, "data_source", *[column.name for column in contract.columns], *told, *LINEAGE_NAMES)
@@ -96,7 +97,10 @@ def _is_delete(mapping: SourceMapping) -> Column:
 
 def _is_outside(mapping: SourceMapping) -> Column:
     outside = ~F.coalesce(F.expr(mapping.where or "true"), F.lit(False))
-    return outside | F.coalesce(F.col("_change_type") == "delete", F.lit(False)) if mapping.deletes == "ignore" else outside
+    if mapping.deletes == "ignore":
+        return outside | F.coalesce(F.col("_change_type") == "delete", F.lit(False))
+    # A malformed line has no values to ask: it is nobody else's, and waits in quarantine.
+    return outside & F.col("_corrupt_record").isNull()
 
 
 def _cleaned(column: ContractColumn, source_type: str) -> Column:
@@ -129,10 +133,21 @@ def _misfit(name: str, derive: str) -> Column:
 
 
 def _event_at(contract: Contract, types: dict[str, str], time_zone: str) -> Column:
+    after, noticed = after_deletes(), F.col("_window_high")
     if not contract.sequence_by:
-        return F.col("_window_high")
+        return F.greatest(noticed, after)
     first = contract.sequence_by[0]
     at = F.col(first).cast("timestamp")
-    own = at if types.get(first) is None else F.to_utc_timestamp(at, time_zone)
+    own = F.coalesce(F.col("_instant"), at if types.get(first) is None else F.to_utc_timestamp(at, time_zone))
+    if types.get(first) == "date":
+        noticed = eve_of(noticed, time_zone)
     # A delete that a reconciliation found happened after the row's last change, at the latest when it was noticed.
-    return F.when(F.col("_change_type") == "delete", F.greatest(own, F.col("_window_high"))).otherwise(own)
+    of_delete = F.greatest(own, noticed, after)
+    return F.when(F.col("_change_type") == "delete", of_delete).when(own.isNotNull(), F.greatest(own, after))
+
+
+def eve_of(at: Column, time_zone: str) -> Column:
+    """The last moment before the local day of a UTC time, itself in UTC: a delete noticed on a day comes before what is stamped with that day."""
+    # A time that is such a moment already stays what it is.
+    midnight = F.date_trunc("day", F.from_utc_timestamp(at + F.expr(MICROSECOND), time_zone))
+    return F.to_utc_timestamp(midnight, time_zone) - F.expr(MICROSECOND)

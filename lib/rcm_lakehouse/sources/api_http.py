@@ -22,10 +22,13 @@ from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_aft
 from rcm_lakehouse import __version__
 from rcm_lakehouse.config.connections import ApiConnection
 from rcm_lakehouse.config.errors import ConfigError, RcmError, SourceAuthError, SourceDataError, SourceUnavailableError
+from rcm_lakehouse.sources.api_deadline import CuttableAdapter
 
 USER_AGENT = f"rcm-lakehouse/{__version__}"
 RETRIED_STATUSES = frozenset({429, 500, 502, 503, 504})
 _CHUNK = 1 << 16
+# A server that says nothing is told by the socket's own timeout, which must come first.
+_GRACE_SECONDS = 0.1
 _KEPT = "Nothing of this load was committed; silver keeps its last good version."
 
 
@@ -121,6 +124,9 @@ class HttpClient:
         self._pause = pause or self._stop.wait
         self._verify = _trusted(name, connection, home)
         self._session = requests.Session()
+        self._adapter = CuttableAdapter()
+        self._session.mount("https://", self._adapter)
+        self._session.mount("http://", self._adapter)
         self._session.headers.update({"User-Agent": USER_AGENT, "Accept": "application/json"})
         # Without an own (empty) auth, requests would look for credentials in a .netrc file and send them.
         self._session.auth = lambda request: request
@@ -185,30 +191,32 @@ class HttpClient:
         self._count()
         limit = self.connection.timeout_seconds
         deadline = time.monotonic() + limit
+        asked = {"params": params, "data": form, "headers": headers, "timeout": limit, "verify": self._verify}
         try:
-            with self._session.request(
-                method,
-                url,
-                params=params,
-                data=form,
-                headers=headers,
-                timeout=limit,
-                verify=self._verify,
-                allow_redirects=False,
-                stream=True,
-            ) as response:
+            with (
+                self._adapter.cut_after(limit + _GRACE_SECONDS),
+                self._session.request(method, url, allow_redirects=False, stream=True, **asked) as response,  # type: ignore[arg-type]
+            ):
                 if response.status_code == 404 and absent_ok:
                     return None
                 self._check_status(response)
                 return self._json(self._body(response, deadline))
-        except failures.SSLError as error:
-            raise self._tls(error) from None
         except failures.Timeout:
             raise _AgainError(f"nothing came for {limit:g} s") from None
-        except (failures.ConnectionError, failures.ChunkedEncodingError, failures.ContentDecodingError) as error:
-            raise _AgainError(f"the connection was refused or broke ({type(error).__name__})") from None
         except failures.RequestException as error:
-            raise self.refused(f"the request could not be made ({type(error).__name__})", "Mend the connection in conf/connections.yml.") from None
+            if time.monotonic() > deadline:
+                raise self._too_slow() from None
+            raise self._broken(error) from None
+
+    def _too_slow(self) -> _AgainError:
+        return _AgainError(f"an answer was not complete after {self.connection.timeout_seconds:g} s")
+
+    def _broken(self, error: failures.RequestException) -> Exception:
+        if isinstance(error, failures.SSLError):
+            return self._tls(error)
+        if isinstance(error, failures.ConnectionError | failures.ChunkedEncodingError | failures.ContentDecodingError):
+            return _AgainError(f"the connection was refused or broke ({type(error).__name__})")
+        return self.refused(f"the request could not be made ({type(error).__name__})", "Mend the connection in conf/connections.yml.")
 
     def _count(self) -> None:
         self.requests += 1
@@ -264,7 +272,10 @@ class HttpClient:
             if size > limit:
                 raise self.refused(f"an answer is larger than max_response_mb = {self.connection.max_response_mb}", "Narrow the query or raise the limit.")
             if time.monotonic() > deadline:
-                raise _AgainError(f"an answer was not complete after {self.connection.timeout_seconds:g} s")
+                raise self._too_slow()
+        # An answer without a length ends where its connection was cut.
+        if time.monotonic() > deadline:
+            raise self._too_slow()
         return b"".join(parts)
 
     def _json(self, body: bytes) -> object:

@@ -12,9 +12,10 @@ from typing import Literal
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from rcm_lakehouse.config.connections import JdbcTableOptions
 from rcm_lakehouse.sources.catalog import SourceColumn, SourceTable
 from rcm_lakehouse.sources.dialects import Dialect
-from rcm_lakehouse.sources.jdbc import Database, projection, qualified
+from rcm_lakehouse.sources.jdbc import Database, qualified, read_table
 
 BUCKETS = 256
 Form = Literal["day", "time", "number", "text"]
@@ -86,15 +87,22 @@ def form_of(dialect: Dialect, column: SourceColumn) -> Form | None:
     return "text" if "char" in declared or "text" in declared else None
 
 
-def sums_sql(dialect: Dialect, table: SourceTable, key: Sequence[str]) -> str:
-    """SQL for (bucket, rows, sum of row checksums) of every row with a whole key; the source reads its table once."""
+def sums_sql(dialect: Dialect, table: SourceTable, key: Sequence[str], left_out: str | None = None) -> str:
+    """SQL for (bucket, rows, sum of row checksums) of every row with a whole key; the source reads its table once.
+
+    `left_out` is a condition of rows that no load takes.
+    """
     ways = _BY_DIALECT[dialect.name]
-    whole = " AND ".join(f"{dialect.quoted(table.column(name).name)} IS NOT NULL" for name in key)
+    wanted = _whole_key_sql(dialect, table, key) + (f" AND NOT ({left_out})" if left_out else "")
     inner = (
         f"SELECT {bucket_sql(dialect, table, key)} AS bucket, {_hash_sql(ways, dialect, list(table.columns))} AS checksum "
-        f"FROM {qualified(dialect, table)} WHERE {whole}"
+        f"FROM {qualified(dialect, table)} WHERE {wanted}"
     )
     return f"SELECT bucket, COUNT(*) AS row_count, SUM(checksum) AS checksums FROM ({inner}) sums GROUP BY bucket"
+
+
+def _whole_key_sql(dialect: Dialect, table: SourceTable, key: Sequence[str]) -> str:
+    return " AND ".join(f"{dialect.quoted(table.column(name).name)} IS NOT NULL" for name in key)
 
 
 def bucket_sql(dialect: Dialect, table: SourceTable, key: Sequence[str]) -> str:
@@ -151,9 +159,9 @@ def _form(value: Column, form: Form) -> Column:
     return value.cast("string")
 
 
-def source_sums(database: Database, table: SourceTable, key: Sequence[str]) -> dict[int, tuple[int, int]]:
-    """(rows, checksum) by bucket as the source has them now; one query."""
-    rows = database.query(sums_sql(database.dialect, table, key), f"summing {table.schema}.{table.name}")
+def source_sums(database: Database, table: SourceTable, key: Sequence[str], left_out: str | None = None) -> dict[int, tuple[int, int]]:
+    """(rows, checksum) by bucket as the source has them now, rows that meet `left_out` apart; one query."""
+    rows = database.query(sums_sql(database.dialect, table, key, left_out), f"summing {table.schema}.{table.name}")
     return {_whole(bucket): (_whole(count), _whole(checksums)) for bucket, count, checksums in rows}
 
 
@@ -161,12 +169,10 @@ def _whole(value: object) -> int:
     return int(str(value).split(".")[0])
 
 
-def read_buckets(database: Database, table: SourceTable, key: Sequence[str], buckets: Sequence[int], names: Sequence[str]) -> DataFrame:
-    """All source rows whose key lies in these buckets (lazy), columns spelled and cast as a load reads them."""
-    dialect = database.dialect
+def read_buckets(
+    database: Database, table: SourceTable, key: Sequence[str], buckets: Sequence[int], names: Sequence[str], options: JdbcTableOptions
+) -> DataFrame:
+    """All source rows whose key is whole and lies in these buckets (lazy), read as a load reads them, by one connection."""
     listed = ", ".join(str(bucket) for bucket in sorted(buckets))
-    sql = (
-        f"SELECT {projection(dialect, table, names)} FROM {qualified(dialect, table)} "
-        f"WHERE {bucket_sql(dialect, table, key)} IN ({listed})"
-    )
-    return database.frame(sql, f"comparing {table.schema}.{table.name}", fetch_size=None, parts=[])
+    wanted = f"{_whole_key_sql(database.dialect, table, key)} AND {bucket_sql(database.dialect, table, key)} IN ({listed})"
+    return read_table(database, table, options=options.model_copy(update={"partitions": 1}), names=names, condition=wanted)

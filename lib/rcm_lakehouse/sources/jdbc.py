@@ -233,15 +233,17 @@ def read_table(
     window: Window | None = None,
     options: JdbcTableOptions | None = None,
     names: Sequence[str] = (),
+    condition: str | None = None,
 ) -> DataFrame:
-    """A lazy frame of the table's rows, or of one window of them; the filter is part of the query that the source runs.
+    """A lazy frame of the table's rows, of one window of them or of those that meet an SQL condition; the filter is part of the query that the source runs.
 
     Fields of instants say so in their metadata. `_zero_dates`, where a product has such days, names the columns that held one.
     With `partitions` above 1 each part is its own connection and snapshot: rows that move between parts fall into the next
     window. Memory is bounded by the fetch size.
     """
     chosen = options or JdbcTableOptions()
-    where = "" if watermark is None or window is None else f" WHERE {window_predicate(database.dialect, watermark, window)}"
+    wanted = condition if watermark is None or window is None else window_predicate(database.dialect, watermark, window)
+    where = f" WHERE {wanted}" if wanted else ""
     zeros = _zero_dates(database.dialect, table, names)
     sql = f"SELECT {projection(database.dialect, table, names)}{zeros} FROM {qualified(database.dialect, table)}{where}"
     parts = predicates(database, table, chosen, where, names) if chosen.partitions > 1 else []
