@@ -85,6 +85,20 @@ def test_I34_a_row_that_is_deleted_again_is_closed_again(mini: Mini) -> None:
     assert current(mini, "V04") == {"visits": [], "stays": [], "calls": []}
 
 
+def test_I34_a_row_entered_again_with_the_stamp_of_its_first_time_is_current_by_its_window(mini: Mini) -> None:
+    insert = "INSERT INTO {table} VALUES ('V60', '%s', CAST(TIMESTAMP '2026-01-26 20:00:00' AS {kind}))"
+    everywhere(mini, insert % "entered")
+    assert mini.run(now="2026-01-27T02:30:00Z").code == 0
+    everywhere(mini, "DELETE FROM {table} WHERE VisitID = 'V60'")
+    reconcile(mini, "2026-01-27T03:00:00Z")
+    assert current(mini, "V60") == {"visits": [], "stays": [], "calls": []}
+    for minute, state in ((10, "again"), (20, "changed")):
+        everywhere(mini, "DELETE FROM {table} WHERE VisitID = 'V60'")
+        everywhere(mini, insert % state)
+        assert mini.run(now=f"2026-01-27T03:{minute}:00Z").code == 0
+        assert current(mini, "V60") == {"visits": [state], "stays": [state], "calls": [state]}
+
+
 def test_I34_silver_made_anew_from_bronze_is_the_same(mini: Mini) -> None:
     columns = ("source_visit_id", "state", "effective_from", "effective_to", "is_current")
     before = {table: mini.rows(f"silver.{table[:-1]}", *columns) for table in KINDS}

@@ -5,9 +5,12 @@ from dataclasses import dataclass, field
 import pytest
 from pyspark.sql import SparkSession
 
+from faulted import at_point
 from files_bills import says
 from harness import Ended, Mini
+from rcm_lakehouse.config.errors import CommitConflictError
 from rcm_lakehouse.pipeline import files_step
+from rcm_lakehouse.pipeline import history as history_module
 from wards import WARD
 
 HEADER = "CPT_Codes,Procedure_Code_Category,Procedure_Code_Descriptions,Code_Status"
@@ -101,6 +104,13 @@ def test_F33_a_snapshot_short_of_most_keys_is_held_and_told_that_some_of_its_key
 
 
 def test_F01_snapshots_whose_archiving_failed_are_not_loaded_again(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
+    rounds: list[int] = []
+
+    def conflict_in_the_second_round() -> None:
+        rounds.append(1)
+        if len(rounds) == 2:
+            raise CommitConflictError("another writer committed first")
+
     def refuse(*_: object) -> bool:
         raise PermissionError(13, "Permission denied")
 
@@ -108,7 +118,10 @@ def test_F01_snapshots_whose_archiving_failed_are_not_loaded_again(runs: Runs, m
     runs.mini.land("6.csv", codes(*ALL[:9]))
     with monkeypatch.context() as patch:
         patch.setattr(files_step, "archive_file", refuse)
+        at_point(patch, history_module, "P9", "procedure_code", conflict_in_the_second_round, times=2)
         runs.run("2031-01-05T06:00:00Z")
+    silver = [row for row in runs.ended[-1].logs if row.target == "silver.procedure_code"]
+    assert [(row.status, row.rows_read, row.attempt) for row in silver] == [("SUCCESS", 10, 1), ("SUCCESS", 9, 2)], "each round is told once"
     told = [text for row in runs.ended[-1].logs for text in row.warnings or ()]
     assert "5.csv: loaded, but not archived (Permission denied); the next run tries again" in told
     batches, versions = runs.mini.commits("bronze.network_procedure_codes"), runs.mini.commits("silver.procedure_code")

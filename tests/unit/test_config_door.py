@@ -45,6 +45,14 @@ def test_a_name_that_nothing_has_ends_the_job_with_2(tmp_path: Path, capsys: pyt
     assert not (tmp_path / "lakehouse").exists()
 
 
+@pytest.mark.parametrize("verb", ["--full-refresh", "--reconcile", "--approve-deletes"])
+def test_a_verb_on_a_load_that_nothing_has_ends_the_job_with_2(verb: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    small_project(tmp_path)
+    assert main(["--home", str(tmp_path), verb, "hos-a.patient_s"]) == 2
+    assert f"{verb}: 'hos-a.patient_s' is no active load. Did you mean 'hos-a.patients'?" in capsys.readouterr().err
+    assert not (tmp_path / "lakehouse").exists()
+
+
 @pytest.mark.parametrize("name", ["patent", "hos-a.patients", "billing"])
 def test_a_name_whose_quarantine_cannot_be_replayed_is_refused_with_those_that_can(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     small_project(tmp_path)

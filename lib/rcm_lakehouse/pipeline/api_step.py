@@ -170,6 +170,7 @@ class ApiLoad:
         commit = self.lake.append(bronze_table(self.row), lined, metadata=metadata, txn=(self.row.label, self._seq + 1))
         crash_point("P6", self.row.label)
         log.table_version = commit.version
+        self.ctx.keep(f"bronze:{self.row.label}", [log])
 
     def _frame(self, spool: Spool, plan: str | None, now: datetime) -> DataFrame:
         columns = KINDS[self.connection.kind].columns

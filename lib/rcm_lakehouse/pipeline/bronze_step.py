@@ -24,6 +24,7 @@ from rcm_lakehouse.pipeline.freeze import Frozen, JdbcPlan, overlap_of, watermar
 from rcm_lakehouse.pipeline.graph import Step
 from rcm_lakehouse.pipeline.jdbc_stage import Stage, Staged, mapped_key, mapped_names, spelled
 from rcm_lakehouse.pipeline.reset_step import reset
+from rcm_lakehouse.pipeline.returned import with_returns
 from rcm_lakehouse.pipeline.silver_sources import bronze_table
 from rcm_lakehouse.sources.jdbc import ZERO_DATES, Database, has_rows, highest_time, read_table
 
@@ -190,11 +191,17 @@ class JdbcLoad:
         metadata = {"load_id": log.load_id, "batch_seq": seq, "watermark": after, "window_high": plan.window_high, **riding([log])}
         crash_point("P5", self.row.label)
         rows = self.lake.read_files(self._scratch(), staged.schema)
+        rows = with_returns(self.ctx, self.lake, self.row, plan, rows) if self._may_have_deletes() else rows
         commit = self.lake.append(table, rows, metadata=metadata, merge_schema=True, txn=(self.row.label, seq))
         log.table_version = commit.version
         self.ctx.keep(f"bronze:{self.row.label}", [log])
         crash_point("P6", self.row.label)
         return Outcome("SUCCESS", (log,), {"batch_seq": seq, "rows": staged.kept})
+
+    def _may_have_deletes(self) -> bool:
+        """False for a table that was never compared with its source, as far as the whole audit tells."""
+        known = self.ctx.state.tables.get(bronze_table(self.row).label)
+        return self.head > 0 and (known is None or known.was_reconciled or bool(self.ctx.state.notes))
 
     def _nothing(self, plan: JdbcPlan, read: int, duplicate: int, dropped: int) -> Outcome:
         log = self._log(plan, read, 0, duplicate, dropped, plan.watermark_before)

@@ -14,7 +14,7 @@ from pyspark.sql import functions as F
 from rcm_lakehouse.audit.commits import riding
 from rcm_lakehouse.audit.schema import LoadLog
 from rcm_lakehouse.bronze.lineage import LINEAGE_NAMES, with_lineage
-from rcm_lakehouse.bronze.windows import as_text
+from rcm_lakehouse.bronze.windows import after_newest, as_text
 from rcm_lakehouse.config.connections import FilesConnection, FileTableOptions
 from rcm_lakehouse.config.errors import SourceDataError
 from rcm_lakehouse.config.matching import key_of_table, table_options
@@ -70,7 +70,8 @@ class FilesLoad:
     def __post_init__(self) -> None:
         self.table = bronze_table(self.row)
         self.place = place_of(self.ctx.project, self.row, self.connection, self.options)
-        self.head = self.frozen.state_of(self.row).batch_seq
+        state = self.frozen.state_of(self.row)
+        self.head, self.newest = state.batch_seq, state.window_high
         # A file of a full load is the whole table; one of an incremental load adds to it.
         self.is_snapshot = self.row.loadtype == "Full"
 
@@ -199,7 +200,9 @@ class FilesLoad:
         """Append the rows of files in one commit, each file a batch; the audit row rides in it."""
         load_id = self.frozen.load_ids[self.row.label] + (f"-{number}" if number > 1 else "")
         # Snapshots of one run follow one another in time.
-        at = as_text(utc_now() + timedelta(milliseconds=number - 1))
+        at, behind = after_newest(as_text(utc_now() + timedelta(milliseconds=number - 1)), self.newest)
+        self.newest = at
+        self.notes += behind
         rows = staged_rows(self.lake.spark, self._staged(deliveries[0][1].file).parent, deliveries, self.head + 1)
         lined = with_lineage(rows, load_id=load_id, batch_seq=F.col("_batch_seq"), window_high=at, watermark_before=None)
         corrections = [item for item, _ in deliveries if item.status == "correction"]
@@ -213,6 +216,7 @@ class FilesLoad:
         metadata = {"load_id": load_id, "batch_seq": self.head, "files": [item.name for item, _ in deliveries], **riding([log])}
         log.table_version = self.lake.append(self.table, lined, metadata=metadata, merge_schema=True, txn=(self.row.label, self.head)).version
         crash_point("P6", self.row.label)
+        self.ctx.keep(f"bronze:{self.row.label}", [log])
         return log
 
     def _archive(self, items: Sequence[FileItem]) -> list[str]:

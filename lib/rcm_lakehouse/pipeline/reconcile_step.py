@@ -225,6 +225,7 @@ class _Comparison:
         metadata = {"load_id": self.load_id, "batch_seq": self.head + 1, "kind": "reconcile", **riding(outcome.logs)}
         commit = self.lake.append(bronze_table(self.row), lined, metadata=metadata, merge_schema=True, txn=(self.row.label, self.head + 1))
         outcome.logs[0].table_version = commit.version
+        self.ctx.keep(f"reconcile:{self.row.label}", outcome.logs)
         return outcome
 
     def _told(self, drift: Drift, seq: int, *, held: bool) -> Outcome:

@@ -1,5 +1,6 @@
 """What silver has not taken yet: the bronze batches of each load that feeds an entity."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -91,10 +92,15 @@ def _head(row: LoadRow, done: Mapping[str, Outcome], frozen: Frozen) -> int:
 
 
 def consumed_batches(ctx: RunContext, lake: Lake, contract: Contract, silver: Table) -> dict[str, int]:
-    """The newest batch of each bronze table that silver took: from the audit when it speaks of this very table, else from the rows of silver themselves.
+    """The newest batch of each bronze table that silver took.
+
+    From what an earlier try of this run took, from the audit when it speaks of this very table, else from the rows of silver themselves.
 
     Rows of silver prove a batch taken, because one MERGE takes all of it; rows of quarantine alone prove nothing.
     """
+    taken = ctx.committed.get(f"silver:{contract.entity}")
+    if taken and taken[-1].consumed:
+        return {str(name): int(seq) for name, seq in json.loads(taken[-1].consumed).items()}
     last = ctx.state.last_done.get(silver.label)
     if last is not None and last.table_id == lake.table_id(silver):
         return dict(last.consumed)

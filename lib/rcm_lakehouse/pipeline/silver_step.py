@@ -64,12 +64,17 @@ def merge_entity(ctx: RunContext, lake: Lake, step: Step, done: Mapping[str, Out
         now, pending = next_round(pending)
         consumed.update({part.table.label: part.high for part in now})
         batch = SilverBatch(ctx, lake, entity, tuple(now), consumed)
-        logs += batch.run()
-        version = batch.version if batch.version >= 0 else version
-    logs += [_held_log(ctx, entity, label, cause) for label, cause in work.held.items()]
-    version = version if version >= 0 else lake.head_version(entity.silver)
-    for log in logs:
+        taken = batch.run()
+        version = batch.version if batch.version >= 0 else lake.head_version(entity.silver)
+        for log in taken:
+            log.table_version = version
+        # A later round may fail: a repeated try goes on behind this one.
+        ctx.keep(step.name, taken)
+        logs += taken
+    held = [_held_log(ctx, entity, label, cause) for label, cause in work.held.items()]
+    for log in held:
         log.table_version = version
+    logs += held
     is_held = any(log.status == "HELD" for log in logs)
     return Outcome("PARTIAL" if work.held or is_held else "SUCCESS", tuple(logs), {"version": version}, is_data_stop=is_held)
 

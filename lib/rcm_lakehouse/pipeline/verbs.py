@@ -23,6 +23,7 @@ def check_verbs(project: Project, options: RunOptions) -> None:
     given += [("--from/--to", name) for name in (options.backfill.loads if options.backfill else ())]
     given += [("--reset-watermark", options.reset_watermark[0])] if options.reset_watermark else []
     given += [("--reconcile", name) for name in options.reconcile]
+    given += [("--approve-deletes", name) for name in options.approve_deletes]
     problems = [problem for verb, name in given for problem in _problems(project, loads, verb, name)]
     if problems:
         raise ConfigError("\n".join([*problems, "Nothing was read or written."]))
@@ -32,6 +33,8 @@ def _problems(project: Project, loads: dict[str, LoadRow], verb: str, name: str)
     row = loads.get(name)
     if row is None:
         yield f"{verb}: '{name}' is no active load.{did_you_mean(name, loads)} There are: {', '.join(loads)}."
+    elif verb == "--approve-deletes":
+        return
     elif not isinstance(project.connections[row.database], JdbcConnection):
         yield f"{verb}: '{name}' is not read from a database. Files are known by their content: deliver the file again under its name to correct it."
     elif verb in ("--from/--to", "--reset-watermark") and not is_windowed(project, row):
