@@ -47,7 +47,7 @@ class Rule(Frozen):
     name: str
     check: str | None = Field(None, description="SQL predicate over the contract's columns")
     references: str | None = Field(None, description="entity whose durable key must know this row's `columns[0]`; NULL passes")
-    unique: tuple[str, ...] = Field((), description="columns that must be unique in the batch")
+    unique: tuple[str, ...] = Field((), description="columns that must be unique in a delivery")
     columns: tuple[str, ...] = Field((), description="columns the message names")
     severity: Severity = "error"
     null_passes: bool = False

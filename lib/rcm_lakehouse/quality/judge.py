@@ -112,6 +112,8 @@ def _with_uniqueness(rows: DataFrame, rules: Sequence[Rule]) -> DataFrame:
         columns = [F.col(name) for name in rule.unique]
         inside = F.coalesce(F.expr(rule.check), F.lit(False)) if rule.check else F.lit(True)
         has_null = reduce(lambda one, other: one | other, [column.isNull() for column in columns])
-        counted = F.count(F.when(inside, F.lit(1))).over(Window.partitionBy(*columns))
+        # Within a delivery: what one run merges together depends on how often it ran.
+        delivery = Window.partitionBy("_source_table", "_batch_seq", *columns)
+        counted = F.count(F.when(inside, F.lit(1))).over(delivery)
         rows = rows.withColumn(f"_rule_{rule.name}", ~inside | has_null | (counted <= 1))
     return rows
