@@ -16,6 +16,7 @@ from rich.console import Console
 
 from rcm_lakehouse.audit.schema import LoadLog
 from rcm_lakehouse.config.load import load_project
+from rcm_lakehouse.demo.targets import h2_url
 from rcm_lakehouse.lake.tables import Lake, Table, layer_table
 from rcm_lakehouse.pipeline.context import RunOptions
 from rcm_lakehouse.pipeline.runner import run_pipeline
@@ -91,8 +92,7 @@ class Mini:
 
     def connect(self, database: str, statements: Iterable[str], *, commit: bool = True, user: str = "sa", password: str = "") -> Any:
         """Run statements in a connection; with commit=False the open connection is returned, and its transaction with it."""
-        place = (self.home / "db" / database).resolve()
-        url = f"jdbc:h2:file:{place};AUTO_SERVER=TRUE;DATABASE_TO_UPPER=FALSE;CASE_INSENSITIVE_IDENTIFIERS=TRUE"
+        url = h2_url(self.home / "db" / database)
         # The driver is found by its class: DriverManager does not show it to callers from the bridge.
         jvm = self.spark._jvm
         assert jvm is not None

@@ -8,6 +8,7 @@ import pytest
 from rcm_lakehouse.bronze.windows import Kind, Window
 from rcm_lakehouse.config.connections import JdbcConnection
 from rcm_lakehouse.config.errors import RcmError, SourceAuthError, SourceDataError, SourceUnavailableError
+from rcm_lakehouse.demo.targets import h2_url
 from rcm_lakehouse.sources.catalog import SourceColumn, SourceTable
 from rcm_lakehouse.sources.dialects import DIALECTS, jdbc_url
 from rcm_lakehouse.sources.jdbc import kind_of_column, projection, qualified, window_predicate
@@ -63,6 +64,12 @@ URLS = {  # case: (connection, URL)
 def test_a_url_is_built_from_parts_and_carries_no_credentials(case: str, tmp_path: Path) -> None:
     entry, url = URLS[case]
     assert jdbc_url("emr", entry, tmp_path) == url
+
+
+def test_reading_an_embedded_database_does_not_rewrite_its_file(tmp_path: Path) -> None:
+    read = jdbc_url("emr", JdbcConnection(type="jdbc", dialect="h2", database="db/emr", user="sa"), tmp_path)
+    assert "MAX_COMPACT_TIME=0" in read.split(";") and "IFEXISTS=TRUE" in read.split(";")
+    assert h2_url(tmp_path / "db/emr") + ";IFEXISTS=TRUE" == read, "who makes a database and who reads it open it alike"
 
 
 def test_sqlserver_doubles_a_closing_bracket_in_a_name() -> None:

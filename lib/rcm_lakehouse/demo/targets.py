@@ -65,8 +65,8 @@ def finish_script(target: Target, process: "subprocess.Popen[str]", name: str) -
 
 
 def h2_url(database: Path) -> str:
-    """The URL of an embedded database that a second process on this machine may open too."""
-    return f"jdbc:h2:file:{database.resolve()};AUTO_SERVER=TRUE;DATABASE_TO_UPPER=FALSE;CASE_INSENSITIVE_IDENTIFIERS=TRUE"
+    """The URL of an embedded database that a second process on this machine may open too; closing it does not rewrite its file."""
+    return f"jdbc:h2:file:{database.resolve()};AUTO_SERVER=TRUE;DATABASE_TO_UPPER=FALSE;CASE_INSENSITIVE_IDENTIFIERS=TRUE;MAX_COMPACT_TIME=0"
 
 
 def _command(target: Target, script: Path, database: Path, password: str) -> tuple[list[str], Mapping[str, str]]:

@@ -38,19 +38,19 @@ class Jar:
 
     @property
     def name(self) -> str:
-        """The file's name: `h2-2.3.232.jar`."""
+        """The file's name: `h2-2.4.240.jar`."""
         return f"{self.artifact}-{self.version}.jar"
 
     @property
     def coordinate(self) -> str:
-        """The place in Maven: `com.h2database:h2:2.3.232`."""
+        """The place in Maven: `com.h2database:h2:2.4.240`."""
         return f"{self.group}:{self.artifact}:{self.version}"
 
 
 JARS = (
     Jar("io.delta", "delta-spark_4.2_2.13", "4.4.0", "27d4fd8b1f879535c573ed1c718177d6a27f24d3e626ba02e216369725721ead", 9_516, "delta-spark_*.jar"),
     Jar("io.delta", "delta-storage", "4.4.0", "c46735481fa8e326b0957be02b4420cbcab4b325bb08009b7f2045a95133f1cc", 114, "delta-storage-*.jar"),
-    Jar("com.h2database", "h2", "2.3.232", "8dae62d22db8982c3dcb3826edb9c727c5d302063a67eef7d63d82de401f07d3", 2_651, "h2-*.jar"),
+    Jar("com.h2database", "h2", "2.4.240", "29b70e427cc1c40cdc376283adbb0cc62853073797bb5fe5761f81fe73d57ce0", 2_622, "h2-*.jar"),
     Jar("org.mariadb.jdbc", "mariadb-java-client", "3.5.3", "85c4ba2f221d0dfd439c26affbb294f784960763544263c65aba9c2c76858706", 746, "mariadb-java-*.jar"),
     Jar("org.postgresql", "postgresql", "42.7.7", "157963d60ae66d607e09466e8c0cdf8087e9cb20d0159899ffca96bca2528460", 1_099, "postgresql-*.jar"),
     Jar("com.microsoft.sqlserver", "mssql-jdbc", "12.10.1.jre11", "d0b614f17f3dece1e813ae534d3037f6e5a65868832b6d23fba07249b14a21d2", 1_499, "mssql-*.jar"),
