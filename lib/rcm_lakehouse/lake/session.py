@@ -28,7 +28,6 @@ LOCAL_CONF = {
     "spark.sql.sources.parallelPartitionDiscovery.parallelism": "2",
     "spark.sql.maxMetadataStringLength": "100",
     "spark.databricks.delta.snapshotPartitions": "1",
-    "spark.databricks.delta.autoCompact.minNumFiles": "20",
     "spark.databricks.delta.schema.typeCheck.enabled": "true",
     "spark.scheduler.mode": "FAIR",
     "spark.ui.enabled": "false",
