@@ -53,6 +53,22 @@ def test_a_verb_on_a_load_that_nothing_has_ends_the_job_with_2(verb: str, tmp_pa
     assert not (tmp_path / "lakehouse").exists()
 
 
+def test_a_table_that_cannot_be_lost_ends_the_job_with_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    small_project(tmp_path)
+    assert main(["--home", str(tmp_path), "--accept-lost", "silver.patent"]) == 2
+    assert "--accept-lost: 'silver.patent' is no table of this lakehouse. Did you mean 'silver.patient'?" in capsys.readouterr().err
+    assert not (tmp_path / "lakehouse").exists()
+
+
+@pytest.mark.parametrize("option", ["--only", "--layers"])
+def test_an_empty_list_is_not_taken_for_all(option: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    small_project(tmp_path)
+    with pytest.raises(SystemExit) as ended:
+        main(["--home", str(tmp_path), option, " , "])
+    assert ended.value.code == 2
+    assert f"{option}: the list is empty" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("name", ["patent", "hos-a.patients", "billing"])
 def test_a_name_whose_quarantine_cannot_be_replayed_is_refused_with_those_that_can(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     small_project(tmp_path)

@@ -8,7 +8,7 @@ import pytest
 from builders import small_project
 
 from rcm_lakehouse.config.errors import ConfigError
-from rcm_lakehouse.config.secrets import resolve
+from rcm_lakehouse.config.secrets import resolve, resolve_all
 
 CONNECTIONS = "conf/connections.yml"
 SECRET = "correct-horse-battery"
@@ -86,6 +86,12 @@ def dbutils(monkeypatch: pytest.MonkeyPatch) -> None:
         get=lambda scope, key: f"{scope}/{key}/{SECRET}",
     )
     monkeypatch.setitem(sys.modules, "databricks.sdk.runtime", SimpleNamespace(dbutils=SimpleNamespace(secrets=secrets)))
+
+
+def test_all_missing_secrets_of_a_connection_are_named_at_once(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"secret env:RCM_NO_USER: .* secret file:no_password: "):
+        resolve_all({"user": "env:RCM_NO_USER", "password": "file:no_password", "none": None}, home=tmp_path)
+    assert resolve_all({"user": "rcm", "password": None}, home=tmp_path) == {"user": "rcm"}
 
 
 @pytest.mark.usefixtures("dbutils")

@@ -1,6 +1,7 @@
 """The header of a file: empty files, columns by name, drift, names that are ours, and fixed width. No Spark."""
 
 import gzip
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,16 @@ def test_D03_a_missing_required_column_is_refused_with_the_nearest_name_and_an_o
         read(tmp_path, "PatientID\nP1\n", expected)
     reading = read(tmp_path, "ClaimID,ModifiedDate\nC1,2026-01-01\n", expected)
     assert reading.found.missing == ("PatientID",)
+
+
+def test_D03_a_mapped_column_that_looks_misspelled_refuses_the_file_unless_it_is_given_up_or_the_other_is_known(tmp_path: Path) -> None:
+    content = "ClaimID,ClaimStatis\nC1,Paid\n"
+    with pytest.raises(SourceDataError, match=r"lacks the column 'ClaimStatus' \(Did you mean 'ClaimStatis'\?\), whose values would become NULL"):
+        read(tmp_path, content, Expected(used=("ClaimID", "ClaimStatus"), required=("ClaimID",)))
+    for expected in (Expected(given_up=("claimstatus",)), Expected(known=("ClaimID", "ClaimStatis"))):
+        reading = read(tmp_path, content, replace(expected, used=("ClaimID", "ClaimStatus"), required=("ClaimID",)))
+        assert reading.found.missing == ("ClaimStatus",)
+        assert reading.values() == [{"ClaimID": "C1", "ClaimStatis": "Paid"}]
 
 
 @pytest.mark.parametrize("name", ["_load_id", "_ROW_HASH", "data_source", "_source_file"])

@@ -82,6 +82,7 @@ class FileTableOptions(Frozen):
         description="a column beyond `columns`, or, without these, beyond what earlier files had: evolve adds it, NULL in older rows; freeze refuses the file; "
         "discard leaves its values out and counts them; quarantine keeps lines with a value in it as malformed",
     )
+    gone_columns: tuple[str, ...] = Field((), description="mapped columns that files have no more though a new column has nearly their name: NULL")
     arrival: Literal["stable", "marker", "manifest"] = Field(
         "stable",
         description="when a file is complete. stable: stable_seconds alone; marker: also <name>.done, or _SUCCESS in its folder, not older than the file; "

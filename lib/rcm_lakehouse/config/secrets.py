@@ -3,6 +3,7 @@
 import importlib
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from rcm_lakehouse.config.errors import ConfigError
@@ -42,6 +43,23 @@ def resolve(reference: str, *, home: Path) -> str:
     if scheme == "env":
         return _from_environment(place)
     return _from_file(place, home) if scheme == "file" else _from_databricks(place)
+
+
+def resolve_all(references: Mapping[str, str | None], *, home: Path) -> dict[str, str]:
+    """The values behind several references, by name; None is left out.
+
+    Raises ConfigError that names every reference with nothing behind it.
+    """
+    found: dict[str, str] = {}
+    problems: list[str] = []
+    for name, reference in references.items():
+        try:
+            found |= {} if reference is None else {name: resolve(reference, home=home)}
+        except ConfigError as error:
+            problems.append(str(error))
+    if problems:
+        raise ConfigError(" ".join(problems))
+    return found
 
 
 def _from_environment(name: str) -> str:

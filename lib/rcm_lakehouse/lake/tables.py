@@ -16,6 +16,7 @@ from pyspark.sql.types import ArrayType, StructType
 
 from rcm_lakehouse.config.errors import CommitConflictError, TableStateError
 from rcm_lakehouse.config.settings import LakehouseSettings
+from rcm_lakehouse.lake.compaction import choose_compaction
 from rcm_lakehouse.lake.conflicts import CONFLICTS
 from rcm_lakehouse.lake.log_check import forget_unbegun, has_begun, newest_version
 from rcm_lakehouse.lake.session import step_session
@@ -24,7 +25,6 @@ FORMAT_VERSION = 1
 FORMAT_PROPERTY = "rcm.formatVersion"
 ID_PROPERTY = "rcm.tableId"
 LAST_VERSION = "spark.databricks.delta.lastCommitVersionInSession"
-COMPACT_EVERY = 20
 
 _log = logging.getLogger(__name__)
 
@@ -229,7 +229,8 @@ class Lake:
             writer = writer.option("mergeSchema", "true")
         if txn:
             writer = writer.option("txnAppId", txn[0]).option("txnVersion", txn[1])
-        self._choose_compaction(table)
+        if self.is_local and not self.settings.catalog:
+            choose_compaction(self.spark, self.head_version(table) + 1)
         self.spark.conf.unset(LAST_VERSION)
         try:
             writer.saveAsTable(self.sql_name(table))
@@ -245,16 +246,6 @@ class Lake:
             # Delta skips a version of `txn` that it has, whatever the rows are, and says nothing.
             raise CommitConflictError(f"{table.label}: batch {txn[1]} of {txn[0]} is there already; nothing was appended. The load is computed again.")
         return Commit(version)
-
-    def _choose_compaction(self, table: Table) -> None:
-        """Let Delta compact small files behind every twentieth commit alone; on a cluster the platform decides.
-
-        Delta remembers within a process which tables it has compacted: every new process would compact each table at its first append.
-        """
-        if self.is_local and not self.settings.catalog:
-            due = (self.head_version(table) + 1) % COMPACT_EVERY == 0
-            self.spark.conf.set("spark.databricks.delta.autoCompact.enabled", str(due).lower())
-            self.spark.conf.set("spark.databricks.delta.autoCompact.minNumFiles", "2")
 
     def replace(self, table: Table, rows: DataFrame, *, metadata: Mapping[str, object]) -> Commit:
         """Replace all rows (and, where it changed, the schema) in one commit: readers see the old table or the new one."""

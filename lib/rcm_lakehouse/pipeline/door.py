@@ -27,7 +27,7 @@ def parser() -> argparse.ArgumentParser:
         "Load the sources of load_config.csv into bronze, merge them into silver with history, rebuild gold, show the KPIs.",
         EXIT_CODES,
     )
-    options.add_argument("--only", default="", help="loads (hos-a.patients), entities (patient) or models (dim_patient), separated by commas")
+    options.add_argument("--only", default=None, help="loads (hos-a.patients), entities (patient) or models (dim_patient), separated by commas")
     options.add_argument("--layers", default=",".join(LAYERS), help="layers to run, separated by commas: bronze,silver,gold")
     options.add_argument("--as-of", default=None, help="day of the KPIs, YYYY-MM-DD; default: today in UTC")
     options.add_argument("--dry-run", action="store_true", help="show what would be read, from which watermark, into what; change nothing")
@@ -56,6 +56,9 @@ def main(arguments: Sequence[str]) -> int:
 
 def _options(given: argparse.Namespace) -> RunOptions:
     layers = names_in(given.layers)
+    empty = [option for option, value in (("--layers", given.layers), ("--only", given.only)) if value is not None and not names_in(value)]
+    if empty:
+        parser().error(f"{empty[0]}: the list is empty. Name something, or leave the option out for all")
     unknown = [layer for layer in layers if layer not in LAYERS]
     if unknown:
         parser().error(f"--layers: {', '.join(unknown)} is not one of {', '.join(LAYERS)}")
@@ -68,7 +71,7 @@ def _options(given: argparse.Namespace) -> RunOptions:
     backfill = _backfill(given)
     return RunOptions(
         as_of=as_of,
-        only=() if backfill else names_in(given.only),
+        only=() if backfill else names_in(given.only or ""),
         full_refresh=names_in(given.full_refresh),
         backfill=backfill,
         reset_watermark=tuple(given.reset_watermark) if given.reset_watermark else None,

@@ -11,6 +11,7 @@ from pyspark.sql.types import ArrayType, LongType, StringType, StructField, Stru
 from rcm_lakehouse.bronze.lineage import LINEAGE, LINEAGE_NAMES
 from rcm_lakehouse.config.project import Project
 from rcm_lakehouse.config.worklist import LoadRow
+from rcm_lakehouse.pipeline.source_checks import signed_columns
 from rcm_lakehouse.sources.files import FileItem
 from rcm_lakehouse.sources.files_header import Expected
 from rcm_lakehouse.sources.files_parse import Parsed
@@ -19,17 +20,18 @@ from rcm_lakehouse.sources.files_parse import Parsed
 RESERVED = (*LINEAGE_NAMES, "data_source", "_source_table", "_salt", "_file")
 
 
-def expected_columns(project: Project, row: LoadRow, known: Sequence[str]) -> Expected:
-    """What contracts want of the row's files; `known` are the columns that bronze has."""
+def expected_columns(project: Project, row: LoadRow, known: Sequence[str], given_up: Sequence[str] = ()) -> Expected:
+    """What contracts want of the row's files; `known` are the columns that bronze has. Required are keys, sequences and what gold ties out to."""
     used: list[str] = []
     required: list[str] = []
     for contract in project.contracts.values():
         mapping = project.mapping_of(contract, row)
+        signed = signed_columns(project, contract)
         for name, source in (mapping.columns if mapping else {}).items():
             if not source.startswith("="):
                 used.append(source)
-                required += [source] if name in (*contract.key, *contract.sequence_by[:1]) else []
-    return Expected(tuple(dict.fromkeys(used)), tuple(dict.fromkeys(required)), tuple(known), RESERVED)
+                required += [source] if name in (*contract.key, *contract.sequence_by[:1], *signed) else []
+    return Expected(tuple(dict.fromkeys(used)), tuple(dict.fromkeys(required)), tuple(known), RESERVED, tuple(given_up))
 
 
 def bronze_schema(project: Project, row: LoadRow) -> StructType:

@@ -148,7 +148,7 @@ class FilesLoad:
         """New files and corrections, parsed one after another; a file is a repetition only of one that was read or committed."""
         shutil.rmtree(self._scratch(), ignore_errors=True)
         ledger = self._ledger(items)
-        expected = expected_columns(self.ctx.project, self.row, self._known() if self.head else ())
+        expected = expected_columns(self.ctx.project, self.row, self._known() if self.head else (), self.options.gone_columns)
         deliveries: list[Delivery] = []
         for found in items:
             item = ledger.judged(found)

@@ -36,7 +36,7 @@ def check_columns(project: Project, row: LoadRow, table: SourceTable, delivered:
     warnings = []
     for contract in project.contracts.values():
         mapping = project.mapping_of(contract, row)
-        wanted = list(_wanted(contract, mapping, _signed(project, contract))) if mapping else []
+        wanted = list(_wanted(contract, mapping, signed_columns(project, contract))) if mapping else []
         taken = {source.lower() for source, _, _ in wanted}
         for source, silver, is_required in wanted:
             if source.lower() in found:
@@ -56,7 +56,7 @@ def check_columns(project: Project, row: LoadRow, table: SourceTable, delivered:
     return warnings
 
 
-def _signed(project: Project, contract: Contract) -> frozenset[str]:
+def signed_columns(project: Project, contract: Contract) -> frozenset[str]:
     """Columns of the contract whose totals a gold model ties out to."""
     targets = (target.split(".") for model in project.models.values() for target in model.ties_out.values())
     return frozenset(parts[2] for parts in targets if len(parts) == 3 and parts[:2] == ["silver", contract.entity])

@@ -25,8 +25,19 @@ def check_verbs(project: Project, options: RunOptions) -> None:
     given += [("--reconcile", name) for name in options.reconcile]
     given += [("--approve-deletes", name) for name in options.approve_deletes]
     problems = [problem for verb, name in given for problem in _problems(project, loads, verb, name)]
+    tables = _tables(project)
+    for name in options.accept_lost:
+        if name not in tables:
+            problems.append(f"--accept-lost: '{name}' is no table of this lakehouse.{did_you_mean(name, tables)} Name it as silver.patient.")
     if problems:
         raise ConfigError("\n".join([*problems, "Nothing was read or written."]))
+
+
+def _tables(project: Project) -> list[str]:
+    """Every table of the layers that the configuration makes."""
+    bronze = [f"bronze.{row.bronze_table}" for row in project.loads]
+    silver = [name for entity in project.contracts for name in (f"silver.{entity}", f"silver.{entity}_tombstones", f"quarantine.{entity}")]
+    return [*bronze, *silver, *(f"gold.{model}" for model in project.models)]
 
 
 def _problems(project: Project, loads: dict[str, LoadRow], verb: str, name: str) -> Iterable[str]:
@@ -34,7 +45,8 @@ def _problems(project: Project, loads: dict[str, LoadRow], verb: str, name: str)
     if row is None:
         yield f"{verb}: '{name}' is no active load.{did_you_mean(name, loads)} There are: {', '.join(loads)}."
     elif verb == "--approve-deletes":
-        return
+        if row.loadtype == "Incremental" and not isinstance(project.connections[row.database], JdbcConnection):
+            yield f"{verb}: '{name}' has no deletes to approve: only full loads and comparisons with a database find any."
     elif not isinstance(project.connections[row.database], JdbcConnection):
         yield f"{verb}: '{name}' is not read from a database. Files are known by their content: deliver the file again under its name to correct it."
     elif verb in ("--from/--to", "--reset-watermark") and not is_windowed(project, row):

@@ -17,12 +17,16 @@ _LONGEST_NAME = 128
 
 @dataclass(frozen=True)
 class Expected:
-    """What is wanted of a header: columns the contracts use, those they cannot do without, those bronze has, and names that are ours."""
+    """What is wanted of a header: columns the contracts use, those they cannot do without, those bronze has, and names that are ours.
+
+    `given_up`: columns that may be missing though a new one has nearly their name.
+    """
 
     used: tuple[str, ...] = ()
     required: tuple[str, ...] = ()
     known: tuple[str, ...] = ()
     reserved: tuple[str, ...] = ()
+    given_up: tuple[str, ...] = ()
 
 
 def refused(item: FileItem, found: str, advice: str) -> SourceDataError:
@@ -66,7 +70,7 @@ class Layout:
     def of(item: FileItem, header: Sequence[str], options: FileTableOptions, expected: Expected) -> "Layout":
         """Compare a header with what is expected; names are met in any case and spelled as contract or bronze spell them.
 
-        Raises SourceDataError when a required column is missing, a name is ours, or the policy is freeze and a column is new.
+        Raises SourceDataError when a required column is missing, one looks misspelled, a name is ours, or the policy is freeze and a column is new.
         """
         given = [_FORBIDDEN.sub("_", name) for name in options.columns]
         spelled = {name.lower(): name for name in (*given, *expected.used, *expected.known)}
@@ -104,10 +108,21 @@ def _check(item: FileItem, names: Sequence[str], lower: set[str], expected: Expe
     ours = [name for name in names if name.lower() in {own.lower() for own in expected.reserved}]
     if ours:
         raise refused(item, f"its header has the column '{ours[0]}', a name that the lakehouse gives to a column of its own", "have it renamed at the source")
+    wanted = {name.lower() for name in (*expected.used, *expected.required)}
+    free = [name for name in names if name.lower() not in wanted]
     lacking = [name for name in dict.fromkeys(expected.required) if name.lower() not in lower]
     if lacking:
         listed = ", ".join(f"'{name}'" for name in lacking)
-        wanted = {name.lower() for name in (*expected.used, *expected.required)}
-        hint = did_you_mean(lacking[0], [name for name in names if name.lower() not in wanted])
+        hint = did_you_mean(lacking[0], free)
         found = f"its header lacks the column{'s' if len(lacking) > 1 else ''} {listed}{hint and ' (' + hint.strip().rstrip('?') + '?)'}"
         raise refused(item, found, "have it delivered with the agreed header or mend the mapping in conf/cdm")
+    met = {name.lower() for name in (*names, *expected.given_up)}
+    known = {name.lower() for name in expected.known}
+    for name in dict.fromkeys(expected.used):
+        if name.lower() in met:
+            continue
+        hint = did_you_mean(name, [new for new in free if new.lower() not in known])
+        if hint:
+            found = f"its header lacks the column '{name}' ({hint.strip().rstrip('?')}?), whose values would become NULL in every row"
+            advice = "have it delivered with the agreed header, mend the mapping in conf/cdm, or name the column in gone_columns in conf/connections.yml"
+            raise refused(item, found, advice)

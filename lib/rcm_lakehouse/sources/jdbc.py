@@ -15,7 +15,7 @@ from rcm_lakehouse.bronze.lineage import IS_INSTANT, ZERO_DATE
 from rcm_lakehouse.bronze.windows import Kind, SourceClock, Window, as_text
 from rcm_lakehouse.config.connections import JdbcConnection, JdbcTableOptions
 from rcm_lakehouse.config.errors import SourceAuthError, SourceDataError
-from rcm_lakehouse.config.secrets import resolve
+from rcm_lakehouse.config.secrets import resolve_all
 from rcm_lakehouse.sources.catalog import Catalog, SourceColumn, SourceTable, catalog_of
 from rcm_lakehouse.sources.dialects import DIALECTS, Dialect, jdbc_url
 from rcm_lakehouse.sources.jdbc_errors import translated
@@ -55,7 +55,7 @@ class Database:
             "driver": self.dialect.driver,
             "fetchsize": str(fetch_size or self.connection.fetch_size),
             "queryTimeout": str(self.connection.query_timeout_seconds),
-            **{key: resolve(value, home=self.home) for key, value in secrets.items() if value is not None},
+            **resolve_all(secrets, home=self.home),
         }
 
     def query(self, sql: str, doing: str) -> list[tuple[object, ...]]:

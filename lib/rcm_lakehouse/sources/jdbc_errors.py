@@ -14,10 +14,14 @@ _UNKNOWN = (
     r"|table .* (not found|doesn't exist)|relation .* does not exist|invalid object name|90146|42S02|42S22"
     r"|UNRECOGNIZED_SQL_TYPE"
 )
+# A name that does not resolve is a mistake more often than an outage; a damaged file stays damaged.
+_NO_HOST = r"unknownhost|unknown host|name or service not known"
+_DAMAGED = r"90030|file corrupted"
 _DOWN = (
     r"connection refused|connect timed out|connection reset|communications link|could not connect|connection attempt failed|socket"
     r"|server shutdown|terminating connection|unexpected end of stream|closed connection|connection is closed|broken pipe|timed? ?out|no route"
-    r"|unknownhost|i/o error|connection to .* refused|08S01|08001|08006|57P01|lost connection|database may be already in use|connection is broken"
+    r"|temporary failure in name resolution"
+    r"|i/o error|connection to .* refused|08S01|08001|08006|57P01|lost connection|database may be already in use|connection is broken"
     r"|FAILED_JDBC\.CONNECTION"
 )
 
@@ -40,6 +44,16 @@ def translated(error: BaseException, connection: str, doing: str) -> RcmError:
         return SourceDataError(
             f"connection '{connection}': the database does not have what was asked for while {doing} (database, table, column or a type that can be read). "
             "Its watermark is unchanged. Compare load_config.csv and conf/connections.yml with the source."
+        )
+    if re.search(_NO_HOST, text, re.IGNORECASE) and "temporary failure in name" not in text.lower():
+        return SourceDataError(
+            f"connection '{connection}': its host is not known while {doing}. Nothing of this load was committed; its watermark is unchanged. "
+            "Check `host` in conf/connections.yml; a retry cannot help."
+        )
+    if re.search(_DAMAGED, text, re.IGNORECASE):
+        return SourceDataError(
+            f"connection '{connection}': the database says that its file is damaged while {doing}. Nothing of this load was committed; its "
+            "watermark is unchanged. Restore the database from its backup; the demo's is made anew by `make demo`."
         )
     if re.search(_DOWN, text, re.IGNORECASE):
         return SourceUnavailableError(
