@@ -81,7 +81,7 @@ def told(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> tuple
     mini.connections = {"emr": mini.h2("emr", tables={"hos-a.transactions": {"reconcile": "daily"}})}
     mini.write()
     table = "(TransactionID VARCHAR(9) PRIMARY KEY, PayorID VARCHAR(30), Mark TIMESTAMP)"
-    payers = ("Aetna", "Cigna", " CIGNA. ", "", " ", "NULL", "n/a", "?!", None)
+    payers = ("Aetna", "Cigna", " CIGNA. ", "", " ", "NULL", "n/a", "?!", None, "nan", "None")
     charges = [(f"T{number}", payer) for number, payer in enumerate(payers)]
     mini.sql(
         "CREATE SCHEMA a",
@@ -93,6 +93,7 @@ def told(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> tuple
         "INSERT INTO b.transactions VALUES ('U1', 'Humana', NULL), ('U2', 'Cigna', NULL), ('U3', 'N/A', NULL)",
         *[f"INSERT INTO a.people VALUES ({quoted(f'name {name}')}, {quoted(name)}, NULL, NULL, NULL, NULL)" for name in NAMES],
         *[f"INSERT INTO a.people VALUES ({quoted(case)}, 'x', {values})" for case, (values, _) in NUMBERS.items()],
+        *[f"INSERT INTO a.people VALUES ('{key}', 'stranger', NULL, NULL, NULL, NULL)" for key in ("nan", "NaN", "none", "None")],
         database="emr",
     )
     first = mini.run(now="2026-01-02T06:00:00Z")
@@ -125,10 +126,10 @@ def test_a_payer_outlives_the_charge_that_named_it(told: tuple[Mini, Ended, Ende
 def test_a_row_that_names_no_payer_is_left_out_and_not_in_quarantine(told: tuple[Mini, Ended, Ended]) -> None:
     mini, first, _ = told
     assert mini.rows("quarantine.payer", "entity_key") == []
-    assert first.log("silver", "payer", "hos-a").rows_dropped == 6
+    assert first.log("silver", "payer", "hos-a").rows_dropped == 8
     assert first.log("silver", "payer", "hos-b").rows_dropped == 1
     without = mini.rows("silver.transaction", "source_charge_id", where="is_current AND payer_key IS NULL")
-    assert without == [("T3",), ("T4",), ("T5",), ("T6",), ("T7",), ("T8",), ("U3",)]
+    assert without == [("T10",), ("T3",), ("T4",), ("T5",), ("T6",), ("T7",), ("T8",), ("T9",), ("U3",)]
 
 
 def test_names_keep_their_letters(told: tuple[Mini, Ended, Ended]) -> None:
@@ -140,7 +141,14 @@ def test_names_keep_their_letters(told: tuple[Mini, Ended, Ended]) -> None:
 def test_words_for_nothing_and_sums_that_do_not_fit_touch_their_row_alone(told: tuple[Mini, Ended, Ended]) -> None:
     mini = told[0]
     good = mini.rows("silver.person", "source_person_id", "CAST(age AS STRING)", "CAST(total AS STRING)", where="is_current AND name = 'X'")
-    bad = mini.rows("quarantine.person", "get_json_object(raw_row, '$.ID')", "reasons.rule", where="event = 'seen' AND raw_row IS NOT NULL")
+    bad = mini.rows("quarantine.person", "get_json_object(raw_row, '$.ID')", "reasons.rule", where="entity_key IS NOT NULL")
     found: dict[str, Any] = {case: (age, total) for case, age, total in good}
     found |= {case: list(rules) for case, rules in bad}
     assert found == {case: expected for case, (_, expected) in NUMBERS.items()}
+
+
+def test_nan_and_none_number_nobody(told: tuple[Mini, Ended, Ended]) -> None:
+    mini = told[0]
+    assert mini.rows("silver.person", "source_person_id", where="name = 'Stranger'") == []
+    waiting = mini.rows("quarantine.person", "get_json_object(raw_row, '$.ID')", "reasons.rule", where="entity_key IS NULL AND raw_row IS NOT NULL")
+    assert waiting == [(key, ["NULL_KEY"]) for key in ("NaN", "None", "nan", "none")]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from rcm_lakehouse.config.contracts import Contract
 from rcm_lakehouse.config.errors import TableStateError
+from rcm_lakehouse.lake.salt import SALT_TABLE, ensure_salt
 from rcm_lakehouse.lake.tables import Lake, Table, layer_table
 from rcm_lakehouse.pipeline.context import RunContext
 from rcm_lakehouse.pipeline.contract_memory import ensure_versions
@@ -58,3 +59,20 @@ def ensure_known(ctx: RunContext, lake: Lake, entity: Entity) -> None:
 def personal_entities(contracts: Mapping[str, Contract]) -> frozenset[str]:
     """Entities whose durable keys are pseudonyms."""
     return frozenset(name for name, contract in contracts.items() if contract.key_is_personal)
+
+
+def ensure_salt_once(ctx: RunContext, lake: Lake) -> None:
+    """Make the salt before the first pseudonym.
+
+    Raises TableStateError when it is gone but pseudonyms made with it are there; nothing was written.
+    """
+    if lake.exists(SALT_TABLE) and lake.moved_past(SALT_TABLE, 0):
+        return
+    for name in sorted(personal_entities(ctx.project.contracts)):
+        silver = entity_of(ctx.project.contracts[name]).silver
+        if lake.exists(silver) and lake.moved_past(silver, 0):
+            raise TableStateError(
+                f"{SALT_TABLE.label} is gone, but {silver.label} has keys made with it: a new salt would make every patient a stranger. Nothing was "
+                f"written. Put {SALT_TABLE.path} back from a backup, or move the silver and quarantine folders away to build them anew from bronze."
+            )
+    ensure_salt(lake)

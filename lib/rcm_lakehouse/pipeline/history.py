@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pyspark.sql import Column, DataFrame, Observation
 from pyspark.sql import functions as F
 
+from rcm_lakehouse.audit.approvable import way_out
 from rcm_lakehouse.audit.commits import riding
 from rcm_lakehouse.audit.schema import LoadLog
 from rcm_lakehouse.config.contracts import Contract
@@ -141,13 +142,13 @@ def _with_implied_deletes(
             merged.held.add((part.table.label, found.load))
             merged.warnings.append(
                 f"{found.missing} of {found.known} current keys of {part.row.label} are absent from the snapshot, more than max_delete_share "
-                f"{limit:.0%}{found.unreadable_text}: their deletes are held. If it is right, run again with --approve-deletes {part.row.label}"
+                f"{limit:.0%}{found.unreadable_text}: their deletes are held. If it is right, {way_out(part.row.label)}"
             )
         elif found.unreadable and not is_approved:
             # A bad row is no absence: any of the absent keys may be its own.
             merged.warnings.append(
                 f"{found.missing} current keys of {part.row.label} are absent from the snapshot{found.unreadable_text}: they stay as they are "
-                "until a snapshot says so whose keys can all be read"
+                f"until a snapshot says so whose keys can all be read. If they are gone, {way_out(part.row.label)}"
             )
         else:
             own = absent.where(F.col("_source_table") == part.table.label)

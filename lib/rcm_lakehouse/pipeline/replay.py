@@ -26,7 +26,7 @@ from rcm_lakehouse.pipeline.silver_step import LoadKey, SilverBatch, Tally, as_j
 def replay_entity(ctx: RunContext, lake: Lake, step: Step, done: Mapping[str, Outcome], _frozen: Frozen) -> Outcome:
     """Judge an entity's open quarantined rows again, from bronze, and merge what passes; NOOP without a commit when none is open.
 
-    A row that passes is `replayed`, or `superseded` when its key has a newer version already (its own goes into the past). One that was
+    A row that passes is `replayed`, or `superseded` when its key has something newer already (its own goes into the past). One that was
     withdrawn is `superseded` and not merged: the newest snapshot of its table no longer has it, or a later delivery has another row of its
     key at the same time. One that fails is `retried`, with the reasons of today.
     Raises DataStopError when a `fail` rule is broken; nothing was written.
@@ -86,7 +86,8 @@ class ReplayBatch(SilverBatch):
         """Stage, judge, merge, tell the quarantine; returns one audit row."""
         rows = self._with_withdrawn(self._open_ones(self._staged()))
         tallies = self._tallies(rows)
-        events = self._events(rows)
+        followers = self._followers(rows)
+        events = self._events(rows, followers)
         logs: list[LoadLog] = []
 
         def told(merged: Merged) -> list[LoadLog]:
@@ -95,7 +96,7 @@ class ReplayBatch(SilverBatch):
 
         merged = Merged()
         if tallies:
-            merged = merge_history(self.ctx, self.lake, self.entity, (), rows, list(tallies), f"{self._scratch()}/changes", told)
+            merged = merge_history(self.ctx, self.lake, self.entity, (), _joined(rows, followers), list(tallies), f"{self._scratch()}/changes", told)
         else:
             told(merged)
         self.version = merged.version
@@ -122,22 +123,50 @@ class ReplayBatch(SilverBatch):
         """
         key = self.contract.key_column
         place = [key, "event_at", "_source_table"]
-        marks = self.waiting.select(F.col("source_table").alias("_source_table"), F.col("row_hash").alias("_row_hash"))
-        later = []
-        for part in self.parts:
-            if not part.is_snapshot:  # each snapshot is a time of its own
-                later.append(self._canonical(part, super()._delivered(part)).join(F.broadcast(marks), ["_source_table", "_row_hash"], how="left_anti"))
-        if not later:
+        later = self._taken_since()
+        if later is None:
             return rows
-        given = reduce(DataFrame.unionByName, later).groupBy(place).agg(F.max("_batch_seq").alias("_given"))
+        given = later.groupBy(place).agg(F.max("_batch_seq").alias("_given"))
         is_withdrawn = (F.col("outcome") == "good") & F.coalesce(F.col("_given") > F.col("_batch_seq"), F.lit(False))
         told = rows.join(given, place, how="left").withColumn("outcome", F.when(is_withdrawn, "withdrawn").otherwise(F.col("outcome")))
         return self.lake.staged(f"{self._scratch()}/withdrawn", told.drop("_given"))
 
-    def _events(self, rows: DataFrame) -> DataFrame:
+    def _taken_since(self) -> DataFrame | None:
+        """Canonical rows of the batches since the oldest open row that are not open themselves; None without an incremental load.
+
+        Each snapshot is a time of its own, and the newest alone is judged again: none was taken since.
+        """
+        marks = self.waiting.select(F.col("source_table").alias("_source_table"), F.col("row_hash").alias("_row_hash"))
+        rows = []
+        for part in self.parts:
+            if not part.is_snapshot:
+                rows.append(self._canonical(part, super()._delivered(part)).join(F.broadcast(marks), ["_source_table", "_row_hash"], how="left_anti"))
+        return reduce(DataFrame.unionByName, rows) if rows else None
+
+    def _followers(self, rows: DataFrame) -> DataFrame | None:
+        """What silver took after rows that pass, of the same key and table, where the contract has no sequence; staged, and counted nowhere.
+
+        There history keeps no time of a delivery that said what was current before: merged alone, an old state would end with nothing
+        and be current for ever. With its followers it ends where the next delivery begins. Those that history has are the same events
+        again and change nothing. What rules of today say of a follower does not matter: it was taken.
+        """
+        later = None if self.contract.sequence_by else self._taken_since()
+        if later is None:
+            return None
+        place = [self.contract.key_column, "_source_table"]
+        since = rows.where("outcome = 'good'").groupBy(*place).agg(F.min("event_at").alias("_since"))
+        found = self._judged(later).where("outcome <> 'drop'").join(since, place, how="inner").where(F.col("event_at") > F.col("_since"))
+        # Without a row hash it counts as no source row of its load.
+        told = found.drop("_since").withColumns({"outcome": F.lit("good"), "_row_hash": F.lit(None).cast("string")})
+        return self.lake.staged(f"{self._scratch()}/followers", told)
+
+    def _events(self, rows: DataFrame, followers: DataFrame | None) -> DataFrame:
         """What the quarantine is to be told, staged before history changes."""
         key = self.contract.key_column
         newest = self.lake.read(self.entity.silver).where("is_current").select(key, F.col("effective_from").alias("_newest"))
+        if followers is not None:
+            times = newest.unionByName(followers.select(key, F.col("event_at").alias("_newest")))
+            newest = times.groupBy(key).agg(F.max("_newest").alias("_newest"))
         event = (
             F.when(F.col("outcome") == "quarantine", "retried")
             .when(F.col("outcome") == "drop", "rejected")
@@ -195,3 +224,7 @@ class ReplayBatch(SilverBatch):
                 warnings=[f"{passed + bad} quarantined rows judged again: {passed} pass, {bad} stay", *self.warnings],
             )
         ]
+
+
+def _joined(rows: DataFrame, followers: DataFrame | None) -> DataFrame:
+    return rows if followers is None else rows.unionByName(followers, allowMissingColumns=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from pyspark.sql import functions as F
 
+from rcm_lakehouse.audit.approvable import awaits_approval
 from rcm_lakehouse.config.contracts import Contract, SourceMapping
 from rcm_lakehouse.config.errors import TableStateError
 from rcm_lakehouse.config.worklist import LoadRow
@@ -54,7 +55,8 @@ def backlog(ctx: RunContext, lake: Lake, contract: Contract, silver: Table, done
     """Compare what bronze has with what silver took.
 
     A hospital one of whose upstream loads failed in this run is held back: its facts would miss dimension rows and be
-    quarantined for no fault of theirs.
+    quarantined for no fault of theirs. The newest snapshot of a load whose deletes are approved is among the pending ones when it was
+    taken without them.
     """
     consumed = consumed_batches(ctx, lake, contract, silver)
     pending: list[Pending] = []
@@ -73,9 +75,22 @@ def backlog(ctx: RunContext, lake: Lake, contract: Contract, silver: Table, done
                 f"back from a backup, or move the folders of {silver.label}, its tombstones and its quarantine away: it is then built anew from bronze."
             )
         mapping = ctx.project.mapping_of(contract, row)
-        if mapping is not None and head > low:
-            pending.append(Pending(row, mapping, low, head))
+        if mapping is None:
+            continue
+        part = Pending(row, mapping, low, head)
+        if head > low:
+            pending.append(part)
+        elif _is_approved_since(ctx, lake, silver, part):
+            pending.append(Pending(row, mapping, head - 1, head))
     return Backlog(tuple(pending), consumed, held)
+
+
+def _is_approved_since(ctx: RunContext, lake: Lake, silver: Table, part: Pending) -> bool:
+    """True for a snapshot that was taken without its deletes, which this run is told to apply: it is taken again."""
+    label = part.row.label
+    if label not in ctx.options.approve_deletes or not part.is_snapshot or ctx.committed.get(f"silver:{silver.name}"):
+        return False
+    return part.high == part.low and awaits_approval(lake, silver.label, label, part.high)
 
 
 def _is_whole(name: str, row: LoadRow, done: Mapping[str, Outcome]) -> bool:

@@ -10,13 +10,13 @@ from pyspark.sql import functions as F
 
 from rcm_lakehouse.audit.schema import LoadLog
 from rcm_lakehouse.config.contracts import Contract
-from rcm_lakehouse.config.errors import DataStopError, TableStateError
+from rcm_lakehouse.config.errors import DataStopError
 from rcm_lakehouse.lake.crash_points import crash_point
-from rcm_lakehouse.lake.salt import SALT_TABLE, ensure_salt, with_salt
+from rcm_lakehouse.lake.salt import with_salt
 from rcm_lakehouse.lake.tables import Lake
 from rcm_lakehouse.pipeline.attempts import Outcome
 from rcm_lakehouse.pipeline.context import RunContext
-from rcm_lakehouse.pipeline.entities import Entity, ensure_known, entity_of, personal_entities
+from rcm_lakehouse.pipeline.entities import Entity, ensure_known, ensure_salt_once, entity_of, personal_entities
 from rcm_lakehouse.pipeline.freeze import Frozen
 from rcm_lakehouse.pipeline.graph import Step
 from rcm_lakehouse.pipeline.history import Merged, merge_history
@@ -24,6 +24,7 @@ from rcm_lakehouse.pipeline.quarantine import outcome_counts, share_of_bad, sigh
 from rcm_lakehouse.pipeline.silver_sources import Pending, backlog, next_round
 from rcm_lakehouse.quality.judge import judged
 from rcm_lakehouse.silver.mapping import mapped
+from rcm_lakehouse.silver.snapshot import after_earlier_deletes
 
 LoadKey = tuple[str, str]
 
@@ -149,9 +150,11 @@ class SilverBatch:
 
     def _staged(self) -> DataFrame:
         rows = reduce(DataFrame.unionByName, [self._mapped(part) for part in self.parts])
+        return self.lake.staged(f"{self._scratch()}/judged", self._judged(rows))
+
+    def _judged(self, rows: DataFrame) -> DataFrame:
         known = {rule.references: self._known_keys(rule.references) for rule in self.contract.rules if rule.references}
-        verdict = judged(rows, self.contract, known)
-        return self.lake.staged(f"{self._scratch()}/judged", verdict)
+        return judged(rows, self.contract, known)
 
     def _mapped(self, part: Pending) -> DataFrame:
         return self._canonical(part, self._counted(self._delivered(part)))
@@ -167,7 +170,15 @@ class SilverBatch:
             ensure_salt_once(self.ctx, self.lake)
             named = with_salt(self.lake, named)
         zone = self.ctx.project.connections[part.row.database].time_zone
-        return mapped(named, self.contract, part.mapping, time_zone=zone, personal=personal)
+        canonical = mapped(named, self.contract, part.mapping, time_zone=zone, personal=personal)
+        return self._returned(part, canonical) if part.is_snapshot and self.contract.sequence_by else canonical
+
+    def _returned(self, part: Pending, rows: DataFrame) -> DataFrame:
+        # What this very snapshot deletes, or a later one, is no earlier delete: judged twice, it gives the same times.
+        if not self.lake.moved_past(self.entity.tombstones, 0):
+            return rows
+        is_earlier = (F.col("_source_table") == part.table.label) & (F.col("_batch_seq") < part.high)
+        return after_earlier_deletes(rows, self.lake.read(self.entity.tombstones).where(is_earlier), self.contract)
 
     def _delivered(self, part: Pending) -> DataFrame:
         seq = F.col("_batch_seq")
@@ -279,20 +290,3 @@ class SilverBatch:
     def _scratch(self) -> str:
         highest = "-".join(str(part.high) for part in self.parts)
         return f"{self.lake.scratch(self.ctx.run_id)}/silver/{self.contract.entity}/{highest}"
-
-
-def ensure_salt_once(ctx: RunContext, lake: Lake) -> None:
-    """Make the salt before the first pseudonym.
-
-    Raises TableStateError when it is gone but pseudonyms made with it are there; nothing was written.
-    """
-    if lake.exists(SALT_TABLE) and lake.moved_past(SALT_TABLE, 0):
-        return
-    for name in sorted(personal_entities(ctx.project.contracts)):
-        silver = entity_of(ctx.project.contracts[name]).silver
-        if lake.exists(silver) and lake.moved_past(silver, 0):
-            raise TableStateError(
-                f"{SALT_TABLE.label} is gone, but {silver.label} has keys made with it: a new salt would make every patient a stranger. Nothing was "
-                f"written. Put {SALT_TABLE.path} back from a backup, or move the silver and quarantine folders away to build them anew from bronze."
-            )
-    ensure_salt(lake)

@@ -114,6 +114,8 @@ def _with_uniqueness(rows: DataFrame, rules: Sequence[Rule]) -> DataFrame:
         has_null = reduce(lambda one, other: one | other, [column.isNull() for column in columns])
         # Within a delivery: what one run merges together depends on how often it ran.
         delivery = Window.partitionBy("_source_table", "_batch_seq", *columns)
-        counted = F.count(F.when(inside, F.lit(1))).over(delivery)
+        # A row that says a thing is gone, or that belongs to another mapping, is no second one.
+        is_taken = inside & ~F.coalesce(F.col("is_delete"), F.lit(False)) & ~F.col("is_outside")
+        counted = F.count(F.when(is_taken, F.lit(1))).over(delivery)
         rows = rows.withColumn(f"_rule_{rule.name}", ~inside | has_null | (counted <= 1))
     return rows

@@ -9,18 +9,18 @@ from pyspark.sql import functions as F
 Cleaner = Callable[[Column], Column]
 
 NULL_TEXTS = ("", "null", "n/a", "-", "--")
-# What programs write for a missing number. People are named so: Nan is a given name, None a family name.
+# What programs write for a missing value. People are named so: Nan is a given name, None a family name.
 NULL_VALUES = (*NULL_TEXTS, "nan", "none")
 NUMERALS = ("II", "III", "IV")
 
 
 def null_text(text: Column) -> Column:
-    """Trimmed text; a text that says there is nothing (`NULL`, `N/A`, empty) is NULL. Applied to every text column."""
+    """Trimmed text; a text that says there is nothing (`NULL`, `N/A`, empty) is NULL. Applied to text columns that identify nothing."""
     return _unless(text, NULL_TEXTS)
 
 
 def null_value(text: Column) -> Column:
-    """Trimmed text of a number, a day or a flag: NULL as `null_text` has it, and for `nan` and `none`."""
+    """Trimmed text of a number, a day, a flag, a key or a payer: NULL as `null_text` has it, and for `nan` and `none`."""
     return _unless(text, NULL_VALUES)
 
 

@@ -13,7 +13,7 @@ from rcm_lakehouse.config.contracts import Contract, SourceMapping
 from rcm_lakehouse.config.errors import SourceDataError
 from rcm_lakehouse.config.problems import did_you_mean
 from rcm_lakehouse.silver.casts import typed
-from rcm_lakehouse.silver.cleaning import CLEANERS, null_text, null_value
+from rcm_lakehouse.silver.cleaning import CLEANERS, null_text, null_value, payer_name
 from rcm_lakehouse.silver.keys import durable_key
 
 SALT_COLUMN = "_salt"
@@ -40,7 +40,7 @@ def mapped(rows: DataFrame, contract: Contract, mapping: SourceMapping, *, time_
     first = _with_raw_columns(rows, mapping, raws, instant)
     types = {name: first.schema[f"_raw_{name}"].dataType.simpleString() for name in raws}
     plain = [column for column in contract.columns if column.derive is None]
-    cleaned = first.select("*", *[_cleaned(column, types[column.name]).alias(f"_clean_{column.name}") for column in plain])
+    cleaned = first.select("*", *[_cleaned(column, types[column.name], contract).alias(f"_clean_{column.name}") for column in plain])
     second = cleaned.select("*", *[_value(column, types[column.name], personal).alias(column.name) for column in plain])
     third = second.withColumns({column.name: F.expr(column.derive).try_cast(column.type) for column in contract.columns if column.derive is not None})
     failures = [_failure(column, sources_of[column.name], days) for column in plain if column.key_of is None]
@@ -103,11 +103,13 @@ def _is_outside(mapping: SourceMapping) -> Column:
     return outside & F.col("_corrupt_record").isNull()
 
 
-def _cleaned(column: ContractColumn, source_type: str) -> Column:
+def _cleaned(column: ContractColumn, source_type: str, contract: Contract) -> Column:
     raw = F.col(f"_raw_{column.name}")
     if column.clean is None and source_type != "string" and column.key_of is None and column.type != "string":
         return raw
-    is_text = source_type == "string" and column.type in ("string", "array<string>")
+    # People are named Nan and None, but nothing is numbered so: with such a key strangers would share one.
+    is_identifier = column.name in contract.key or column.key_of is not None or column.clean == payer_name.__name__
+    is_text = source_type == "string" and column.type in ("string", "array<string>") and not is_identifier
     text = null_text(raw) if is_text else null_value(raw.cast("string"))
     return text if column.clean is None else CLEANERS[column.clean](text)
 

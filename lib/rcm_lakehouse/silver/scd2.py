@@ -173,7 +173,8 @@ def changes(rows: DataFrame, contract: Contract) -> DataFrame:
     """
     runs = rows.where("_wins").groupBy(contract.key_column, "_run").agg(*_run_columns(contract))
     is_version = F.col("_start._at").isNotNull()
-    # Without a sequence events come in the order of their loads: none is ever late, and a snapshot would touch every row for its time alone.
+    # Without a sequence events come in the order of their loads, and a snapshot would touch every row for its time alone. A replay alone
+    # brings late ones, and with them what was taken since.
     later = F.array_sort(F.filter("_times", lambda at: at > F.col("_start._at")))
     repeats = later if contract.sequence_by else F.array().cast("array<timestamp>")
     shaped = runs.withColumns({"_repeats": repeats, "_is_version": is_version})
