@@ -56,13 +56,17 @@ def load(ctx: RunContext, lake: Lake, step: Step, done: Mapping[str, Outcome], f
 
 
 def _state_of_try(lake: Lake, frozen: Frozen, row: LoadRow) -> BronzeState:
-    """Where a try goes on from: the state of the run's start; for a repeated try the table's own, because an earlier one may have committed."""
+    """Where a try goes on from: the state of the run's start; for a repeated try the table's own, because an earlier one may have committed.
+
+    A table that was lost or put back goes on with the run's number in every try: silver has taken the numbers before it.
+    """
     if row.label not in frozen.begun:
         frozen.begun.add(row.label)
         return frozen.state_of(row)
     table = bronze_table(row)
     column = row.watermark if frozen.jdbc[row.label].window is not None else None
-    return read_states(lake, {table: column})[table] if lake.exists(table) else BronzeState()
+    found = read_states(lake, {table: column})[table] if lake.exists(table) else BronzeState()
+    return replace(found, batch_seq=max(found.batch_seq, frozen.state_of(row).batch_seq))
 
 
 def start_log(ctx: RunContext, frozen: Frozen, row: LoadRow, **values: object):  # type: ignore[no-untyped-def]
