@@ -21,6 +21,7 @@ from rcm_lakehouse.config.connections import JdbcConnection, JdbcTableOptions
 from rcm_lakehouse.config.errors import SourceDataError
 from rcm_lakehouse.config.matching import jdbc_options
 from rcm_lakehouse.config.worklist import LoadRow
+from rcm_lakehouse.lake.memory import DELETES, recall, remember
 from rcm_lakehouse.lake.tables import Lake
 from rcm_lakehouse.pipeline.attempts import Outcome
 from rcm_lakehouse.pipeline.bronze_state import read_states
@@ -218,6 +219,8 @@ class _Comparison:
         wanted = ["missed", "changed"] if is_held else ["missed", "changed", "delete"]
         if drift.missed + drift.changed + (0 if is_held else drift.deleted) == 0:
             return self._told(drift, 0, held=is_held)
+        if drift.deleted and not is_held:
+            self._remember_deletes()
         rows = staged.where(F.col(_ACT).isin(wanted))
         change = F.when(F.col(_ACT) == "delete", "delete").otherwise("upsert")
         lined = with_returns(self.ctx, self.lake, self.row, self.plan, self._lined(rows.withColumn("_change_type", change).drop(_ACT)))
@@ -227,6 +230,12 @@ class _Comparison:
         outcome.logs[0].table_version = commit.version
         self.ctx.keep(f"reconcile:{self.row.label}", outcome.logs)
         return outcome
+
+    def _remember_deletes(self) -> None:
+        """Let the table say that it took deletes, before it does: a load asks it whether a row may have come back."""
+        table = bronze_table(self.row)
+        if DELETES not in recall(self.lake, table):
+            remember(self.lake, table, DELETES, "true")
 
     def _told(self, drift: Drift, seq: int, *, held: bool) -> Outcome:
         log = self._log(drift, held=held)
