@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cached_property, reduce
 
-from pyspark.sql import Column, DataFrame, Observation
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from rcm_lakehouse.audit.commits import riding
@@ -21,6 +21,7 @@ from rcm_lakehouse.config.connections import JdbcConnection, JdbcTableOptions
 from rcm_lakehouse.config.errors import SourceDataError
 from rcm_lakehouse.config.matching import jdbc_options
 from rcm_lakehouse.config.worklist import LoadRow
+from rcm_lakehouse.lake.counted import Counted
 from rcm_lakehouse.lake.memory import DELETES, recall, remember
 from rcm_lakehouse.lake.tables import Lake
 from rcm_lakehouse.pipeline.attempts import Outcome
@@ -168,10 +169,9 @@ class _Comparison:
         ours = with_bucket(newest, database.dialect, self.plan.table, self.spelled_key).where(F.col("_bucket").isin(list(buckets))).drop("_bucket")
         condition = reduce(lambda one, other: one & other, [F.col(f"s.`{name}`").eqNullSafe(F.col(f"b.`{name}`")) for name in self.spelled_key])
         joined = theirs.alias("s").join(ours.alias("b"), condition, how="full").select(self._act().alias(_ACT), *_values(theirs, ours))
-        seen = Observation()
-        counted = joined.observe(seen, *[F.count_if(F.col(_ACT) == name).alias(name) for name in _ACTS])
-        staged = self.lake.staged(f"{self.lake.scratch(self.ctx.run_id)}/reconcile/{self.row.bronze_table}", counted)
-        found = {name: int(count) for name, count in seen.get.items()}
+        counted = Counted(joined, *[F.count_if(F.col(_ACT) == name).alias(name) for name in _ACTS])
+        staged = self.lake.staged(f"{self.lake.scratch(self.ctx.run_id)}/reconcile/{self.row.bronze_table}", counted.rows)
+        found = {name: int(count) for name, count in counted.counts(staged).items()}
         total = newest.agg(F.count(F.lit(1)).alias("known")).first()
         read = sum(count for name, count in found.items() if name != "delete")
         known = int(total["known"]) if total else 0
