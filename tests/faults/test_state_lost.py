@@ -1,11 +1,18 @@
 """State that is lost: the audit, a table, the salt. It is rebuilt from the commits, or refused by name; never taken for empty."""
 
 import shutil
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+from pyspark.sql import SparkSession
 
 from faulted import Small
+from harness import Ended, Mini
+from rcm_lakehouse.config.errors import SourceUnavailableError
 from rcm_lakehouse.lake.salt import SALT_TABLE, ensure_salt
+from rcm_lakehouse.pipeline import bronze_step, reset_step
+from windows_kit import insert, project, raising
 
 
 def test_F36_X09_a_lost_audit_is_rebuilt_from_the_commits_and_nothing_is_loaded_again(done: Small) -> None:
@@ -89,3 +96,61 @@ def test_a_run_killed_between_the_salts_table_and_its_row_gets_the_row_from_the_
     ensure_salt(lake)
     ensure_salt(lake)
     assert lake.read(SALT_TABLE).count() == 1
+
+
+def test_F37_each_try_goes_on_behind_the_batches_that_silver_has_taken_of_a_table_put_back_or_lost(spark: SparkSession, tmp_path: Path) -> None:
+    mini = project(spark, tmp_path)
+    bronze, backup = tmp_path / "lakehouse" / "bronze" / "hosa" / "visits", tmp_path / "backup"
+    mini.sql(insert("a", "2026-01-10 05:00:00"))
+    assert mini.run(now="2026-01-10T06:00:00Z").code == 0
+    shutil.copytree(bronze, backup)
+    mini.sql(insert("b", "2026-01-11 05:00:00"))
+    assert mini.run(now="2026-01-11T06:00:00Z").log("bronze", "hosa_visits").batch_seq == 2
+
+    put_back(backup, bronze)
+    mini.sql(insert("c", "2026-01-12 05:00:00"))
+    restored = failing_once(mini, bronze_step, "read_table", now="2026-01-12T06:00:00Z")
+    assert told(restored) == ("SUCCESS", 2, 3, 2)
+    assert current(mini) == ["a", "b", "c"]
+
+    put_back(backup, bronze)
+    reset = failing_once(mini, reset_step, "riding", now="2026-01-12T07:00:00Z", reset_watermark=("hos-a.visits", "beginning"))
+    assert told(reset)[:3] == ("RESET", 2, 4)
+
+    shutil.rmtree(bronze)
+    mini.sql(insert("d", "2026-01-13 05:00:00"))
+    accepted = failing_once(mini, bronze_step, "read_table", now="2026-01-13T06:00:00Z", accept_lost=("bronze.hosa_visits",))
+    assert told(accepted) == ("SUCCESS", 2, 5, 4)
+    assert current(mini) == ["a", "b", "c", "d"]
+
+
+def put_back(backup: Path, table: Path) -> None:
+    """The table's folder as its backup has it."""
+    shutil.rmtree(table)
+    shutil.copytree(backup, table)
+
+
+def failing_once(mini: Mini, module: object, name: str, *, now: str, **options: object) -> Ended:
+    """A run in which the first call of a step's function finds the source away, and the second try does not."""
+    called: list[str] = []
+    real: Callable[..., object] = getattr(module, name)
+
+    def away_once(*values: object, **named: object) -> object:
+        called.append(name)
+        return raising(SourceUnavailableError("connection 'hospital-a': it went away."))() if len(called) == 1 else real(*values, **named)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, name, away_once)
+        ended = mini.run(now=now, **options)
+    assert ended.code == 0, ended.said
+    return ended
+
+
+def told(ended: Ended) -> tuple[str, int | None, int | None, int | None]:
+    """(status, attempt, batch, rows written) of the bronze load."""
+    log = ended.log("bronze", "hosa_visits")
+    return (log.status, log.attempt, log.batch_seq, log.rows_written)
+
+
+def current(mini: Mini) -> list[str]:
+    return [key for (key,) in mini.rows("silver.visit", "source_visit_id", where="is_current")]

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 
 from files_bills import archive_of, bill, bills, bills_project, landing_of, says, silver_ids
 from harness import Ended, Mini
+from rcm_lakehouse.config.errors import CommitConflictError
+from rcm_lakehouse.lake.tables import Commit, Lake, Table
 
 CODES = "CPT_Codes,Procedure_Code_Category,Procedure_Code_Descriptions,Code_Status"
 ORIGINAL = bills(bill(1, amount="10.00"), bill(2, amount="20.00"), bill(3, amount="30.00"))
@@ -195,6 +197,30 @@ def test_I28_snapshots_of_one_run_follow_one_another_an_empty_one_is_refused_and
     assert runs.ended[2].log("bronze", "network_procedure_codes").rows_written == 10
     current = runs.mini.frame("silver.procedure_code").where("is_current").count()
     assert current == 10
+
+
+def test_snapshots_of_a_first_load_go_on_behind_those_that_a_failed_try_committed(spark: SparkSession, tmp_path: Path) -> None:
+    mini = Mini(spark, tmp_path, ["landing,network,procedure_codes,Full,,1,network"], contracts=["procedure_code"])
+    mini.connections = {"landing": {"type": "files", "path": "landing", "time_zone": "UTC", "tables": {"procedure_codes": {"pattern": "*.csv"}}}}
+    mini.write()
+    for name, numbers in (("1.csv", range(10)), ("2.csv", range(1, 11))):
+        mini.land(name, _codes(*numbers))
+    append, failed = Lake.append, list[int]()
+
+    def away_once(self: Lake, table: Table, rows: DataFrame, **values: Any) -> Commit:
+        if values["metadata"].get("batch_seq") == 2 and not failed:
+            failed.append(2)
+            raise CommitConflictError("made up: another writer committed first")
+        return append(self, table, rows, **values)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Lake, "append", away_once)
+        ended = mini.run(now="2031-01-01T06:00:00Z")
+    assert ended.code == 0, ended.said
+    loads = [log for log in ended.logs if log.layer == "bronze"]
+    assert [(log.status, log.attempt, log.batch_seq, log.rows_written) for log in loads] == [("SUCCESS", 1, 1, 10), ("SUCCESS", 2, 2, 10)]
+    assert len({log.load_id for log in loads}) == 2
+    assert [code for (code,) in mini.rows("silver.procedure_code", "code", where="is_current")] == [f"{number:05d}" for number in range(1, 11)]
 
 
 def test_I25_a_header_only_file_is_a_delivery_of_no_row_and_archived(spark: SparkSession, tmp_path: Path) -> None:

@@ -9,8 +9,11 @@ from pyspark.sql import SparkSession
 
 from faulted import at_point
 from harness import SETTINGS, Mini
+from rcm_lakehouse.config.load import load_project
 from rcm_lakehouse.lake.names import register_all
+from rcm_lakehouse.lake.tables import Lake
 from rcm_lakehouse.pipeline import history as history_module
+from rcm_lakehouse.pipeline.entities import ensure_entity, entity_of
 from wards import REPLAY, VISIT, WARD
 
 FIRST, SECOND = "TIMESTAMP '2026-01-02 05:50:00'", "TIMESTAMP '2026-01-02 06:01:00'"
@@ -120,6 +123,22 @@ def test_a_lakehouse_older_than_its_logs_is_taken_for_no_new_one(corrected: Mini
     assert history(corrected) == before
     replayed = corrected.run(now="2026-01-02T09:00:00Z", **REPLAY)
     assert replayed.log("silver", "visit").warnings == ["1 quarantined rows judged again: 0 pass, 1 stay"]
+
+
+def test_on_a_catalog_the_view_of_quarantined_rows_is_made_with_the_tables_and_one_that_is_there_stays(corrected: Mini) -> None:
+    # The session's own catalog stands in for Unity Catalog.
+    spark, lake, contract = corrected.spark, corrected.lake, load_project(corrected.home, "local").contracts["visit"]
+    statuses(corrected)
+    spark.sql("DROP VIEW quarantine.visit_rows")
+    ensure_entity(lake, entity_of(contract))
+    assert not spark.catalog.tableExists("quarantine.visit_rows"), "without a catalog a session makes it for itself"
+    on_catalog = Lake(spark, lake.settings.model_copy(update={"catalog": "spark_catalog"}), lake.home)
+    ensure_entity(on_catalog, entity_of(contract))
+    rows = "SELECT get_json_object(raw_row, '$.VisitID'), status FROM spark_catalog.quarantine.visit_rows WHERE get_json_object(raw_row, '$.VisitID') = 'FIXED'"
+    assert [tuple(row) for row in spark.sql(rows).collect()] == [("FIXED", "superseded")]
+    spark.sql("CREATE OR REPLACE VIEW quarantine.visit_rows AS SELECT 'somebody made this' AS told")
+    ensure_entity(on_catalog, entity_of(contract))
+    assert spark.table("quarantine.visit_rows").columns == ["told"]
 
 
 def forget_old_commits(spark: SparkSession, table: Path) -> None:

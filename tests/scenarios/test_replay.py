@@ -1,14 +1,17 @@
 """Replaying the quarantine: judged by today's rules, merged once, in its place in time, and told in the quarantine and the audit."""
 
 import copy
+import errno
+from pathlib import Path
 from typing import Any
 
 import pytest
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 
 from faulted import at_point
 from harness import Mini
 from rcm_lakehouse.lake.names import register_all
+from rcm_lakehouse.lake.tables import Commit, Lake, Table
 from rcm_lakehouse.pipeline import history as history_module
 from wards import REPLAY, VISIT, WARD
 
@@ -109,3 +112,56 @@ def test_Q15_Q16_Q17_Q18_Q19_Q30_replay_merges_what_passes_today_once_and_in_its
     assert waiting.commits("bronze.hosa_visits") == before
     usual = waiting.run(now="2026-01-04T06:00:00Z")
     assert (usual.code, usual.log("silver", "visit").status) == (0, "NOOP")
+
+
+FACTS = """/*
+grain: one visit
+description: visits
+key: [visit_key]
+measures: {amount: dollars}
+ties_out: {rows: silver.visit, amount: silver.visit.amount}
+*/
+SELECT visit_key, amount FROM silver.visit WHERE is_current
+"""
+
+
+def test_what_a_replay_merged_is_in_the_audit_and_in_gold_though_the_quarantine_could_not_be_told(spark: SparkSession, tmp_path: Path) -> None:
+    contract = {**copy.deepcopy(VISIT), "after": [], "rules": [copy.deepcopy(VISIT["rules"][0])]}
+    mini = Mini(spark, tmp_path, ["emr,hos-a,visits,Incremental,Changed,1,hosa"], own_contracts={"ward": WARD, "visit": contract})
+    mini.settings = {**mini.settings, "default": {**mini.settings["default"], "quality": {"max_bad_share": 1.0}}}
+    mini.connections = {"emr": mini.h2("emr")}
+    write_with_facts(mini)
+    mini.sql(
+        "CREATE TABLE visits (VisitID VARCHAR(9) PRIMARY KEY, State VARCHAR(9), Amount VARCHAR(9), WardID VARCHAR(9), Changed TIMESTAMP)",
+        "INSERT INTO visits VALUES ('GOOD', 'open', '1.00', 'W1', TIMESTAMP '2026-01-01 05:00:00')",
+        "INSERT INTO visits VALUES ('RULE', 'held', '2.00', 'W1', TIMESTAMP '2026-01-01 05:00:00')",
+        database="emr",
+    )
+    assert mini.run(now="2026-01-01T06:00:00Z").code == 0
+    contract["rules"][0] |= {"check": "state IN ('open', 'closed', 'held')", "version": 2}
+    write_with_facts(mini)
+    append = Lake.append
+
+    def full_disk(self: Lake, table: Table, rows: DataFrame, **values: Any) -> Commit:
+        if values["metadata"].get("kind") == "replay":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return append(self, table, rows, **values)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Lake, "append", full_disk)
+        failed = mini.run(now="2026-01-02T06:00:00Z", **REPLAY)
+    assert failed.code == 1
+    merged, refused = (log for log in failed.logs if log.target == "silver.visit")
+    assert (merged.status, merged.rows_written, merged.table_version) == ("SUCCESS", 1, mini.lake.head_version(Table("silver", "visit", "silver/visit")))
+    assert (refused.status, refused.error_class) == ("FAILED", "StorageFullError")
+    assert "What this step had committed before has rows of its own" in (refused.message or "")
+    assert "Nothing of this step" not in (refused.message or "")
+    usual = mini.run(now="2026-01-03T06:00:00Z")
+    assert (usual.code, usual.log("silver", "visit").status, usual.log("gold", "fact_visits").status) == (0, "NOOP", "SUCCESS")
+    assert mini.rows("gold.fact_visits", "CAST(amount AS STRING)") == [("1.00",), ("2.00",)]
+
+
+def write_with_facts(mini: Mini) -> None:
+    """The configuration with a gold model of visits."""
+    mini.write()
+    (mini.home / "conf" / "gold" / "fact_visits.sql").write_text(FACTS)

@@ -1,4 +1,4 @@
-"""What a table remembers of the configuration that made it, as table properties: a later configuration that drifts from it is refused."""
+"""What a table remembers, as table properties: the configuration that made it, from which a later one may not drift, and whether it took deletes."""
 
 import json
 from collections.abc import Mapping
@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from rcm_lakehouse.lake.tables import Lake, Table
 
 WATERMARK = "rcm.watermarkColumn"
+DELETES = "rcm.hasDeletes"
 CONTRACT = "rcm.contract"
 
 

@@ -56,7 +56,7 @@ def register_all(spark: SparkSession, settings: LakehouseSettings, home: Path) -
     """Make all tables of the lakehouse known by name to this session; returns the names. Needs no Spark job.
 
     A table whose log cannot be read is left out with a warning; a folder without a first commit is no table. On a catalog (Databricks) the
-    tables are there already and nothing is registered.
+    tables and views are there already, made by the runs, and nothing is registered.
     """
     lake = Lake(spark, settings, home)
     if settings.catalog or not lake.is_local:
@@ -80,14 +80,16 @@ def _register(lake: Lake, table: Table) -> bool:
 def create_rows_view(lake: Lake, table: Table) -> None:
     """Create `quarantine.<entity>_rows`: one row a bad row, with first and last seen, times seen and status.
 
-    An open row whose key has a newer version or delete in silver is shown as superseded: a later delivery took its place.
+    An open row whose key has a newer version or delete in silver is shown as superseded: a later delivery took its place. On a catalog a view
+    that is there stays as it is, because a replaced one loses its grants.
     """
     view = lake.sql_name(layer_table(table.layer, f"{table.name}_rows"))
     history, deletes = layer_table("silver", table.name), layer_table("silver", f"{table.name}_tombstones")
     rows = folded_sql(lake.sql_name(table))
     if lake.exists(history) and lake.exists(deletes):
         rows = _superseded_sql(rows, f"{table.name}_key", lake.sql_name(history), lake.sql_name(deletes))
-    lake.spark.sql(f"CREATE OR REPLACE VIEW {view} AS {rows}")
+    create = "CREATE VIEW IF NOT EXISTS" if lake.settings.catalog else "CREATE OR REPLACE VIEW"
+    lake.spark.sql(f"{create} {view} AS {rows}")
 
 
 def _superseded_sql(folded: str, key: str, history: str, deletes: str) -> str:

@@ -22,6 +22,8 @@ from rcm_lakehouse.pipeline.graph import Step
 
 # Prints whole error texts, which may quote rows, to the terminal; for made-up data only.
 SHOW_ERRORS = "RCM_SHOW_ERRORS"
+# What an error says of the step's table.
+_COMMITTED, _UNTOUCHED = "What this step had committed before has rows of its own", "Nothing of this step was committed"
 
 _log = logging.getLogger(__name__)
 
@@ -112,9 +114,10 @@ def _named(ctx: RunContext, step: Step, error: Exception) -> Exception:
     """The error, or the taxonomy's in its place where the text of another says plainly what happened."""
     if isinstance(error, RcmError) or not is_storage_full(error):
         return error
+    left = _COMMITTED if ctx.committed[step.name] else f"{_UNTOUCHED}; the table is as it was"
     return StorageFullError(
-        f"{step.name}: a disk is full ({type(error).__name__}). Nothing of this step was committed; the table is as it was. Free space below "
-        f"{ctx.lake.root} and in Spark's scratch folder (spark.local.dir), and run again: the next run does what is missing."
+        f"{step.name}: a disk is full ({type(error).__name__}). {left}. Free space below {ctx.lake.root} and in Spark's scratch folder "
+        "(spark.local.dir), and run again: the next run does what is missing."
     )
 
 
@@ -130,5 +133,5 @@ def safe_message(error: BaseException, *, has_committed: bool = False) -> str:
         return re.sub(r"\s+", " ", str(error))
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "rcm_lakehouse" in frame.filename]
     place = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
-    left = "What this step had committed before has rows of its own" if has_committed else "Nothing of this step was committed"
+    left = _COMMITTED if has_committed else _UNTOUCHED
     return f"unexpected {error_class(error)}{place}. {left}. The error's own text is left out because it may quote a row."

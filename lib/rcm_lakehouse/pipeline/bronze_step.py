@@ -14,7 +14,7 @@ from rcm_lakehouse.config.errors import DataStopError, SourceDataError
 from rcm_lakehouse.config.matching import jdbc_options
 from rcm_lakehouse.config.worklist import LoadRow
 from rcm_lakehouse.lake.crash_points import crash_point
-from rcm_lakehouse.lake.memory import WATERMARK
+from rcm_lakehouse.lake.memory import DELETES, WATERMARK, recall
 from rcm_lakehouse.lake.tables import Lake
 from rcm_lakehouse.pipeline import api_step, files_step
 from rcm_lakehouse.pipeline.attempts import Outcome
@@ -56,13 +56,17 @@ def load(ctx: RunContext, lake: Lake, step: Step, done: Mapping[str, Outcome], f
 
 
 def _state_of_try(lake: Lake, frozen: Frozen, row: LoadRow) -> BronzeState:
-    """Where a try goes on from: the state of the run's start; for a repeated try the table's own, because an earlier one may have committed."""
+    """Where a try goes on from: the state of the run's start; for a repeated try the table's own, because an earlier one may have committed.
+
+    A table that was lost or put back goes on with the run's number in every try: silver has taken the numbers before it.
+    """
     if row.label not in frozen.begun:
         frozen.begun.add(row.label)
         return frozen.state_of(row)
     table = bronze_table(row)
     column = row.watermark if frozen.jdbc[row.label].window is not None else None
-    return read_states(lake, {table: column})[table] if lake.exists(table) else BronzeState()
+    found = read_states(lake, {table: column})[table] if lake.exists(table) else BronzeState()
+    return replace(found, batch_seq=max(found.batch_seq, frozen.state_of(row).batch_seq))
 
 
 def start_log(ctx: RunContext, frozen: Frozen, row: LoadRow, **values: object):  # type: ignore[no-untyped-def]
@@ -199,9 +203,12 @@ class JdbcLoad:
         return Outcome("SUCCESS", (log,), {"batch_seq": seq, "rows": staged.kept})
 
     def _may_have_deletes(self) -> bool:
-        """False for a table that was never compared with its source, as far as the whole audit tells."""
+        """False for a table that never took a delete, as far as the whole audit and the table itself tell; no Spark job."""
         known = self.ctx.state.tables.get(bronze_table(self.row).label)
-        return self.head > 0 and (known is None or known.was_reconciled or bool(self.ctx.state.notes))
+        if self.head == 0 or known is None or known.was_reconciled or self.ctx.state.notes:
+            return self.head > 0
+        # An audit that was lost has forgotten comparisons that are older than Delta's log.
+        return DELETES in recall(self.lake, bronze_table(self.row))
 
     def _nothing(self, plan: JdbcPlan, read: int, duplicate: int, dropped: int) -> Outcome:
         log = self._log(plan, read, 0, duplicate, dropped, plan.watermark_before)

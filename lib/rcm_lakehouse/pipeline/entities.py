@@ -10,7 +10,7 @@ from rcm_lakehouse.lake.tables import Lake, Table, layer_table
 from rcm_lakehouse.pipeline.context import RunContext
 from rcm_lakehouse.pipeline.contract_memory import ensure_versions
 from rcm_lakehouse.pipeline.identity import check_known
-from rcm_lakehouse.pipeline.quarantine import ensure_quarantine, quarantine_table
+from rcm_lakehouse.pipeline.quarantine import ensure_quarantine, ensure_view, quarantine_table
 from rcm_lakehouse.silver.schema import tombstone_schema
 
 
@@ -31,13 +31,14 @@ def entity_of(contract: Contract) -> Entity:
 
 
 def ensure_entity(lake: Lake, entity: Entity) -> None:
-    """Create the entity's tables, empty, unless they exist.
+    """Create the entity's tables, empty, unless they exist; on a catalog the view of its quarantined rows too.
 
     Raises TableStateError when the contract has drifted from the one that made the silver table; nothing was written.
     """
     ensure_versions(lake, entity.silver, entity.contract)
     lake.ensure(entity.tombstones, tombstone_schema(entity.contract))
     ensure_quarantine(lake, entity.contract)
+    ensure_view(lake, entity.contract)
 
 
 def ensure_known(ctx: RunContext, lake: Lake, entity: Entity) -> None:

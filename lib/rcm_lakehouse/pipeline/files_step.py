@@ -85,7 +85,7 @@ class FilesLoad:
         filled = [delivery for delivery in deliveries if delivery[1].records]
         self._note_elsewhere([item for item, _ in filled])
         commits = [[delivery] for delivery in filled] if self.is_snapshot else [filled] if filled else []
-        logs = [self._commit(files, number, is_last=number == len(commits)) for number, files in enumerate(commits, 1)]
+        logs = [self._commit(files, is_last=number == len(commits)) for number, files in enumerate(commits, 1)]
         logs = logs or [self._log(deliveries, 0, is_last=True)]
         logs[-1].warnings += self._archive([item for item, _ in deliveries])
         facts = {"batch_seq": self.head, "rows": sum(log.rows_written or 0 for log in logs)}
@@ -134,7 +134,8 @@ class FilesLoad:
     def _ledger(self, items: Sequence[FileItem]) -> Ledger:
         """What bronze knows of these names and contents, and of the newest batch."""
         ledger = Ledger(self.is_snapshot)
-        if self.head and items:
+        # A repeated try of the first load has no batch in its plan, but an earlier try may have committed some.
+        if items and self.lake.moved_past(self.table, 0):
             is_met = F.col("_source_file_hash").isin([item.sha256 for item in items]) | F.col("_source_file").isin([item.name for item in items])
             known = self.lake.read(self.table).where(F.col("_source_file_hash").isNotNull() & (is_met | (F.col("_batch_seq") >= self.head)))
             named = known.groupBy(F.col("_source_file_hash").alias("hash"), F.col("_source_file").alias("name"))
@@ -196,8 +197,10 @@ class FilesLoad:
         if self.options.drift == "discard":
             self.notes += [f"{item.name}: {count} values of the new column '{name}' were left out" for name, count in parsed.discarded.items()]
 
-    def _commit(self, deliveries: Sequence[Delivery], number: int, *, is_last: bool) -> LoadLog:
+    def _commit(self, deliveries: Sequence[Delivery], *, is_last: bool) -> LoadLog:
         """Append the rows of files in one commit, each file a batch; the audit row rides in it."""
+        # Commits of an earlier try count too: each has a load id of its own.
+        number = len(self.ctx.committed.get(f"bronze:{self.row.label}", ())) + 1
         load_id = self.frozen.load_ids[self.row.label] + (f"-{number}" if number > 1 else "")
         # Snapshots of one run follow one another in time.
         at, behind = after_newest(as_text(utc_now() + timedelta(milliseconds=number - 1)), self.newest)
@@ -215,8 +218,8 @@ class FilesLoad:
         crash_point("P5", self.row.label)
         metadata = {"load_id": load_id, "batch_seq": self.head, "files": [item.name for item, _ in deliveries], **riding([log])}
         log.table_version = self.lake.append(self.table, lined, metadata=metadata, merge_schema=True, txn=(self.row.label, self.head)).version
-        crash_point("P6", self.row.label)
         self.ctx.keep(f"bronze:{self.row.label}", [log])
+        crash_point("P6", self.row.label)
         return log
 
     def _archive(self, items: Sequence[FileItem]) -> list[str]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 from pyspark.errors import AnalysisException
-from pyspark.sql import DataFrame, Observation
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from rcm_lakehouse.audit.commits import riding
@@ -17,6 +17,7 @@ from rcm_lakehouse.config.problems import did_you_mean
 from rcm_lakehouse.gold.models import inputs_of
 from rcm_lakehouse.gold.parameters import parameters
 from rcm_lakehouse.gold.tie_out import silver_totals_sql, tie_out_expressions
+from rcm_lakehouse.lake.counted import Counted
 from rcm_lakehouse.lake.crash_points import crash_point
 from rcm_lakehouse.lake.tables import Lake, Table, layer_table
 from rcm_lakehouse.pipeline.attempts import Outcome
@@ -61,12 +62,11 @@ def _replace(
     except AnalysisException as error:
         raise _unknown_name(model, error, _columns_read(lake, model)) from None
     lake.ensure(table, result.schema)
-    observed = Observation()
-    expressions = [F.count(F.lit(1)).alias("rows_built"), *tie_out_expressions(model)]
+    counted = Counted(result, F.count(F.lit(1)).alias("rows_built"), *tie_out_expressions(model))
     staged_at = f"{lake.scratch(ctx.run_id)}/gold/{model.name}"
     # Staged first: totals are known before the commit, and the commit takes immutable files.
-    staged = lake.staged(staged_at, result.observe(observed, *expressions))
-    found = observed.get
+    staged = lake.staged(staged_at, counted.rows)
+    found = counted.counts(staged)
     if model.ties_out:
         _check_totals(lake, model, found)
     rows = int(found["rows_built"])

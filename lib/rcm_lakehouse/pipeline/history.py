@@ -3,13 +3,14 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from pyspark.sql import Column, DataFrame, Observation
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from rcm_lakehouse.audit.approvable import way_out
 from rcm_lakehouse.audit.commits import riding
 from rcm_lakehouse.audit.schema import LoadLog
 from rcm_lakehouse.config.contracts import Contract
+from rcm_lakehouse.lake.counted import Counted
 from rcm_lakehouse.lake.crash_points import crash_point
 from rcm_lakehouse.lake.merge import merge_versions
 from rcm_lakehouse.lake.tables import Lake
@@ -59,11 +60,10 @@ def merge_history(
     if not is_empty:
         events = _with_implied_deletes(ctx, lake, entity, parts, staged, events, merged)
     history = known_history(lake, entity, events, is_empty=is_empty)
-    fate, act = Observation(), Observation()
-    line = timeline(events, history, contract).observe(fate, *_fate_counts(loads))
-    changed = changes(line, contract).observe(act, *[F.count_if(F.col(ACTION) == name).alias(name) for name in _ACTIONS])
-    difference = lake.staged(path, changed)
-    counts, acts = fate.get, act.get
+    line = Counted(timeline(events, history, contract), *_fate_counts(loads))
+    changed = Counted(changes(line.rows, contract), *[F.count_if(F.col(ACTION) == name).alias(name) for name in _ACTIONS])
+    difference = lake.staged(path, changed.rows)
+    counts, acts = line.counts(), changed.counts(difference)
     merged.fates = {load: {name: int(counts[f"{name}_{i}"] or 0) for name in _FATES} for i, load in enumerate(loads)}
     if counts["conflicts"]:
         merged.warnings.append(

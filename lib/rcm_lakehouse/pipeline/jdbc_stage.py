@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
-from pyspark.sql import Column, DataFrame, Observation
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
@@ -18,6 +18,7 @@ from rcm_lakehouse.config.errors import SourceDataError
 from rcm_lakehouse.config.matching import key_of_table
 from rcm_lakehouse.config.worklist import LoadRow
 from rcm_lakehouse.lake.columns import widen_columns
+from rcm_lakehouse.lake.counted import Counted
 from rcm_lakehouse.lake.tables import Lake
 from rcm_lakehouse.pipeline.bronze_state import UNCOUNTED_FLAGS, hash_sum
 from rcm_lakehouse.pipeline.context import RunContext
@@ -73,27 +74,23 @@ class Stage:
         column = spelled(rows.schema, self.row.watermark) if self.plan.watermark is not None else None
         lined = self._lined(self._fitted(rows), column)
         no_watermark = F.coalesce(F.array_contains("_flags", "null_watermark"), F.lit(False))
-        read, kept = Observation(), Observation()
-        highest = F.max(_COUNTS).cast("string")
-        seen = lined.withColumn(_COUNTS, self._counting(column)).observe(
-            read, F.count(F.lit(1)).alias("rows"), F.count_if(no_watermark).alias("without"), highest.alias("highest")
-        )
-        wanted = seen.where(~no_watermark) if self.options.null_watermark == "exclude" else seen
+        highest, rows_in = F.max(_COUNTS).cast("string").alias("highest"), F.count(F.lit(1)).alias("rows")
+        read = Counted(lined.withColumn(_COUNTS, self._counting(column)), rows_in, F.count_if(no_watermark).alias("without"), highest)
+        wanted = read.rows.where(~no_watermark) if self.options.null_watermark == "exclude" else read.rows
         fresh = wanted if column is None or self.is_first else without_known(wanted, self._bronze(column), self.key)
-        watched = fresh.observe(
-            kept, F.count(F.lit(1)).alias("kept"), hash_sum().alias("hashes"), highest.alias("highest"), self._late().alias("late")
-        )
+        kept = Counted(fresh, rows_in, hash_sum().alias("hashes"), highest, self._late().alias("late"))
         try:
-            watched.drop(_COUNTS).write.mode("overwrite").parquet(self.path)
+            kept.rows.drop(_COUNTS).write.mode("overwrite").parquet(self.path)
+            found = read.counts()
         except (Py4JJavaError, PySparkException) as error:
             raise translated(error, self.row.database, f"reading {self.row.tablename}") from None
-        self._check_missing_watermarks(int(read.get["without"]))
-        excluded = int(read.get["without"]) if self.options.null_watermark == "exclude" else 0
-        found, new = read.get, kept.get
+        new = kept.counts(self.lake.read_files(self.path, lined.schema).withColumn(_COUNTS, self._counting(column)))
+        self._check_missing_watermarks(int(found["without"]))
+        excluded = int(found["without"]) if self.options.null_watermark == "exclude" else 0
         return Staged(
             lined.schema,
             int(found["rows"]),
-            int(new["kept"]),
+            int(new["rows"]),
             excluded,
             int(new["late"]),
             int(new["hashes"] or 0),

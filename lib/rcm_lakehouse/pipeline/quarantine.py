@@ -1,7 +1,9 @@
 """Append-only quarantine: sightings and status events of bad rows, folded by a view."""
 
+import logging
 from collections.abc import Mapping
 
+from pyspark.errors import PySparkException
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
@@ -12,6 +14,8 @@ from rcm_lakehouse.silver.schema import QUARANTINE
 
 # Compaction is the maintenance job's: here it would cost every entity with a bad row a look at its files.
 _PROPERTIES = {"delta.dataSkippingStatsColumns": "quarantine_id,_load_id,_batch_seq,seen_at"}
+
+_log = logging.getLogger(__name__)
 
 
 def quarantine_table(contract: Contract) -> Table:
@@ -77,9 +81,17 @@ def as_events(rows: DataFrame, contract: Contract, event: Column) -> DataFrame:
     )
 
 
-def create_view(lake: Lake, contract: Contract) -> None:
-    """Create `quarantine.<entity>_rows`: one row a bad row, with first and last seen, times seen and status."""
-    create_rows_view(lake, quarantine_table(contract))
+def ensure_view(lake: Lake, contract: Contract) -> None:
+    """Create `quarantine.<entity>_rows` on a catalog, unless it exists; elsewhere sessions make it for themselves (`lake.names`).
+
+    The view is for readers alone: where it cannot be made the rows are merged all the same, with a warning.
+    """
+    if not lake.settings.catalog:
+        return
+    try:
+        create_rows_view(lake, quarantine_table(contract))
+    except PySparkException as error:
+        _log.warning("quarantine.%s_rows was not made: %s", contract.entity, error.getCondition() or type(error).__name__)
 
 
 def outcome_counts(staged: DataFrame) -> dict[tuple[str, str], dict[str, int]]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cached_property, reduce
 
-from pyspark.sql import Column, DataFrame, Observation
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from rcm_lakehouse.audit.commits import riding
@@ -21,6 +21,8 @@ from rcm_lakehouse.config.connections import JdbcConnection, JdbcTableOptions
 from rcm_lakehouse.config.errors import SourceDataError
 from rcm_lakehouse.config.matching import jdbc_options
 from rcm_lakehouse.config.worklist import LoadRow
+from rcm_lakehouse.lake.counted import Counted
+from rcm_lakehouse.lake.memory import DELETES, recall, remember
 from rcm_lakehouse.lake.tables import Lake
 from rcm_lakehouse.pipeline.attempts import Outcome
 from rcm_lakehouse.pipeline.bronze_state import read_states
@@ -167,10 +169,9 @@ class _Comparison:
         ours = with_bucket(newest, database.dialect, self.plan.table, self.spelled_key).where(F.col("_bucket").isin(list(buckets))).drop("_bucket")
         condition = reduce(lambda one, other: one & other, [F.col(f"s.`{name}`").eqNullSafe(F.col(f"b.`{name}`")) for name in self.spelled_key])
         joined = theirs.alias("s").join(ours.alias("b"), condition, how="full").select(self._act().alias(_ACT), *_values(theirs, ours))
-        seen = Observation()
-        counted = joined.observe(seen, *[F.count_if(F.col(_ACT) == name).alias(name) for name in _ACTS])
-        staged = self.lake.staged(f"{self.lake.scratch(self.ctx.run_id)}/reconcile/{self.row.bronze_table}", counted)
-        found = {name: int(count) for name, count in seen.get.items()}
+        counted = Counted(joined, *[F.count_if(F.col(_ACT) == name).alias(name) for name in _ACTS])
+        staged = self.lake.staged(f"{self.lake.scratch(self.ctx.run_id)}/reconcile/{self.row.bronze_table}", counted.rows)
+        found = {name: int(count) for name, count in counted.counts(staged).items()}
         total = newest.agg(F.count(F.lit(1)).alias("known")).first()
         read = sum(count for name, count in found.items() if name != "delete")
         known = int(total["known"]) if total else 0
@@ -218,6 +219,8 @@ class _Comparison:
         wanted = ["missed", "changed"] if is_held else ["missed", "changed", "delete"]
         if drift.missed + drift.changed + (0 if is_held else drift.deleted) == 0:
             return self._told(drift, 0, held=is_held)
+        if drift.deleted and not is_held:
+            self._remember_deletes()
         rows = staged.where(F.col(_ACT).isin(wanted))
         change = F.when(F.col(_ACT) == "delete", "delete").otherwise("upsert")
         lined = with_returns(self.ctx, self.lake, self.row, self.plan, self._lined(rows.withColumn("_change_type", change).drop(_ACT)))
@@ -227,6 +230,12 @@ class _Comparison:
         outcome.logs[0].table_version = commit.version
         self.ctx.keep(f"reconcile:{self.row.label}", outcome.logs)
         return outcome
+
+    def _remember_deletes(self) -> None:
+        """Let the table say that it took deletes, before it does: a load asks it whether a row may have come back."""
+        table = bronze_table(self.row)
+        if DELETES not in recall(self.lake, table):
+            remember(self.lake, table, DELETES, "true")
 
     def _told(self, drift: Drift, seq: int, *, held: bool) -> Outcome:
         log = self._log(drift, held=held)

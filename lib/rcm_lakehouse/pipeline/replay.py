@@ -100,6 +100,11 @@ class ReplayBatch(SilverBatch):
         else:
             told(merged)
         self.version = merged.version
+        if merged.version >= 0:
+            for log in logs:
+                log.table_version = merged.version
+            # Telling the quarantine may fail: what is in history is in the audit all the same, so that gold follows it.
+            self.ctx.keep(f"silver:{self.contract.entity}", logs)
         self.lake.append(self.entity.quarantine, events, metadata={"run_id": self.ctx.run_id, "kind": "replay"})
         return logs
 

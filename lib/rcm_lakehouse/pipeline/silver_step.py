@@ -5,12 +5,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import reduce
 
-from pyspark.sql import DataFrame, Observation
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from rcm_lakehouse.audit.schema import LoadLog
 from rcm_lakehouse.config.contracts import Contract
 from rcm_lakehouse.config.errors import DataStopError
+from rcm_lakehouse.lake.counted import Counted
 from rcm_lakehouse.lake.crash_points import crash_point
 from rcm_lakehouse.lake.salt import with_salt
 from rcm_lakehouse.lake.tables import Lake
@@ -122,7 +123,7 @@ class SilverBatch:
     consumed: dict[str, int]
     version: int = -1
     warnings: list[str] = field(default_factory=list)
-    _delivered_rows: list[Observation] = field(default_factory=list, init=False)
+    _delivered_rows: list[Counted] = field(default_factory=list, init=False)
 
     @property
     def contract(self) -> Contract:
@@ -160,8 +161,8 @@ class SilverBatch:
         return self._canonical(part, self._counted(self._delivered(part)))
 
     def _counted(self, rows: DataFrame) -> DataFrame:
-        self._delivered_rows.append(Observation())
-        return rows.observe(self._delivered_rows[-1], F.count(F.lit(1)).alias("rows"))
+        self._delivered_rows.append(Counted(rows, F.count(F.lit(1)).alias("rows")))
+        return self._delivered_rows[-1].rows
 
     def _canonical(self, part: Pending, rows: DataFrame) -> DataFrame:
         named = rows.withColumns({"data_source": F.lit(part.row.datasource), "_source_table": F.lit(part.table.label)})
@@ -213,7 +214,7 @@ class SilverBatch:
 
     def _check_delivered(self, tallies: Mapping[LoadKey, Tally]) -> None:
         for part, counted in zip(self.parts, self._delivered_rows, strict=True):
-            delivered, read = counted.get.get("rows", 0), sum(tally.read for (label, _), tally in tallies.items() if label == part.table.label)
+            delivered, read = counted.counts()["rows"], sum(tally.read for (label, _), tally in tallies.items() if label == part.table.label)
             if delivered != read:
                 raise DataStopError(
                     f"silver.{self.contract.entity}: {part.table.label} delivered {delivered} rows but {read} were judged. Nothing was written. "
