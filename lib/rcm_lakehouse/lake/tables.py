@@ -4,6 +4,7 @@ import json
 import logging
 import uuid
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -16,7 +17,7 @@ from pyspark.sql.types import ArrayType, StructType
 
 from rcm_lakehouse.config.errors import CommitConflictError, TableStateError
 from rcm_lakehouse.config.settings import LakehouseSettings
-from rcm_lakehouse.lake.compaction import choose_compaction
+from rcm_lakehouse.lake.compaction import COMPACTED_LAYERS, compaction_behind
 from rcm_lakehouse.lake.conflicts import CONFLICTS
 from rcm_lakehouse.lake.log_check import forget_unbegun, has_begun, newest_version
 from rcm_lakehouse.lake.session import step_session
@@ -229,11 +230,12 @@ class Lake:
             writer = writer.option("mergeSchema", "true")
         if txn:
             writer = writer.option("txnAppId", txn[0]).option("txnVersion", txn[1])
-        if self.is_local and not self.settings.catalog:
-            choose_compaction(self.spark, self.head_version(table) + 1)
+        is_ours = self.is_local and not self.settings.catalog and table.layer in COMPACTED_LAYERS
+        behind = compaction_behind(self.spark, self.head_version(table) + 1) if is_ours else nullcontext()
         self.spark.conf.unset(LAST_VERSION)
         try:
-            writer.saveAsTable(self.sql_name(table))
+            with behind:
+                writer.saveAsTable(self.sql_name(table))
         except CONFLICTS as error:
             raise CommitConflictError(f"{table.label}: another writer committed first; nothing was appended.") from error
         except PySparkException as error:

@@ -8,7 +8,7 @@ from sqlglot import exp
 from rcm_lakehouse.bronze.lineage import RESERVED
 from rcm_lakehouse.config.contracts import Contract, SourceMapping
 from rcm_lakehouse.config.errors import SourceDataError, TableStateError
-from rcm_lakehouse.config.problems import did_you_mean
+from rcm_lakehouse.config.problems import SPELLING, did_you_mean, nearest
 from rcm_lakehouse.config.project import Project
 from rcm_lakehouse.config.worklist import LoadRow
 from rcm_lakehouse.sources.catalog import SourceTable
@@ -41,12 +41,13 @@ def check_columns(project: Project, row: LoadRow, table: SourceTable, delivered:
         for source, silver, is_required in wanted:
             if source.lower() in found:
                 continue
-            hint = did_you_mean(source, [column.name for column in table.columns if column.name.lower() not in taken])
+            free = [column.name for column in table.columns if column.name.lower() not in taken]
+            hint, is_misspelled = did_you_mean(source, free), nearest(source, free, likeness=SPELLING) is not None
             place = f"{row.label}: the source has no column '{source}', which conf/cdm/{contract.entity}.yml takes for '{silver}'.{hint}"
             refused = "Nothing was read; its watermark is unchanged."
             if is_required:
                 raise SourceDataError(f"{place} A row means nothing without it. {refused} Mend the mapping or the source.")
-            if source.lower() not in given_up and (source.lower() in delivered or hint):
+            if source.lower() not in given_up and (source.lower() in delivered or is_misspelled):
                 why = "Earlier loads had it: its" if source.lower() in delivered else "Its"
                 raise SourceDataError(
                     f"{place} {why} values would become NULL in every row that is read. {refused} Mend the mapping or the source, or name it in "

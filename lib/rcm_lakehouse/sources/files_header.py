@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from rcm_lakehouse.config.connections import FileTableOptions
 from rcm_lakehouse.config.errors import SourceDataError
-from rcm_lakehouse.config.problems import did_you_mean, printable
+from rcm_lakehouse.config.problems import SPELLING, did_you_mean, nearest, printable
 from rcm_lakehouse.sources.files import FileItem
 
 # Characters that Delta refuses in a column's name, and the one that quotes it: `CPT Codes` becomes CPT_Codes.
@@ -76,7 +76,7 @@ class Layout:
         spelled = {name.lower(): name for name in (*given, *expected.used, *expected.known)}
         names = [spelled.get(name.lower(), name) for name in header]
         lower = {name.lower() for name in names}
-        _check(item, names, lower, expected)
+        _check(item, names, lower, expected, given)
         base = {name.lower() for name in (*given, *expected.used)} if given else {name.lower() for name in expected.known}
         extra = [name for name in names if base and name.lower() not in base]
         if extra and options.drift == "freeze":
@@ -104,7 +104,7 @@ class Layout:
         return {name: cells[at] for at, name in self.kept if cells[at] != ""}
 
 
-def _check(item: FileItem, names: Sequence[str], lower: set[str], expected: Expected) -> None:
+def _check(item: FileItem, names: Sequence[str], lower: set[str], expected: Expected, given: Sequence[str]) -> None:
     ours = [name for name in names if name.lower() in {own.lower() for own in expected.reserved}]
     if ours:
         raise refused(item, f"its header has the column '{ours[0]}', a name that the lakehouse gives to a column of its own", "have it renamed at the source")
@@ -117,12 +117,12 @@ def _check(item: FileItem, names: Sequence[str], lower: set[str], expected: Expe
         found = f"its header lacks the column{'s' if len(lacking) > 1 else ''} {listed}{hint and ' (' + hint.strip().rstrip('?') + '?)'}"
         raise refused(item, found, "have it delivered with the agreed header or mend the mapping in conf/cdm")
     met = {name.lower() for name in (*names, *expected.given_up)}
-    known = {name.lower() for name in expected.known}
+    known = {name.lower() for name in (*given, *expected.known)}
     for name in dict.fromkeys(expected.used):
         if name.lower() in met:
             continue
-        hint = did_you_mean(name, [new for new in free if new.lower() not in known])
-        if hint:
-            found = f"its header lacks the column '{name}' ({hint.strip().rstrip('?')}?), whose values would become NULL in every row"
+        meant = nearest(name, [new for new in free if new.lower() not in known], likeness=SPELLING)
+        if meant is not None:
+            found = f"its header lacks the column '{name}' (Did you mean '{meant}'?), whose values would become NULL in every row"
             advice = "have it delivered with the agreed header, mend the mapping in conf/cdm, or name the column in gone_columns in conf/connections.yml"
             raise refused(item, found, advice)

@@ -14,13 +14,12 @@ _UNKNOWN = (
     r"|table .* (not found|doesn't exist)|relation .* does not exist|invalid object name|90146|42S02|42S22"
     r"|UNRECOGNIZED_SQL_TYPE"
 )
-# A name that does not resolve is a mistake more often than an outage; a damaged file stays damaged.
-_NO_HOST = r"unknownhost|unknown host|name or service not known"
-_DAMAGED = r"90030|file corrupted"
+# A host that is not known and a name service that is down look alike: drivers drop the reason.
+_NO_HOST = r"unknownhost|unknown host|name or service not known|name resolution"
+_DAMAGED = r"\[90030-|file corrupted"
 _DOWN = (
     r"connection refused|connect timed out|connection reset|communications link|could not connect|connection attempt failed|socket"
     r"|server shutdown|terminating connection|unexpected end of stream|closed connection|connection is closed|broken pipe|timed? ?out|no route"
-    r"|temporary failure in name resolution"
     r"|i/o error|connection to .* refused|08S01|08001|08006|57P01|lost connection|database may be already in use|connection is broken"
     r"|FAILED_JDBC\.CONNECTION"
 )
@@ -45,10 +44,10 @@ def translated(error: BaseException, connection: str, doing: str) -> RcmError:
             f"connection '{connection}': the database does not have what was asked for while {doing} (database, table, column or a type that can be read). "
             "Its watermark is unchanged. Compare load_config.csv and conf/connections.yml with the source."
         )
-    if re.search(_NO_HOST, text, re.IGNORECASE) and "temporary failure in name" not in text.lower():
-        return SourceDataError(
+    if re.search(_NO_HOST, text, re.IGNORECASE):
+        return SourceUnavailableError(
             f"connection '{connection}': its host is not known while {doing}. Nothing of this load was committed; its watermark is unchanged. "
-            "Check `host` in conf/connections.yml; a retry cannot help."
+            "Check `host` in conf/connections.yml and this machine's name service, then run again."
         )
     if re.search(_DAMAGED, text, re.IGNORECASE):
         return SourceDataError(
