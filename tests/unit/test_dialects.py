@@ -7,8 +7,8 @@ import pytest
 
 from rcm_lakehouse.bronze.windows import Kind, Window
 from rcm_lakehouse.config.connections import JdbcConnection
+from rcm_lakehouse.config.embedded import h2_url
 from rcm_lakehouse.config.errors import RcmError, SourceAuthError, SourceDataError, SourceUnavailableError
-from rcm_lakehouse.demo.targets import h2_url
 from rcm_lakehouse.sources.catalog import SourceColumn, SourceTable
 from rcm_lakehouse.sources.dialects import DIALECTS, jdbc_url
 from rcm_lakehouse.sources.jdbc import kind_of_column, projection, qualified, window_predicate

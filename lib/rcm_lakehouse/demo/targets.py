@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from rcm_lakehouse.config.embedded import h2_url
 from rcm_lakehouse.config.errors import ConfigError, SourceUnavailableError
 
 TargetKind = Literal["h2", "mariadb", "postgresql"]
@@ -62,11 +63,6 @@ def finish_script(target: Target, process: "subprocess.Popen[str]", name: str) -
         f"demo: the script for database '{name}' failed in {target.kind} (client exit {process.returncode}, error code {code}). The hospital is "
         "incomplete. Check that the server runs and the account may create databases, then make day 1 again."
     )
-
-
-def h2_url(database: Path) -> str:
-    """The URL of an embedded database that a second process on this machine may open too; closing it does not rewrite its file."""
-    return f"jdbc:h2:file:{database.resolve()};AUTO_SERVER=TRUE;DATABASE_TO_UPPER=FALSE;CASE_INSENSITIVE_IDENTIFIERS=TRUE;MAX_COMPACT_TIME=0"
 
 
 def _command(target: Target, script: Path, database: Path, password: str) -> tuple[list[str], Mapping[str, str]]:

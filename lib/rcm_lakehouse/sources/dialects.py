@@ -6,6 +6,7 @@ from pathlib import Path
 
 from rcm_lakehouse.bronze.windows import Kind
 from rcm_lakehouse.config.connections import JdbcConnection
+from rcm_lakehouse.config.embedded import h2_url
 
 _MYSQL_DRIVER = "org.mariadb.jdbc.Driver"
 _DATES = ("date", "datetime", "timestamp")
@@ -196,9 +197,7 @@ def jdbc_url(name: str, connection: JdbcConnection, home: Path) -> str:
     """The JDBC URL of a connection, without user or password. TLS is verified except on loopback or where `insecure` is spelled out."""
     database = connection.database or name
     if connection.dialect == "h2":
-        place = (home / database).resolve()
-        # A reader rewrites nothing: compaction at closing lost whole tables (h2database/h2database#4247).
-        return f"jdbc:h2:file:{place};AUTO_SERVER=TRUE;DATABASE_TO_UPPER=FALSE;CASE_INSENSITIVE_IDENTIFIERS=TRUE;MAX_COMPACT_TIME=0;IFEXISTS=TRUE"
+        return f"{h2_url(home / database)};IFEXISTS=TRUE"
     dialect = DIALECTS[connection.dialect]
     host = connection.host or "localhost"
     port = connection.port or dialect.default_port

@@ -118,10 +118,11 @@ def _check(item: FileItem, names: Sequence[str], lower: set[str], expected: Expe
         raise refused(item, found, "have it delivered with the agreed header or mend the mapping in conf/cdm")
     met = {name.lower() for name in (*names, *expected.given_up)}
     known = {name.lower() for name in (*given, *expected.known)}
+    new = [name for name in free if name.lower() not in known]
     for name in dict.fromkeys(expected.used):
         if name.lower() in met:
             continue
-        meant = nearest(name, [new for new in free if new.lower() not in known], likeness=SPELLING)
+        meant = nearest(name, new, likeness=SPELLING)
         if meant is not None:
             found = f"its header lacks the column '{name}' (Did you mean '{meant}'?), whose values would become NULL in every row"
             advice = "have it delivered with the agreed header, mend the mapping in conf/cdm, or name the column in gone_columns in conf/connections.yml"
