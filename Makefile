@@ -27,10 +27,7 @@ install: $(PACKAGES) ## the environment in .venv: Python packages, JARs, Spark's
 
 demo: install ## two hospitals made, loaded, changed, loaded again, numbers shown (SIZE=small or base)
 	@$(PY) -m rcm_lakehouse.lake.clear
-	$(PY) -m rcm_lakehouse.demo make --day 1 --size $(SIZE)
-	$(ACTIVE) spark-submit jobs/run_pipeline.py
-	$(PY) -m rcm_lakehouse.demo make --day 2 --size $(SIZE)
-	$(ACTIVE) spark-submit jobs/run_pipeline.py
+	$(ACTIVE) spark-submit jobs/run_demo.py --size $(SIZE)
 
 run: install ## the whole pipeline (ARGS="--dry-run", ARGS=--help)
 	$(ACTIVE) spark-submit jobs/run_pipeline.py $(ARGS)

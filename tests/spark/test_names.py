@@ -8,12 +8,14 @@ import sys
 import uuid
 from pathlib import Path
 
+import pyspark
 import pytest
 from pyspark.sql import SparkSession
 
 from rcm_lakehouse.config.load import load_settings
 from rcm_lakehouse.lake.install import HOME_CONF, install_hook, install_profile
 from rcm_lakehouse.lake.names import name_for_readers, register_all
+from rcm_lakehouse.lake.sql_shell import main as start_file
 from rcm_lakehouse.silver.schema import QUARANTINE
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -99,6 +101,42 @@ def test_two_plain_processes_at_once_know_every_table_by_name(home: Path, tmp_pa
     for _, _, err in done:
         assert [line for line in err.splitlines() if "incubator" not in line and "gold.torn at gold/torn" not in line] == []
     assert not any((tmp_path / name).exists() for name in ("spark-warehouse", "metastore_db", "derby.log"))
+
+
+def sql_shell(home: Path, tmp_path: Path, script: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Spark's own SQL shell, which runs no Python, with the installed profile."""
+    install_profile(home, tmp_path / "conf")
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("SPARK_", "PYSPARK_", "RCM_", "HIVE_"))}
+    env = {**clean, "SPARK_CONF_DIR": str(tmp_path / "conf"), **environment}
+    program = Path(pyspark.__file__).parent / "bin" / "spark-sql"
+    return subprocess.run([str(program), "-e", script], capture_output=True, text=True, env=env, cwd=tmp_path, timeout=240)
+
+
+def test_the_sql_shell_knows_every_table_by_name(home: Path, tmp_path: Path) -> None:
+    script = """
+        SELECT concat('rows ', count(*)) FROM gold.claims_by_name;
+        SELECT concat('joined ', count(*)) FROM bronze.hosa_patients JOIN silver.patient USING (id);
+        SELECT concat('status ', status) FROM quarantine.patient_rows"""
+    done = sql_shell(home, tmp_path, script)
+    assert (done.returncode, done.stdout.split("\n")) == (0, ["rows 2", "joined 3", "status open", ""]), done.stderr
+    said = [line for line in done.stderr.splitlines() if line and not line.startswith(("Time taken", "Spark master", "WARNING: Using incubator"))]
+    assert [line.partition(":")[0].partition(" at ")[0] for line in said] == [
+        "gold.torn is not known by name",
+        "10 statements make the lakehouse's schemas, tables and views known by name (RCM_NAMES=off",
+    ]
+    assert not any((tmp_path / name).exists() for name in ("spark-warehouse", "metastore_db", "derby.log"))
+
+
+def test_a_start_file_says_in_one_line_why_there_are_no_names(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "conf").mkdir()
+    said = {}
+    for text in ("local: {root: nothing_here}\n", "local: {root: s3a://bucket/lake}\n", "local: {rot: lakehouse}\n"):
+        (tmp_path / "conf" / "lakehouse.yml").write_text(text)
+        code = start_file(["--home", str(tmp_path), "--folder", str(tmp_path / "names")])
+        told = capsys.readouterr()
+        said[text] = (code, told.out, told.err.count("\n"), any(words in told.err for words in ("none below", "without a catalog", "rot")))
+    assert set(said.values()) == {(1, "", 1, True)}, said
+    assert not (tmp_path / "names").exists()
 
 
 def test_our_own_session_registers_all_when_asked(home: Path, spark: SparkSession, caplog: pytest.LogCaptureFixture) -> None:

@@ -1,6 +1,7 @@
 """The files of the set-up agree with each other: profile and factory, pins and lock, targets and help."""
 
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -37,7 +38,14 @@ def test_an_installed_profile_is_the_projects_with_its_place(tmp_path: Path) -> 
     install_profile(home, tmp_path / "conf")
     place = {HOME_CONF: home.as_posix(), "spark.sql.warehouse.dir": f"{home.as_posix()}/lakehouse/_warehouse"}
     assert properties((tmp_path / "conf" / "spark-defaults.conf").read_text(encoding="utf-8")) == {**LOCAL_CONF, **place}
+    shell = f"rcm_python={shlex.quote(sys.executable)}\nrcm_home={shlex.quote(str(home))}\n"
+    assert (tmp_path / "conf" / "spark-env.sh").read_text(encoding="utf-8") == shell + (PROJECT / "conf/spark/spark-env.sh").read_text(encoding="utf-8")
     assert (tmp_path / "conf" / "log4j2.properties").read_bytes() == (PROJECT / "conf/spark/log4j2.properties").read_bytes()
+
+
+def test_where_spark_cannot_read_its_environment_file_there_is_none(tmp_path: Path) -> None:
+    install_profile(PROJECT, tmp_path / "a conf folder")
+    assert sorted(path.name for path in (tmp_path / "a conf folder").iterdir()) == ["log4j2.properties", "spark-defaults.conf"]
 
 
 def test_a_folder_that_is_no_project_is_refused(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ Running it again changes nothing and needs no network.
 
 import argparse
 import importlib.util
+import shlex
 import sys
 import sysconfig
 import time
@@ -19,7 +20,7 @@ from rcm_lakehouse.lake.jars import IVY_SETTINGS, JARS, Jar, SetupError, fetch, 
 from rcm_lakehouse.lake.java import require_java
 
 HOME_CONF = "spark.rcm.home"
-PROFILE = ("spark-defaults.conf", "log4j2.properties")
+PROFILE = ("spark-defaults.conf", "log4j2.properties", "spark-env.sh")
 HOOK_FILE = "rcm_lakehouse_names.pth"
 # Python runs this line at every start of the environment. It must be cheap, and silent where the package is gone.
 _HOOK_LINE = 'import sys; exec("try:\\n import rcm_lakehouse.lake.names_hook\\nexcept ImportError:\\n pass")\n'
@@ -70,7 +71,8 @@ def _announcement(missing: Sequence[Jar]) -> str:
 def install_profile(home: Path, conf: Path) -> None:
     """Copy the project's `conf/spark` into a Spark's conf folder and say there which project it is.
 
-    Raises SetupError when the project has no such files.
+    Where that folder's path has a space, `spark-env.sh` is left out, and with it the table names in Spark's SQL shell. Raises SetupError when the
+    project has no such files.
     """
     conf.mkdir(exist_ok=True)
     for name in PROFILE:
@@ -78,7 +80,15 @@ def install_profile(home: Path, conf: Path) -> None:
         if not source.is_file():
             raise SetupError(f"{source} is missing. The JARs are installed, the profile is not. Run this in the project's folder, or give it as --home.")
         text = source.read_text(encoding="utf-8")
-        _write(conf / name, text + _place(home) if name == "spark-defaults.conf" else text)
+        if name == "spark-defaults.conf":
+            text += _place(home)
+        elif name == "spark-env.sh":
+            if any(character.isspace() for character in str(conf)):
+                # Spark does not quote the path of this file: each command would complain.
+                (conf / name).unlink(missing_ok=True)
+                continue
+            text = f"rcm_python={shlex.quote(sys.executable)}\nrcm_home={shlex.quote(str(home.resolve()))}\n{text}"
+        _write(conf / name, text)
 
 
 def install_hook(site_packages: Path) -> None:

@@ -14,7 +14,7 @@ from rcm_lakehouse.config.errors import ConfigError, RcmError
 from rcm_lakehouse.config.load import load_settings
 from rcm_lakehouse.config.settings import LakehouseSettings
 from rcm_lakehouse.lake.session import get_session, silence_query_logs
-from rcm_lakehouse.lake.tables import Lake, Table, layer_table
+from rcm_lakehouse.lake.tables import Lake, Table, layer_table, sql_name
 
 LAYERS = ("bronze", "silver", "quarantine", "gold", "audit")
 HOME_CONF = "spark.rcm.home"
@@ -83,13 +83,19 @@ def create_rows_view(lake: Lake, table: Table) -> None:
     An open row whose key has a newer version or delete in silver is shown as superseded: a later delivery took its place. On a catalog a view
     that is there stays as it is, because a replaced one loses its grants.
     """
-    view = lake.sql_name(layer_table(table.layer, f"{table.name}_rows"))
     history, deletes = layer_table("silver", table.name), layer_table("silver", f"{table.name}_tombstones")
-    rows = folded_sql(lake.sql_name(table))
-    if lake.exists(history) and lake.exists(deletes):
-        rows = _superseded_sql(rows, f"{table.name}_key", lake.sql_name(history), lake.sql_name(deletes))
-    create = "CREATE VIEW IF NOT EXISTS" if lake.settings.catalog else "CREATE OR REPLACE VIEW"
-    lake.spark.sql(f"{create} {view} AS {rows}")
+    lake.spark.sql(rows_view_sql(lake.settings, table, has_silver=lake.exists(history) and lake.exists(deletes)))
+
+
+def rows_view_sql(settings: LakehouseSettings, table: Table, *, has_silver: bool) -> str:
+    """The statement that makes `quarantine.<entity>_rows`; `has_silver` when the entity's history and tombstones are there to compare with."""
+    view = sql_name(settings, layer_table(table.layer, f"{table.name}_rows"))
+    history, deletes = layer_table("silver", table.name), layer_table("silver", f"{table.name}_tombstones")
+    rows = folded_sql(sql_name(settings, table))
+    if has_silver:
+        rows = _superseded_sql(rows, f"{table.name}_key", sql_name(settings, history), sql_name(settings, deletes))
+    create = "CREATE VIEW IF NOT EXISTS" if settings.catalog else "CREATE OR REPLACE VIEW"
+    return f"{create} {view} AS {rows}"
 
 
 def _superseded_sql(folded: str, key: str, history: str, deletes: str) -> str:

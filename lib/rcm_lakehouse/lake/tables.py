@@ -49,6 +49,19 @@ def layer_table(layer: str, name: str) -> Table:
     return Table(layer, name, f"{layer}/{name}")
 
 
+def sql_name(settings: LakehouseSettings, table: Table) -> str:
+    """The quoted name for SQL: `silver`.`patient`, with the catalog in front where there is one."""
+    schema = getattr(settings.schemas, table.layer)
+    parts = [settings.catalog, schema, table.name] if settings.catalog else [schema, table.name]
+    return ".".join(f"`{part}`" for part in parts)
+
+
+def register_sql(settings: LakehouseSettings, table: Table, location: str) -> str:
+    """The statement that makes a folder with a Delta log known by name; where the name is known it changes nothing."""
+    place = location.replace("\\", "\\\\").replace("'", "\\'")
+    return f"CREATE TABLE IF NOT EXISTS {sql_name(settings, table)} USING delta LOCATION '{place}'"
+
+
 @dataclass(frozen=True)
 class Commit:
     """A finished Delta commit: the version it made."""
@@ -82,9 +95,7 @@ class Lake:
 
     def sql_name(self, table: Table) -> str:
         """The quoted name for SQL: `silver`.`patient`, with the catalog in front where there is one."""
-        schema = getattr(self.settings.schemas, table.layer)
-        parts = [self.settings.catalog, schema, table.name] if self.settings.catalog else [schema, table.name]
-        return ".".join(f"`{part}`" for part in parts)
+        return sql_name(self.settings, table)
 
     def location(self, table: Table) -> str:
         """Where the table's files lie."""
@@ -110,8 +121,7 @@ class Lake:
         if name not in self._registered:
             is_registered = self._forget_other_lakehouse(table)
             if not is_registered:
-                place = self.location(table).replace("\\", "\\\\").replace("'", "\\'")
-                self.spark.sql(f"CREATE TABLE IF NOT EXISTS {name} USING delta LOCATION '{place}'")
+                self.spark.sql(register_sql(self.settings, table, self.location(table)))
             self._registered.add(name)
         return True
 
@@ -251,12 +261,7 @@ class Lake:
 
     def replace(self, table: Table, rows: DataFrame, *, metadata: Mapping[str, object]) -> Commit:
         """Replace all rows (and, where it changed, the schema) in one commit: readers see the old table or the new one."""
-        writer = (
-            rows.write.format("delta")
-            .mode("overwrite")
-            .option("overwriteSchema", "true")
-            .option("userMetadata", json.dumps(metadata, default=str))
-        )
+        writer = rows.write.format("delta").mode("overwrite").option("overwriteSchema", "true").option("userMetadata", json.dumps(metadata, default=str))
         try:
             writer.saveAsTable(self.sql_name(table))
         except CONFLICTS as error:
