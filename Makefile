@@ -26,7 +26,6 @@ install: $(PACKAGES) ## the environment in .venv: Python packages, JARs, Spark's
 	@$(PY) -m rcm_lakehouse.lake.install
 
 demo: install ## two hospitals made, loaded, changed, loaded again, numbers shown (SIZE=small or base)
-	@$(PY) -m rcm_lakehouse.lake.clear
 	$(ACTIVE) spark-submit jobs/run_demo.py --size $(SIZE)
 
 run: install ## the whole pipeline (ARGS="--dry-run", ARGS=--help)

@@ -9,14 +9,12 @@ from hypothesis import settings
 from pyspark.sql import SparkSession
 
 from rcm_lakehouse.config.settings import LakehouseSettings
-from rcm_lakehouse.lake.session import LOCAL_CONF, get_session, step_session
+from rcm_lakehouse.lake.session import get_session, step_session
 from servers import mariadb_server, postgresql_server  # noqa: F401  (fixtures)
 
 # Equal code gives equal examples: a red run can be repeated.
 settings.register_profile("repeatable", derandomize=True)
 settings.load_profile("repeatable")
-
-JAVA = "spark.driver.extraJavaOptions"
 
 
 @pytest.fixture(scope="session")
@@ -25,10 +23,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     os.environ.setdefault("RCM_MASTER", "local[2]")
     scratch: Path = tmp_path_factory.mktemp("spark")
     settings = LakehouseSettings(environment="local")
-    # The profile's JVM compiles quickly, for a run of a minute; these sessions live long enough to gain from the slower compiler.
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(LOCAL_CONF, JAVA, LOCAL_CONF[JAVA].replace("-XX:TieredStopAtLevel=1 ", ""))
-        session = get_session(settings, scratch)
+    session = get_session(settings, scratch, is_long=True)
     session.sparkContext.setLogLevel("ERROR")
     yield step_session(session, settings)
     session.stop()

@@ -1,6 +1,9 @@
 """Clearing an earlier demo removes the demo's tables and never anything else."""
 
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -61,6 +64,15 @@ def test_tables_without_a_demo_are_left_alone(home: Path) -> None:
     with pytest.raises(ConfigError, match="there is no lakehouse/demo"):
         clear_demo(home)
     assert (home / "lakehouse" / "silver" / "patient").is_dir()
+
+
+def test_the_demo_makes_and_loads_nothing_in_a_lakehouse_that_is_not_the_demos(home: Path) -> None:
+    shutil.rmtree(home / "lakehouse" / "demo")
+    before = below(home)
+    job = [sys.executable, str(PROJECT / "jobs" / "run_demo.py"), "--size", "tiny"]
+    done = subprocess.run(job, capture_output=True, text=True, env={**os.environ, "RCM_HOME": str(home)}, cwd=home, timeout=120, check=False)
+    assert (done.returncode, done.stdout, below(home)) == (2, "", before), done.stderr
+    assert "there is no lakehouse/demo" in done.stderr
 
 
 def test_a_run_at_work_is_not_disturbed(home: Path) -> None:

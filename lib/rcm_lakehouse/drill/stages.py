@@ -186,7 +186,7 @@ def _checkpoint_each_commit(home: Path) -> None:
 def lake_at(home: Path) -> Lake:
     """The lakehouse of a project of the drill, in a session of its own in this process."""
     settings = load_settings(home)
-    return Lake(get_session(settings, home), settings, home).for_thread()
+    return Lake(get_session(settings, home, is_long=True), settings, home).for_thread()
 
 
 def run_again(home: Path, phase: Phase) -> Finished:

@@ -40,6 +40,7 @@ LOCAL_CONF = {
     "spark.sql.redaction.options.regex": "(?i)url|password|token|secret|dbtable|query",
     "spark.redaction.regex": "(?i)secret|password|passwd|pwd|token|access[.]?key|sas",
 }
+_QUICK_COMPILER = "-XX:TieredStopAtLevel=1 "
 # Small tables: compiling a query takes longer than running it. For steps alone: Spark's own catalog calls need compiled plans.
 _INTERPRETED = {"spark.sql.codegen.wholeStage": "false", "spark.sql.codegen.factoryMode": "NO_CODEGEN"}
 # PySpark writes every failed query with its error's text to stderr; the text may quote a row.
@@ -73,9 +74,10 @@ def _say_nothing(server: object, request: object, address: object) -> None:
     """In place of the trace that `socketserver` writes when the other end is gone."""
 
 
-def get_session(settings: LakehouseSettings, home: Path) -> SparkSession:
+def get_session(settings: LakehouseSettings, home: Path, *, is_long: bool = False) -> SparkSession:
     """A session with Delta, in UTC; on a cluster the session that is there.
 
+    `is_long`: a process of many runs, which gains from the JVM's slower compiler; a single run ends before it would.
     Raises ConfigError when Delta is missing or the JVM's clock is not UTC; nothing was read or written.
     """
     os.environ["TZ"] = "UTC"
@@ -89,7 +91,7 @@ def get_session(settings: LakehouseSettings, home: Path) -> SparkSession:
         return spark
     builder = SparkSession.builder.master(os.environ.get("RCM_MASTER", "local[*]")).appName("rcm-lakehouse")
     for key, value in LOCAL_CONF.items():
-        builder = builder.config(key, value)
+        builder = builder.config(key, value.replace(_QUICK_COMPILER, "") if is_long else value)
     with paused():
         spark = builder.config("spark.sql.warehouse.dir", str((home / settings.root).resolve() / "_warehouse")).getOrCreate()
     _check(spark)
