@@ -132,7 +132,7 @@ def test_Q23_F27_malformed_lines_wait_in_quarantine_with_text_line_and_reason_an
     bronze, silver = run.ended.log("bronze", "hosm_bills"), run.ended.log("silver", "bill", "hos-m")
     assert (bronze.rows_read, bronze.rows_written) == (9, 9)
     assert (silver.rows_read, silver.rows_written, silver.rows_quarantined) == (9, 3, 6)
-    assert says(bronze.warnings, "m/malformed.csv: 6 malformed lines wait in quarantine (", "1 lost character", "1 nul character")
+    assert says(bronze.warnings, "m/malformed.csv: 6 malformed lines go to quarantine (", "1 lost character", "1 nul character")
     assert says(bronze.warnings, "m/malformed.csv: 1 blank lines were passed over")
     raw_lines = 1 + 1 + len(MALFORMED) + 1 + 2
     assert raw_lines == 1 + int(bronze.rows_read or 0) + 1, "header, records and blank lines are all lines of the file"

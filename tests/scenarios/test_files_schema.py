@@ -108,7 +108,7 @@ def test_D01_F28_discard_leaves_the_values_out_and_counts_them(runs: Runs) -> No
 def test_D01_F28_quarantine_keeps_lines_with_a_value_in_the_new_column_and_counts_them(runs: Runs) -> None:
     log = runs.ended[1].log("bronze", "hosd_bills")
     assert (log.status, log.rows_read, log.rows_written) == ("SUCCESS", 3, 3)
-    assert says(log.warnings, "d/2.csv: 2 malformed lines wait in quarantine (2 unknown column)")
+    assert says(log.warnings, "d/2.csv: 2 malformed lines go to quarantine (2 unknown column)")
     silver = runs.ended[1].log("silver", "bill", "hos-d")
     assert (silver.rows_read, silver.rows_written, silver.rows_quarantined) == (3, 1, 2)
     assert silver_ids(runs.mini, "d") == ["B1", "B2"]

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import uuid
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from rcm_lakehouse.config.load import load_settings
 from rcm_lakehouse.lake.install import HOME_CONF, install_hook, install_profile
 from rcm_lakehouse.lake.names import name_for_readers, register_all
 from rcm_lakehouse.lake.sql_shell import main as start_file
+from rcm_lakehouse.lake.sql_shell import write_start_file
 from rcm_lakehouse.silver.schema import QUARANTINE
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -137,6 +139,23 @@ def test_a_start_file_says_in_one_line_why_there_are_no_names(tmp_path: Path, ca
         said[text] = (code, told.out, told.err.count("\n"), any(words in told.err for words in ("none below", "without a catalog", "rot")))
     assert set(said.values()) == {(1, "", 1, True)}, said
     assert not (tmp_path / "names").exists()
+
+
+def test_start_files_of_two_projects_lie_apart_and_where_none_may_be_written_in_a_folder_of_the_users_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
+    folders = [write_start_file([f"CREATE SCHEMA {name}"], tmp_path / "names") for name in ("a", "b", "a")]
+    assert [(folder / ".hiverc").read_text() for folder in folders] == ["CREATE SCHEMA a;\n", "CREATE SCHEMA b;\n", "CREATE SCHEMA a;\n"]
+    assert len(set(folders)) == 2
+    (tmp_path / "a file").touch()
+    private = write_start_file(["CREATE SCHEMA a"], tmp_path / "a file")
+    assert private.parent == tmp_path / "temporary" / f"rcm-names-{os.getuid()}"
+    assert private.parent.stat().st_mode & 0o777 == 0o700
+    private.parent.chmod(0o777)
+    assert write_start_file(["CREATE SCHEMA a"], tmp_path / "a file").parent.parent == tmp_path / "temporary"
+    assert len(list((tmp_path / "temporary").iterdir())) == 2, "what others may write to is not used"
 
 
 def test_our_own_session_registers_all_when_asked(home: Path, spark: SparkSession, caplog: pytest.LogCaptureFixture) -> None:

@@ -12,7 +12,7 @@ from rcm_lakehouse.config.problems import Problem, did_you_mean, nearest
 from rcm_lakehouse.config.sql_guard import MISSPELLED, wrong_in_expression
 from rcm_lakehouse.config.validated import Sound
 
-RESERVED = frozenset({*HISTORY, *"data_source event_at is_delete is_outside cast_failures raw_row failed_rules outcome".split()})
+RESERVED = frozenset({*HISTORY, *"data_source event_at is_future is_delete is_outside cast_failures raw_row failed_rules outcome".split()})
 NAME = re.compile(r"[a-z][a-z0-9_]{0,62}\Z")
 _TYPE = re.compile(r"(string|date|timestamp|int|bigint|double|boolean|decimal\(([0-9]{1,2}),\s?([0-9]{1,2})\)|array<string>)\Z")
 _SOURCE = re.compile(r"[A-Za-z_][A-Za-z0-9_$]{0,127}\Z")

@@ -142,6 +142,7 @@ def name_for_readers(spark: SparkSession) -> None:
 
     It never raises: a session without our tables is still its owner's session. One line on stderr says what was wrong.
     """
+    home = None
     try:
         home = os.environ.get("RCM_HOME") or spark.conf.get(HOME_CONF, None)
         if home is None:
@@ -151,7 +152,7 @@ def name_for_readers(spark: SparkSession) -> None:
         if not register_all(spark, settings, Path(home)) and settings.catalog is None:
             raise ConfigError(f"there is none below {settings.root} yet. The first run makes them.")
     except (RcmError, PySparkException, Py4JError, OSError, ValueError) as error:
-        sys.stderr.write(f"The lakehouse's tables are not known by name in this session: {_reason(error)}\n")
+        sys.stderr.write(f"The tables of the lakehouse in {home} are not known by name in this session: {_reason(error)}\n")
 
 
 def _reason(error: Exception) -> str:

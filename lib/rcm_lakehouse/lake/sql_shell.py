@@ -5,7 +5,9 @@ would, from the folder in HIVE_CONF_DIR. Made anew at each start, it names what 
 """
 
 import argparse
+import hashlib
 import os
+import stat
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -32,7 +34,7 @@ def start_statements(settings: LakehouseSettings, home: Path) -> list[str]:
     root = (home / settings.root).resolve()
     there = {table.label: table for table in tables_on_disk(root) if _is_sound(root, table)}
     if not there:
-        raise ConfigError(f"there is none below {settings.root} yet. The first run makes them.")
+        raise ConfigError(f"there is none below {root} yet. The first run makes them.")
     schemas = [f"CREATE SCHEMA IF NOT EXISTS `{getattr(settings.schemas, layer)}`" for layer in LAYERS]
     tables = [register_sql(settings, table, str(root / table.path)) for table in there.values()]
     views = [
@@ -52,17 +54,34 @@ def _is_sound(root: Path, table: Table) -> bool:
 
 
 def write_start_file(statements: Sequence[str], folder: Path) -> Path:
-    """Write the start file into the folder, whole or not at all, and return its folder: a new private one where this user may not write."""
+    """Write the start file into a folder below this one, whole or not at all, and return that: each list of names has its own.
+
+    So shells of several projects and environments that start at once do not take each other's. Where this user may not write, it lies in a
+    folder of the user's own among the temporary files.
+    """
+    text = "".join(f"{statement};\n" for statement in statements)
+    name = hashlib.sha256(text.encode()).hexdigest()[:16]
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        part = folder / f"{START_FILE}.{os.getpid()}"
-        part.touch()
+        return _written(folder / name, text)
     except OSError:
-        folder = Path(tempfile.mkdtemp(prefix="rcm-names-"))
-        part = folder / f"{START_FILE}.{os.getpid()}"
-    part.write_text("".join(f"{statement};\n" for statement in statements), encoding="utf-8")
+        return _written(_private() / name, text)
+
+
+def _written(folder: Path, text: str) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    part = folder / f"{START_FILE}.{os.getpid()}"
+    part.write_text(text, encoding="utf-8")
     part.replace(folder / START_FILE)
     return folder
+
+
+def _private() -> Path:
+    """A folder of this user's alone; a new one when somebody else made that of the usual name."""
+    usual = Path(tempfile.gettempdir()) / f"rcm-names-{os.getuid()}"
+    usual.mkdir(mode=0o700, exist_ok=True)
+    found = usual.lstat()
+    is_own = stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    return usual if is_own else Path(tempfile.mkdtemp(prefix="rcm-names-"))
 
 
 def _tell(words: str) -> None:
@@ -83,7 +102,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _tell(f"{len(statements)} statements make the lakehouse's schemas, tables and views known by name (RCM_NAMES=off: none):")
     except (RcmError, OSError) as error:
         reason = str(error) if isinstance(error, RcmError) else f"{type(error).__name__} ({error.strerror})"
-        _tell(f"The lakehouse's tables are not known by name in this session: {reason}")
+        _tell(f"The tables of the lakehouse in {home} are not known by name in this session: {reason}")
         return 1
     return 0
 

@@ -190,7 +190,7 @@ class FilesLoad:
         if item.status == "correction" and item.reason:
             self.notes.append(f"{item.name}: {item.reason}")
         counted = ", ".join(f"{count} {reason.replace('_', ' ')}" for reason, count in sorted(parsed.malformed.items()))
-        self.notes += [f"{item.name}: {sum(parsed.malformed.values())} malformed lines wait in quarantine ({counted})"] if counted else []
+        self.notes += [f"{item.name}: {sum(parsed.malformed.values())} malformed lines go to quarantine ({counted})"] if counted else []
         self.notes += [f"{item.name}: {parsed.blank_lines} blank lines were passed over"] if parsed.blank_lines else []
         self.notes += [f"{item.name}: the new column '{name}' is added; older rows have NULL" for name in parsed.added]
         self.notes += [f"{item.name}: column '{name}' is absent and read as NULL" for name in parsed.missing if parsed.records]

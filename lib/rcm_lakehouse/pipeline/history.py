@@ -17,6 +17,7 @@ from rcm_lakehouse.lake.tables import Lake
 from rcm_lakehouse.pipeline.context import RunContext
 from rcm_lakehouse.pipeline.entities import Entity
 from rcm_lakehouse.pipeline.silver_sources import Pending
+from rcm_lakehouse.quality.judge import FUTURE
 from rcm_lakehouse.silver.scd2 import ACTION, History, changes, timeline
 from rcm_lakehouse.silver.snapshot import absent_keys, as_delete_events, is_unreadable
 
@@ -27,12 +28,12 @@ _EVENT_LINEAGE = ("_source_table", "_load_id", "_batch_seq", "_source_row", "_ro
 
 @dataclass
 class Merged:
-    """What a MERGE did: fates of source rows by load, the version it made (-1: no commit), loads whose deletes are held."""
+    """What a MERGE did: fates of source rows by load, the version it made (-1: no commit), loads whose deletes are held, warnings by bronze table."""
 
     fates: dict[tuple[str, str], dict[str, int]] = field(default_factory=dict)
     version: int = -1
     held: set[tuple[str, str]] = field(default_factory=set)
-    warnings: list[str] = field(default_factory=list)
+    warnings: list[tuple[str, str]] = field(default_factory=list)
 
 
 def merge_history(
@@ -65,10 +66,13 @@ def merge_history(
     difference = lake.staged(path, changed.rows)
     counts, acts = line.counts(), changed.counts(difference)
     merged.fates = {load: {name: int(counts[f"{name}_{i}"] or 0) for name in _FATES} for i, load in enumerate(loads)}
-    if counts["conflicts"]:
-        merged.warnings.append(
-            f"{counts['conflicts']} rows share key and time with another row of their delivery but differ; the last in order won"
-        )
+    for i, (table, _) in enumerate(loads):
+        if counts[f"conflicts_{i}"]:
+            words = f"{counts[f'conflicts_{i}']} rows share key and time with another row of their delivery but differ; the last in order won"
+            merged.warnings.append((table, words))
+        if counts[f"ahead_{i}"]:
+            words = f"{counts[f'ahead_{i}']} rows are stamped more than a day ahead of their reading; they count from the reading on ({FUTURE} in dq_flags)"
+            merged.warnings.append((table, words))
     metadata = {"run_id": ctx.run_id, "loads": sorted({load for _, load in merged.fates}), **riding(told(merged))}
     _commit(lake, entity, difference, acts, merged, metadata, head)
     return merged
@@ -93,10 +97,12 @@ def known_history(lake: Lake, entity: Entity, events: DataFrame, *, is_empty: bo
 
 
 def _fate_counts(loads: Sequence[tuple[str, str]]) -> list[Column]:
-    columns = [F.count_if("_is_conflict").alias("conflicts")]
+    columns = list[Column]()
     for number, (table, load) in enumerate(loads):
         # Deletes that a snapshot implies are no source rows: they carry no row hash.
         is_own = (F.col("_source_table") == table) & (F.col("_load_id") == load) & F.col("_row_hash").isNotNull()
+        columns.append(F.count_if(F.coalesce(is_own & F.col("_is_conflict"), F.lit(False))).alias(f"conflicts_{number}"))
+        columns.append(F.count_if(F.coalesce(is_own & F.array_contains("dq_flags", FUTURE), F.lit(False))).alias(f"ahead_{number}"))
         columns += [F.count_if(F.coalesce(is_own & (F.col("_fate") == name), F.lit(False))).alias(f"{name}_{number}") for name in _FATES]
     return columns
 
@@ -140,16 +146,18 @@ def _with_implied_deletes(
         limit = ctx.project.settings.quality.max_delete_share
         if found.missing / found.known > limit and not is_approved:
             merged.held.add((part.table.label, found.load))
-            merged.warnings.append(
+            words = (
                 f"{found.missing} of {found.known} current keys of {part.row.label} are absent from the snapshot, more than max_delete_share "
                 f"{limit:.0%}{found.unreadable_text}: their deletes are held. If it is right, {way_out(part.row.label)}"
             )
+            merged.warnings.append((part.table.label, words))
         elif found.unreadable and not is_approved:
             # A bad row is no absence: any of the absent keys may be its own.
-            merged.warnings.append(
+            words = (
                 f"{found.missing} current keys of {part.row.label} are absent from the snapshot{found.unreadable_text}: they stay as they are "
                 f"until a snapshot says so whose keys can all be read. If they are gone, {way_out(part.row.label)}"
             )
+            merged.warnings.append((part.table.label, words))
         else:
             own = absent.where(F.col("_source_table") == part.table.label)
             events = events.unionByName(as_delete_events(own, entity.contract, at=found.at, load_id=found.load, batch_seq=part.high))

@@ -184,7 +184,8 @@ class ReplayBatch(SilverBatch):
         events = self.lake.staged(f"{self._scratch()}/events", told)
         counts = {row["event"]: int(row["count"]) for row in events.groupBy("event").count().collect()}
         if counts.get("superseded"):
-            self.warnings.append(f"{counts['superseded']} quarantined rows are superseded: their key has a newer version, or a later delivery took them back")
+            words = f"{counts['superseded']} quarantined rows are superseded: their key has a newer version, or a later delivery took them back"
+            self.warnings.append((self.entity.silver.label, words))
         return events
 
     def _replaced(self) -> DataFrame:
@@ -226,7 +227,7 @@ class ReplayBatch(SilverBatch):
                 numberofrowscopied=written if passed else None,
                 table_id=self.lake.table_id(self.entity.silver),
                 consumed=as_json(self.consumed),
-                warnings=[f"{passed + bad} quarantined rows judged again: {passed} pass, {bad} stay", *self.warnings],
+                warnings=[f"{passed + bad} quarantined rows judged again: {passed} pass, {bad} stay", *(words for _, words in self.warnings)],
             )
         ]
 

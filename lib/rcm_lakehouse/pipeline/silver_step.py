@@ -122,7 +122,7 @@ class SilverBatch:
     parts: tuple[Pending, ...]
     consumed: dict[str, int]
     version: int = -1
-    warnings: list[str] = field(default_factory=list)
+    warnings: list[tuple[str, str]] = field(default_factory=list)
     _delivered_rows: list[Counted] = field(default_factory=list, init=False)
 
     @property
@@ -285,7 +285,7 @@ class SilverBatch:
             numberofrowscopied=tally.fates.get("written", 0),
             table_id=self.lake.table_id(self.entity.silver),
             consumed=as_json(self.consumed),
-            warnings=list(self.warnings),
+            warnings=[words for table, words in self.warnings if table == load[0]],
         )
 
     def _scratch(self) -> str:

@@ -9,6 +9,7 @@ from pyspark.sql import functions as F
 from rcm_lakehouse.config.contracts import Contract, Rule
 
 OUTCOMES = ("good", "quarantine", "drop", "fail")
+FUTURE = "FUTURE_SEQUENCE"
 
 
 def judged(rows: DataFrame, contract: Contract, known_keys: Mapping[str, DataFrame]) -> DataFrame:
@@ -72,6 +73,8 @@ def _built_in(contract: Contract) -> list[Column]:
     if contract.sequence_by:
         first = contract.sequence_by[0]
         reasons.append(F.when(whole & F.col("event_at").isNull(), _struct("NULL_SEQUENCE", "error", first, "the time of the change is missing", 1)))
+        ahead = _struct(FUTURE, "warn", first, "the time of the change lies ahead of its reading; it counts from the reading on", 1)
+        reasons.append(F.when(whole & F.col("is_future"), ahead))
     return reasons
 
 

@@ -15,12 +15,15 @@ TIME_FORMATS = (
     "M/d/yyyy",
     "yyyyMMdd",
 )
+# A comma stands between thousands or it is another country's decimal point; a blank stands beside the sign or the dollar alone.
+_MONEY = r"^[-+]?\s*\$?\s*[-+]?\s*(\d{1,3}(,\d{3})+|\d+|(?=\.\d))(\.\d*)?([eE][-+]?\d{1,3})?$"
 
 
 def typed(value: Column, source_type: str, wanted: str, formats: Sequence[str]) -> Column:
     """A value of a source type as the wanted type; NULL when it does not fit (the caller tells that from a NULL it was given).
 
-    Money is rounded half up to the scale, per row, from floats and from text alike. Days and times from text follow the first
+    Money is rounded half up to the scale, per row, from floats and from text alike; text may have a dollar sign, commas between thousands and
+    parentheses for a minus, and fits in no other form (`1.234,56`, `12,34`, `100 200`). Days and times from text follow the first
     pattern that fits.
     """
     if source_type == wanted:
@@ -45,7 +48,8 @@ def _decimal(value: Column, source_type: str, wanted: str) -> Column:
         # Through text: round() of a double works on its shortest decimal form, which is what people see in the source.
         return F.round(value.cast("double").cast("string").try_cast("decimal(38,12)"), scale).try_cast(wanted)
     if source_type == "string":
-        plain = F.regexp_replace(F.regexp_replace(value, r"^\((.*)\)$", "-$1"), r"[$,\s]", "")
+        signed = F.regexp_replace(F.trim(value), r"^\((.*)\)$", "-$1")
+        plain = F.when(signed.rlike(_MONEY), F.regexp_replace(signed, r"[$,\s]", ""))
         return F.round(plain.try_cast("decimal(38,12)"), scale).try_cast(wanted)
     return F.round(value.try_cast("decimal(38,12)"), scale).try_cast(wanted)
 

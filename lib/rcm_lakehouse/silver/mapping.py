@@ -8,6 +8,7 @@ from pyspark.sql.types import DateType, TimestampType
 
 from rcm_lakehouse.bronze.lineage import IS_INSTANT, JSON_TIMES, LINEAGE_NAMES, ZERO_DATE, source_columns
 from rcm_lakehouse.bronze.returned import MICROSECOND, after_deletes
+from rcm_lakehouse.bronze.windows import FUTURE_MARGIN
 from rcm_lakehouse.config.contracts import Column as ContractColumn
 from rcm_lakehouse.config.contracts import Contract, SourceMapping
 from rcm_lakehouse.config.errors import SourceDataError
@@ -17,6 +18,7 @@ from rcm_lakehouse.silver.cleaning import CLEANERS, null_text, null_value, payer
 from rcm_lakehouse.silver.keys import durable_key
 
 SALT_COLUMN = "_salt"
+_MARGIN = f"INTERVAL '{FUTURE_MARGIN.days}' DAY"
 
 
 def mapped(rows: DataFrame, contract: Contract, mapping: SourceMapping, *, time_zone: str, personal: Collection[str]) -> DataFrame:
@@ -24,7 +26,8 @@ def mapped(rows: DataFrame, contract: Contract, mapping: SourceMapping, *, time_
 
     `rows` carry the bronze columns, `data_source`, `_source_table` and, when a personal key is made, `_salt`; `personal` names the
     entities whose keys are pseudonyms. Added: the durable key, the contract's columns (times in `time_zone`, instants turned into it),
-    `event_at` (UTC; a day means its local midnight; without a sequence the end of the load's window), `is_delete`, `is_outside` (the
+    `event_at` (UTC; a day means its local midnight; without a sequence, or with one more than a day ahead of it, the end of the load's
+    window), `is_future` (the sequence lies so far ahead), `is_delete`, `is_outside` (the
     mapping does not take the row: its `where`, or a delete that it ignores), `cast_failures` (columns whose text or derived value did not
     fit the type, or whose day is none) and `raw_row` (JSON of the source's columns).
 
@@ -48,9 +51,8 @@ def mapped(rows: DataFrame, contract: Contract, mapping: SourceMapping, *, time_
     derived = third.withColumn("cast_failures", F.array_compact(F.array(*failures, *misfits)))
     salt = F.col(SALT_COLUMN) if contract.entity in personal else None
     key = durable_key(F.col("data_source"), [F.col(f"_clean_{name}") for name in contract.key], salt=salt)
-    at = _event_at(contract, types, time_zone)
-    keyed = derived.withColumn(contract.key_column, key).withColumn("event_at", at)
-    told = ("event_at", "is_delete", "is_outside", "cast_failures", "raw_row", "_source_table")
+    keyed = derived.withColumn(contract.key_column, key).withColumns(_times(contract, types, time_zone))
+    told = ("event_at", "is_future", "is_delete", "is_outside", "cast_failures", "raw_row", "_source_table")
     return keyed.select(contract.key_column, "data_source", *[column.name for column in contract.columns], *told, *LINEAGE_NAMES)
 
 
@@ -134,18 +136,21 @@ def _misfit(name: str, derive: str) -> Column:
     return F.when(F.expr(derive).isNotNull() & F.col(name).isNull(), F.lit(name))
 
 
-def _event_at(contract: Contract, types: dict[str, str], time_zone: str) -> Column:
+def _times(contract: Contract, types: dict[str, str], time_zone: str) -> dict[str, Column]:
     after, noticed = after_deletes(), F.col("_window_high")
     if not contract.sequence_by:
-        return F.greatest(noticed, after)
+        return {"event_at": F.greatest(noticed, after), "is_future": F.lit(False)}
     first = contract.sequence_by[0]
     at = F.col(first).cast("timestamp")
     own = F.coalesce(F.col("_instant"), at if types.get(first) is None else F.to_utc_timestamp(at, time_zone))
+    is_future = F.coalesce(own > noticed + F.expr(_MARGIN), F.lit(False))
     if types.get(first) == "date":
         noticed = eve_of(noticed, time_zone)
     # A delete that a reconciliation found happened after the row's last change, at the latest when it was noticed.
-    of_delete = F.greatest(own, noticed, after)
-    return F.when(F.col("_change_type") == "delete", of_delete).when(own.isNotNull(), F.greatest(own, after))
+    of_delete = F.greatest(F.when(~is_future, own), noticed, after)
+    # A stamp that lies ahead is wrong: it counts from the reading on, so that what corrects it comes after it.
+    of_row = F.greatest(F.when(is_future, noticed).otherwise(own), after)
+    return {"event_at": F.when(F.col("_change_type") == "delete", of_delete).when(own.isNotNull(), of_row), "is_future": is_future}
 
 
 def eve_of(at: Column, time_zone: str) -> Column:

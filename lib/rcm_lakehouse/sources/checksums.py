@@ -7,6 +7,7 @@ for that reason. What is missed: two rows whose 32-bit checksums make up for eac
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Literal
 
 from pyspark.sql import Column, DataFrame
@@ -20,6 +21,8 @@ from rcm_lakehouse.sources.jdbc import Database, qualified, read_table
 BUCKETS = 256
 Form = Literal["day", "time", "number", "text"]
 _NULL, _BETWEEN = "~", "|"
+# What lies beyond, infinity and NaN count as NULL on both sides: they fit no amount, and wait in quarantine.
+_LARGEST = Decimal("1e29")
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,7 @@ class Checksums:
 _MYSQL = Checksums(
     "IF(DAY({c}) = 0 OR MONTH({c}) = 0, NULL, DATE_FORMAT({c}, '%Y-%m-%d'))",
     "IF(DAY({c}) = 0 OR MONTH({c}) = 0, NULL, DATE_FORMAT({c}, '%Y-%m-%d %H:%i:%s'))",
-    "CAST(CAST(ROUND({c} * 100, 0) AS DECIMAL(38,0)) AS CHAR)",
+    "CASE WHEN {c} BETWEEN -1e29 AND 1e29 THEN CAST(CAST(ROUND({c} * 100, 0) AS DECIMAL(38,0)) AS CHAR) END",
     "CONVERT({c} USING utf8mb4)",
     "CONCAT({parts})",
     "CAST(CONV(LEFT(MD5({t}), 8), 16, 10) AS UNSIGNED)",
@@ -49,7 +52,7 @@ _BY_DIALECT = {
     "postgresql": Checksums(
         "to_char({c}, 'YYYY-MM-DD')",
         "to_char({c}, 'YYYY-MM-DD HH24:MI:SS')",
-        "CAST(CAST(ROUND(CAST({c} AS numeric) * 100, 0) AS numeric(38,0)) AS text)",
+        "CASE WHEN {c} BETWEEN -1e29 AND 1e29 THEN CAST(CAST(ROUND(CAST({c} AS numeric) * 100, 0) AS numeric(38,0)) AS text) END",
         "CAST({c} AS text)",
         "CONCAT({parts})",
         "CAST(CAST('x' || SUBSTR(MD5({t}), 1, 8) AS bit(32)) AS bigint)",
@@ -57,7 +60,7 @@ _BY_DIALECT = {
     "h2": Checksums(
         "FORMATDATETIME({c}, 'yyyy-MM-dd')",
         "FORMATDATETIME({c}, 'yyyy-MM-dd HH:mm:ss')",
-        "CAST(CAST(ROUND(CAST({c} AS DECFLOAT) * 100, 0) AS DECIMAL(38,0)) AS VARCHAR)",
+        "CASE WHEN {c} BETWEEN -1e29 AND 1e29 THEN CAST(CAST(ROUND(CAST({c} AS DECFLOAT) * 100, 0) AS DECIMAL(38,0)) AS VARCHAR) END",
         "CAST({c} AS VARCHAR)",
         "CONCAT({parts})",
         "(CAST(SUBSTRING(HASH('MD5', {t}), 1, 4) AS INT) + CASE WHEN CAST(SUBSTRING(HASH('MD5', {t}), 1, 4) AS INT) < 0 THEN 4294967296 ELSE 0 END)",
@@ -65,7 +68,7 @@ _BY_DIALECT = {
     "sqlserver": Checksums(
         "CONVERT(char(10), {c}, 23)",
         "CONVERT(char(19), {c}, 120)",
-        "CAST(CAST(ROUND({c} * 100, 0) AS decimal(38,0)) AS varchar(40))",
+        "CASE WHEN {c} BETWEEN -1e29 AND 1e29 THEN CAST(CAST(ROUND({c} * 100, 0) AS decimal(38,0)) AS varchar(40)) END",
         "CAST({c} AS varchar(max))",
         "CONCAT({parts})",
         "(CAST(CAST(SUBSTRING(HASHBYTES('MD5', {t}), 1, 4) AS binary(4)) AS bigint))",
@@ -155,7 +158,8 @@ def _form(value: Column, form: Form) -> Column:
     if form == "time":
         return F.date_format(value.cast("timestamp"), "yyyy-MM-dd HH:mm:ss")
     if form == "number":
-        return F.round(value.cast("string").try_cast("decimal(38,6)") * 100, 0).cast("decimal(38,0)").cast("string")
+        number = value.cast("string").try_cast("decimal(38,6)")
+        return F.when(number.between(-_LARGEST, _LARGEST), F.round(number * 100, 0).cast("decimal(38,0)").cast("string"))
     return value.cast("string")
 
 
