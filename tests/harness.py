@@ -17,7 +17,8 @@ from rich.console import Console
 from rcm_lakehouse.audit.schema import LoadLog
 from rcm_lakehouse.config.embedded import h2_url
 from rcm_lakehouse.config.load import load_project
-from rcm_lakehouse.lake.tables import Lake, Table, layer_table
+from rcm_lakehouse.lake.table import Table, layer_table
+from rcm_lakehouse.lake.tables import Lake
 from rcm_lakehouse.pipeline.context import RunOptions
 from rcm_lakehouse.pipeline.runner import run_pipeline
 

@@ -9,7 +9,7 @@ from typing import Any
 from pyspark.sql.types import StructType
 
 from harness import PROJECT, Mini
-from rcm_lakehouse.lake.tables import layer_table
+from rcm_lakehouse.lake.table import layer_table
 from rcm_lakehouse.pipeline.status import Status, read_status
 from rcm_lakehouse.pipeline.status_door import main
 

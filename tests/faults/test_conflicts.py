@@ -6,7 +6,8 @@ import pytest
 
 from faulted import Small, Wanted, at_point
 from rcm_lakehouse.config.errors import CommitConflictError
-from rcm_lakehouse.lake.tables import Lake, Table
+from rcm_lakehouse.lake.table import Table
+from rcm_lakehouse.lake.tables import Lake
 from rcm_lakehouse.pipeline import bronze_step, history, runner
 
 

@@ -8,7 +8,7 @@ from pyspark.sql import SparkSession
 from faulted import Small, Wanted, at_point
 from harness import Mini
 from rcm_lakehouse.config.errors import ConfigError
-from rcm_lakehouse.lake.tables import layer_table
+from rcm_lakehouse.lake.table import layer_table
 from rcm_lakehouse.pipeline import gold_step, runner
 
 ROOMS = """/*

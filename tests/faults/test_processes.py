@@ -20,6 +20,7 @@ from rcm_lakehouse.drill.project import AS_OF, NOW
 from rcm_lakehouse.pipeline import bronze_step
 
 _RUN = "import sys; from rcm_lakehouse.pipeline.door import main; sys.exit(main(sys.argv[1:]))"
+PROJECT = Path(__file__).resolve().parents[2]
 _LIMIT = 4 << 20
 _LONGEST_SECONDS = 300
 
@@ -96,6 +97,36 @@ def test_F02_a_run_whose_jvm_is_killed_fails_and_reports_nothing_that_did_not_co
     again = small.run(day=2)
     assert again.code == 0, again.said
     assert Wanted.of(small) == wanted
+
+
+@pytest.mark.skipif(not Path("/proc/self/comm").exists(), reason="needs /proc to find the JVM of a run")
+def test_F03_a_signal_that_reaches_the_jvm_of_a_spark_submit_alone_ends_the_run_in_order(waiting: Small, wanted: Wanted) -> None:
+    submit = [str(Path(sys.executable).parent / "spark-submit"), "--conf", "spark.driver.memory=1g", str(PROJECT / "jobs" / "run_pipeline.py")]
+    command = [*submit, "--home", str(waiting.home), "--as-of", AS_OF]
+    given = {**os.environ, "RCM_TEST_NOW": NOW[2], "RCM_MASTER": "local[2]"}
+    # Under spark-submit the JVM is the parent: what Python says comes through it, on stdout.
+    process = subprocess.Popen(command, env=given, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
+    process.stderr = process.stdout
+    told: list[str] = []
+
+    def stop_at_first_silver(line: str) -> None:
+        if "silver:" in line and not told:
+            told.append(line)
+            os.kill(process.pid, signal.SIGTERM)
+
+    code, said = ended(process, stop_at_first_silver)
+    assert told, said
+    assert code == 143, said
+    rows = waiting.rows("audit.load_logs", "layer", "status", "run_id")
+    last = [row[2] for row in rows if row[:2] == ("run", "CANCELLED")]
+    assert len(last) == 1, said
+    stopped = {row[1] for row in rows if row[2] == last[0]}
+    assert "CANCELLED" in stopped
+    assert not stopped & {"FAILED", "ABANDONED"}
+    assert "Traceback" not in said
+    again = waiting.run(day=2)
+    assert again.code == 0, again.said
+    assert Wanted.of(waiting) == wanted
 
 
 def _load_id(path: Path) -> str | None:

@@ -12,7 +12,7 @@ from pyspark.sql import SparkSession
 from harness import Ended, Mini
 from loads_kit import incremental
 from rcm_lakehouse.config.errors import ConfigError
-from rcm_lakehouse.lake.tables import layer_table
+from rcm_lakehouse.lake.table import layer_table
 
 CONTRACT: dict[str, Any] = {
     "description": "A visit.",

@@ -12,7 +12,8 @@ from pyspark.sql import DataFrame, SparkSession
 from files_bills import archive_of, bill, bills, bills_project, landing_of, says, silver_ids
 from harness import Ended, Mini
 from rcm_lakehouse.config.errors import CommitConflictError
-from rcm_lakehouse.lake.tables import Commit, Lake, Table
+from rcm_lakehouse.lake.table import Table
+from rcm_lakehouse.lake.tables import Commit, Lake
 
 CODES = "CPT_Codes,Procedure_Code_Category,Procedure_Code_Descriptions,Code_Status"
 ORIGINAL = bills(bill(1, amount="10.00"), bill(2, amount="20.00"), bill(3, amount="30.00"))

@@ -11,7 +11,8 @@ from pyspark.sql import DataFrame, SparkSession
 from faulted import at_point
 from harness import Mini
 from rcm_lakehouse.lake.names import register_all
-from rcm_lakehouse.lake.tables import Commit, Lake, Table
+from rcm_lakehouse.lake.table import Table
+from rcm_lakehouse.lake.tables import Commit, Lake
 from rcm_lakehouse.pipeline import history as history_module
 from wards import REPLAY, VISIT, WARD
 

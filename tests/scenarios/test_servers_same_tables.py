@@ -185,11 +185,10 @@ def test_the_query_of_the_readme_ties_out_to_what_the_sources_hold(places: str, 
     register_all(lakehouse.spark, load_settings(lakehouse.home, "local"), lakehouse.home)
     rows = lakehouse.spark.sql(query[1]).collect()
     assert lakehouse.spark.table("quarantine.transaction_rows").where("status = 'open'").count() > 0, "what waits is part of the sums"
-    found = {
-        (layer, code): TableTruth(rows=count, charge_cents=int(charges * 100), paid_cents=int(paid * 100)) for layer, code, count, charges, paid in rows
-    }
+    found = {(row[0], row[1]): TableTruth(rows=row[2], charge_cents=int(row[3] * 100), paid_cents=int(row[4] * 100)) for row in rows}
     layers = ("bronze", "silver + quarantine", "gold + quarantine")
     assert found == {(layer, code): held[code]["transactions"] for layer in layers for code in HOSPITALS}
+    assert [row["without_an_amount"] for row in rows] == [0] * len(rows), "the sums leave nothing out"
 
 
 @pytest.mark.parametrize("day", [1, 2])

@@ -8,7 +8,8 @@ from pyspark.sql.types import LongType, StructField, StructType
 
 from rcm_lakehouse.config.settings import LakehouseSettings
 from rcm_lakehouse.lake import compaction
-from rcm_lakehouse.lake.tables import Lake, layer_table
+from rcm_lakehouse.lake.table import layer_table
+from rcm_lakehouse.lake.tables import Lake
 
 NUMBER = StructType([StructField("number", LongType())])
 

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from pyspark.sql.types import ArrayType, BooleanType, DateType, IntegerType, StringType, StructField, StructType
 
 from rcm_lakehouse.config.feeds import ExpectedFeed
-from rcm_lakehouse.lake.tables import Lake, layer_table
+from rcm_lakehouse.lake.table import layer_table
+from rcm_lakehouse.lake.tables import Lake
 
 CALENDAR_TABLE = layer_table("audit", "feed_calendar")
 

@@ -10,7 +10,8 @@ from datetime import datetime, timezone
 
 from rcm_lakehouse.audit.schema import LoadLog
 from rcm_lakehouse.audit.writer import from_json
-from rcm_lakehouse.lake.tables import Lake, Table, iso_text
+from rcm_lakehouse.lake.table import Table
+from rcm_lakehouse.lake.tables import Lake, iso_text
 
 _KEY = "audit"
 

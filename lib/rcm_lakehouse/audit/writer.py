@@ -19,7 +19,8 @@ from pyspark.errors import PySparkException
 from rcm_lakehouse.audit.schema import LOAD_LOGS, RUNS, LoadLog
 from rcm_lakehouse.config.errors import CommitConflictError, TableStateError
 from rcm_lakehouse.lake.crash_points import crash_point
-from rcm_lakehouse.lake.tables import Lake, Table, iso_text, layer_table
+from rcm_lakehouse.lake.table import Table, layer_table
+from rcm_lakehouse.lake.tables import Lake, iso_text
 
 LOAD_LOGS_TABLE = layer_table("audit", "load_logs")
 RUNS_TABLE = layer_table("audit", "runs")

@@ -10,7 +10,8 @@ from pyspark.sql import functions as F
 from rcm_lakehouse.audit.writer import LOAD_LOGS_TABLE, RUNS_TABLE
 from rcm_lakehouse.bronze.lineage import JSON_TIMES, VOLATILE
 from rcm_lakehouse.lake.names import tables_on_disk
-from rcm_lakehouse.lake.tables import Lake, Table
+from rcm_lakehouse.lake.table import Table
+from rcm_lakehouse.lake.tables import Lake
 
 Rows = dict[str, Counter[str]]
 

@@ -21,7 +21,8 @@ from rcm_lakehouse.drill.killing import Killed, run_job
 from rcm_lakehouse.drill.project import AS_OF, NOW, bring_day, write_project
 from rcm_lakehouse.lake.salt import ensure_salt
 from rcm_lakehouse.lake.session import LOCAL_CONF, get_session
-from rcm_lakehouse.lake.tables import Lake, layer_table
+from rcm_lakehouse.lake.table import layer_table
+from rcm_lakehouse.lake.tables import Lake
 from rcm_lakehouse.pipeline.context import TEST_NOW, RunOptions
 from rcm_lakehouse.pipeline.runner import Finished, run_pipeline
 

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 
 from pyspark.sql.types import DataType, StructField
 
-from rcm_lakehouse.lake.tables import Lake, Table
+from rcm_lakehouse.lake.table import Table
+from rcm_lakehouse.lake.tables import Lake
 
 
 def widen_columns(lake: Lake, table: Table, types: Mapping[str, DataType]) -> None:

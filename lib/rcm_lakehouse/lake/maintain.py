@@ -3,7 +3,8 @@
 from pyspark.errors import PySparkException
 
 from rcm_lakehouse.config.errors import ConfigError
-from rcm_lakehouse.lake.tables import Lake, Table
+from rcm_lakehouse.lake.table import Table
+from rcm_lakehouse.lake.tables import Lake
 
 SHORTEST_HOURS = 168
 """Readers and time travel may need files for this long; Delta's own default is the same."""

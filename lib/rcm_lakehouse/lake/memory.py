@@ -3,7 +3,8 @@
 import json
 from collections.abc import Mapping
 
-from rcm_lakehouse.lake.tables import Lake, Table
+from rcm_lakehouse.lake.table import Table
+from rcm_lakehouse.lake.tables import Lake
 
 WATERMARK = "rcm.watermarkColumn"
 DELETES = "rcm.hasDeletes"

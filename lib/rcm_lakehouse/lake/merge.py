@@ -8,7 +8,8 @@ from pyspark.sql import DataFrame
 
 from rcm_lakehouse.config.errors import CommitConflictError
 from rcm_lakehouse.lake.conflicts import CONFLICTS
-from rcm_lakehouse.lake.tables import LAST_VERSION, Commit, Lake, Table
+from rcm_lakehouse.lake.table import Table
+from rcm_lakehouse.lake.tables import LAST_VERSION, Commit, Lake
 
 _METADATA = "spark.databricks.delta.commitInfo.userMetadata"
 # The source is a folder of immutable staged files: a second copy of it would protect nothing.

@@ -14,7 +14,8 @@ from rcm_lakehouse.config.errors import ConfigError, RcmError
 from rcm_lakehouse.config.load import load_settings
 from rcm_lakehouse.config.settings import LakehouseSettings
 from rcm_lakehouse.lake.session import get_session, silence_query_logs
-from rcm_lakehouse.lake.tables import Lake, Table, layer_table, sql_name
+from rcm_lakehouse.lake.table import Table, layer_table, sql_name
+from rcm_lakehouse.lake.tables import Lake
 
 LAYERS = ("bronze", "silver", "quarantine", "gold", "audit")
 HOME_CONF = "spark.rcm.home"

@@ -9,7 +9,8 @@ import secrets
 from pyspark.sql import DataFrame
 from pyspark.sql.types import StringType, StructField, StructType
 
-from rcm_lakehouse.lake.tables import Lake, layer_table
+from rcm_lakehouse.lake.table import layer_table
+from rcm_lakehouse.lake.tables import Lake
 
 SALT_COLUMN = "_salt"
 SALT_TABLE = layer_table("silver", "_salt")

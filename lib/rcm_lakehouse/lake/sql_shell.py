@@ -18,7 +18,7 @@ from rcm_lakehouse.config.load import load_settings
 from rcm_lakehouse.config.settings import LakehouseSettings
 from rcm_lakehouse.lake.log_check import has_begun
 from rcm_lakehouse.lake.names import LAYERS, rows_view_sql, tables_on_disk
-from rcm_lakehouse.lake.tables import Table, register_sql
+from rcm_lakehouse.lake.table import Table, register_sql
 
 START_FILE = ".hiverc"
 

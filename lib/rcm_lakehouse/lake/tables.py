@@ -21,6 +21,7 @@ from rcm_lakehouse.lake.compaction import COMPACTED_LAYERS, compaction_behind
 from rcm_lakehouse.lake.conflicts import CONFLICTS
 from rcm_lakehouse.lake.log_check import forget_unbegun, has_begun, newest_version
 from rcm_lakehouse.lake.session import step_session
+from rcm_lakehouse.lake.table import Table, register_sql, sql_name
 
 FORMAT_VERSION = 1
 FORMAT_PROPERTY = "rcm.formatVersion"
@@ -28,38 +29,6 @@ ID_PROPERTY = "rcm.tableId"
 LAST_VERSION = "spark.databricks.delta.lastCommitVersionInSession"
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table's place: its layer, its name within the layer's schema and its folder below the root."""
-
-    layer: str
-    name: str
-    path: str
-
-    @property
-    def label(self) -> str:
-        """How the table is named to people and in lineage columns: `silver.patient`."""
-        return f"{self.layer}.{self.name}"
-
-
-def layer_table(layer: str, name: str) -> Table:
-    """A table whose folder is `<layer>/<name>` (every layer but bronze)."""
-    return Table(layer, name, f"{layer}/{name}")
-
-
-def sql_name(settings: LakehouseSettings, table: Table) -> str:
-    """The quoted name for SQL: `silver`.`patient`, with the catalog in front where there is one."""
-    schema = getattr(settings.schemas, table.layer)
-    parts = [settings.catalog, schema, table.name] if settings.catalog else [schema, table.name]
-    return ".".join(f"`{part}`" for part in parts)
-
-
-def register_sql(settings: LakehouseSettings, table: Table, location: str) -> str:
-    """The statement that makes a folder with a Delta log known by name; where the name is known it changes nothing."""
-    place = location.replace("\\", "\\\\").replace("'", "\\'")
-    return f"CREATE TABLE IF NOT EXISTS {sql_name(settings, table)} USING delta LOCATION '{place}'"
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,8 @@ from rcm_lakehouse.config.errors import DataStopError, RcmError
 from rcm_lakehouse.config.matching import table_options
 from rcm_lakehouse.config.worklist import LoadRow
 from rcm_lakehouse.lake.crash_points import crash_point
-from rcm_lakehouse.lake.tables import Lake, layer_table
+from rcm_lakehouse.lake.table import layer_table
+from rcm_lakehouse.lake.tables import Lake
 from rcm_lakehouse.pipeline.attempts import Outcome, error_class, safe_message
 from rcm_lakehouse.pipeline.context import RunContext, utc_now
 from rcm_lakehouse.pipeline.freeze import Frozen

@@ -7,7 +7,8 @@ from functools import reduce
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from rcm_lakehouse.lake.tables import Lake, Table
+from rcm_lakehouse.lake.table import Table
+from rcm_lakehouse.lake.tables import Lake
 
 # Rows that are no proof of how far the live watermark came.
 UNCOUNTED_FLAGS = ("future_watermark", "backfill", "reconciled")

@@ -3,15 +3,17 @@
 import shutil
 import signal
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from threading import Event, current_thread, main_thread
 from types import FrameType
 
+from pyspark.sql import SparkSession
 from rich.console import Console
 
 from rcm_lakehouse.audit.schema import LoadLog
 from rcm_lakehouse.config.errors import RcmError
 from rcm_lakehouse.lake.crash_points import crash_point
+from rcm_lakehouse.lake.stop_relay import relayed_signals
 from rcm_lakehouse.pipeline.attempts import Outcome, error_class
 from rcm_lakehouse.pipeline.context import RunContext, utc_now
 from rcm_lakehouse.pipeline.graph import Step
@@ -77,10 +79,11 @@ def inactive_logs(ctx: RunContext) -> list[LoadLog]:
 
 
 @contextmanager
-def stop_signals(cancel: Event) -> Iterator[list[int]]:
+def stop_signals(cancel: Event, spark: SparkSession | None = None) -> Iterator[list[int]]:
     """Turn Ctrl-C and SIGTERM into a wish to stop: running commits end, nothing new begins; yields the signals caught.
 
-    Python gives signals to the main thread only: a run in another thread is not stopped this way.
+    Python gives signals to the main thread only: a run in another thread is not stopped this way. Those that reach the JVM of this session
+    instead, as under a bare `spark-submit`, are handed on.
     """
     caught: list[int] = []
     if current_thread() is not main_thread():
@@ -97,7 +100,8 @@ def stop_signals(cancel: Event) -> Iterator[list[int]]:
     for wanted in SIGNALS:
         signal.signal(wanted, stop)
     try:
-        yield caught
+        with relayed_signals(spark, tuple(SIGNALS), lambda: len(caught)) if spark is not None else nullcontext():
+            yield caught
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

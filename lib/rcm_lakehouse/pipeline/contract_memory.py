@@ -8,7 +8,8 @@ from rcm_lakehouse.config.contracts import Contract
 from rcm_lakehouse.config.errors import TableStateError
 from rcm_lakehouse.lake.columns import add_columns
 from rcm_lakehouse.lake.memory import CONTRACT, as_property, recall, remember
-from rcm_lakehouse.lake.tables import Lake, Table
+from rcm_lakehouse.lake.table import Table
+from rcm_lakehouse.lake.tables import Lake
 from rcm_lakehouse.silver.schema import silver_schema, statistics_columns
 
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from rcm_lakehouse.config.contracts import Contract
 from rcm_lakehouse.config.errors import TableStateError
 from rcm_lakehouse.lake.salt import SALT_TABLE, ensure_salt
-from rcm_lakehouse.lake.tables import Lake, Table, layer_table
+from rcm_lakehouse.lake.table import Table, layer_table
+from rcm_lakehouse.lake.tables import Lake
 from rcm_lakehouse.pipeline.context import RunContext
 from rcm_lakehouse.pipeline.contract_memory import ensure_versions
 from rcm_lakehouse.pipeline.identity import check_known

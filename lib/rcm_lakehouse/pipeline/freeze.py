@@ -31,7 +31,8 @@ from rcm_lakehouse.config.matching import jdbc_options
 from rcm_lakehouse.config.project import Project
 from rcm_lakehouse.config.worklist import LoadRow
 from rcm_lakehouse.lake.memory import WATERMARK, recall
-from rcm_lakehouse.lake.tables import Lake, Table
+from rcm_lakehouse.lake.table import Table
+from rcm_lakehouse.lake.tables import Lake
 from rcm_lakehouse.pipeline.attempts import retrying
 from rcm_lakehouse.pipeline.bronze_state import BronzeState, read_states
 from rcm_lakehouse.pipeline.context import utc_now

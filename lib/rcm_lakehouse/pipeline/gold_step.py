@@ -19,7 +19,8 @@ from rcm_lakehouse.gold.parameters import parameters
 from rcm_lakehouse.gold.tie_out import silver_totals_sql, tie_out_expressions
 from rcm_lakehouse.lake.counted import Counted
 from rcm_lakehouse.lake.crash_points import crash_point
-from rcm_lakehouse.lake.tables import Lake, Table, layer_table
+from rcm_lakehouse.lake.table import Table, layer_table
+from rcm_lakehouse.lake.tables import Lake
 from rcm_lakehouse.pipeline.attempts import Outcome
 from rcm_lakehouse.pipeline.context import RunContext
 from rcm_lakehouse.pipeline.freeze import Frozen

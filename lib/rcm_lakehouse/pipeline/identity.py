@@ -5,7 +5,8 @@ from dataclasses import replace
 
 from rcm_lakehouse.audit.state import KnownTable
 from rcm_lakehouse.config.errors import TableStateError
-from rcm_lakehouse.lake.tables import Lake, Table
+from rcm_lakehouse.lake.table import Table
+from rcm_lakehouse.lake.tables import Lake
 from rcm_lakehouse.pipeline.context import RunContext
 from rcm_lakehouse.pipeline.freeze import Frozen
 from rcm_lakehouse.pipeline.silver_sources import bronze_table

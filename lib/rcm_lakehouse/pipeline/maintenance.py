@@ -17,7 +17,8 @@ from rcm_lakehouse.lake.lock import lakehouse_lock
 from rcm_lakehouse.lake.maintain import SHORTEST_HOURS, check_retention, optimize, vacuum
 from rcm_lakehouse.lake.salt import SALT_TABLE
 from rcm_lakehouse.lake.session import get_session
-from rcm_lakehouse.lake.tables import Lake, Table, layer_table
+from rcm_lakehouse.lake.table import Table, layer_table
+from rcm_lakehouse.lake.tables import Lake
 from rcm_lakehouse.pipeline import recovery
 from rcm_lakehouse.pipeline.attempts import Outcome, error_class, safe_message
 from rcm_lakehouse.pipeline.closing import close_run, stop_signals, verdict
@@ -62,7 +63,7 @@ def run_maintenance(home: Path, environment: str, options: MaintenanceOptions, c
         state = recovery.take_over(project, lake, spools, console)
         chosen = RunOptions(as_of=utc_now().date(), layers=("maintenance",), only=options.only)
         ctx = RunContext(project, lake, chosen, run_id, utc_now(), AuditSpool(spools, run_id), state)
-        with stop_signals(ctx.cancel) as caught:
+        with stop_signals(ctx.cancel, lake.spark) as caught:
             mark_start(lake, start_mark(ctx, Frozen()))
             for table in wanted:
                 if not ctx.cancel.is_set():

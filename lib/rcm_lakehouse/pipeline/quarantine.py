@@ -9,7 +9,8 @@ from pyspark.sql import functions as F
 
 from rcm_lakehouse.config.contracts import Contract
 from rcm_lakehouse.lake.names import create_rows_view
-from rcm_lakehouse.lake.tables import Lake, Table, layer_table
+from rcm_lakehouse.lake.table import Table, layer_table
+from rcm_lakehouse.lake.tables import Lake
 from rcm_lakehouse.silver.schema import QUARANTINE
 
 # Compaction is the maintenance job's: here it would cost every entity with a bad row a look at its files.

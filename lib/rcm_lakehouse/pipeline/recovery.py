@@ -15,7 +15,8 @@ from rcm_lakehouse.audit.state import AuditState, abandoned_rows, known_ids, rea
 from rcm_lakehouse.audit.writer import LOAD_LOGS_TABLE, RUNS_TABLE, append_logs, ensure_audit, spooled_rows
 from rcm_lakehouse.config.errors import TableStateError
 from rcm_lakehouse.config.project import Project
-from rcm_lakehouse.lake.tables import Lake, Table, layer_table
+from rcm_lakehouse.lake.table import Table, layer_table
+from rcm_lakehouse.lake.tables import Lake
 from rcm_lakehouse.pipeline.silver_sources import bronze_table
 
 _LOST = "audit.load_logs was lost; this run's rows are those of its commits, how it ended is not known"

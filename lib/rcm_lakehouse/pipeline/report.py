@@ -4,7 +4,8 @@ from collections.abc import Iterable
 
 from rcm_lakehouse.config.project import Project
 from rcm_lakehouse.gold.models import inputs_of
-from rcm_lakehouse.lake.tables import Lake, layer_table
+from rcm_lakehouse.lake.table import layer_table
+from rcm_lakehouse.lake.tables import Lake
 from rcm_lakehouse.pipeline.context import RunOptions
 from rcm_lakehouse.pipeline.freeze import Frozen
 from rcm_lakehouse.pipeline.graph import Step

@@ -84,7 +84,7 @@ def _locked_run(project: Project, lake: Lake, options: RunOptions, steps: list[S
         state = recovery.take_over(project, lake, spools, console)
         keep_calendar(lake, project.feeds)
         ctx = RunContext(project, lake, options, run_id, utc_now(), AuditSpool(spools, run_id), state)
-        with stop_signals(ctx.cancel) as caught:
+        with stop_signals(ctx.cancel, lake.spark) as caught:
             frozen = freeze(project, lake, steps, run_id, state)
             apply_verbs(frozen, options)
             refuse_lost_loads(ctx, frozen)

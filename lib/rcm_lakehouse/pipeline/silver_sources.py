@@ -10,7 +10,8 @@ from rcm_lakehouse.audit.approvable import awaits_approval
 from rcm_lakehouse.config.contracts import Contract, SourceMapping
 from rcm_lakehouse.config.errors import TableStateError
 from rcm_lakehouse.config.worklist import LoadRow
-from rcm_lakehouse.lake.tables import Lake, Table
+from rcm_lakehouse.lake.table import Table
+from rcm_lakehouse.lake.tables import Lake
 from rcm_lakehouse.pipeline.attempts import Outcome
 from rcm_lakehouse.pipeline.context import RunContext
 from rcm_lakehouse.pipeline.freeze import Frozen

@@ -1,0 +1,37 @@
+"""A table's place and its name in SQL."""
+
+from dataclasses import dataclass
+
+from rcm_lakehouse.config.settings import LakehouseSettings
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table's place: its layer, its name within the layer's schema and its folder below the root."""
+
+    layer: str
+    name: str
+    path: str
+
+    @property
+    def label(self) -> str:
+        """How the table is named to people and in lineage columns: `silver.patient`."""
+        return f"{self.layer}.{self.name}"
+
+
+def layer_table(layer: str, name: str) -> Table:
+    """A table whose folder is `<layer>/<name>` (every layer but bronze)."""
+    return Table(layer, name, f"{layer}/{name}")
+
+
+def sql_name(settings: LakehouseSettings, table: Table) -> str:
+    """The quoted name for SQL: `silver`.`patient`, with the catalog in front where there is one."""
+    schema = getattr(settings.schemas, table.layer)
+    parts = [settings.catalog, schema, table.name] if settings.catalog else [schema, table.name]
+    return ".".join(f"`{part}`" for part in parts)
+
+
+def register_sql(settings: LakehouseSettings, table: Table, location: str) -> str:
+    """The statement that makes a folder with a Delta log known by name; where the name is known it changes nothing."""
+    place = location.replace("\\", "\\\\").replace("'", "\\'")
+    return f"CREATE TABLE IF NOT EXISTS {sql_name(settings, table)} USING delta LOCATION '{place}'"
