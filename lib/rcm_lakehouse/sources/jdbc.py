@@ -96,7 +96,7 @@ def read_catalog(database: Database, schemas: Sequence[str | None]) -> Catalog:
         "COALESCE(NUMERIC_SCALE, 0) AS DECIMAL_SCALE, ORDINAL_POSITION "
         f"FROM INFORMATION_SCHEMA.COLUMNS WHERE LOWER(TABLE_SCHEMA) IN ({places})"
     )
-    rows = database.query(sql, "reading its catalog")
+    rows = database.query(sql, f"reading the catalog of database '{database.connection.database or database.name}'")
     ordered = sorted(rows, key=lambda row: (str(row[0]), str(row[1]), int(str(row[6]))))
     return catalog_of(database.name, [row[:6] for row in ordered], default)
 
