@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -225,21 +226,47 @@ def test_F42_a_scratch_folder_that_vanishes_fails_the_run_and_the_next_one_is_cl
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="only Linux limits another process")
 def test_F05_a_commit_that_cannot_be_written_fails_whole_and_a_checkpoint_that_cannot_is_ignored(waiting: Small, wanted: Wanted) -> None:
-    # A folder stands where the checkpoint belongs; the commit itself succeeds.
+    # From the moment the commit is there the JVM can write no byte, until its append is over.
     charges = waiting.place("bronze/hosa/charges")
     waiting.spark.newSession().sql(f"ALTER TABLE delta.`{charges}` SET TBLPROPERTIES ('delta.checkpointInterval' = '1')")
-    (charges / "_delta_log" / f"{3:020d}.checkpoint.parquet").mkdir()
+    version = waiting.versions()["bronze/hosa/charges"] + 1
+    commit, checkpoint = (charges / "_delta_log" / f"{version:020d}.{end}" for end in ("json", "checkpoint.parquet"))
+    assert waiting.spark._jvm is not None
+    jvm = int(waiting.spark._jvm.java.lang.ProcessHandle.current().pid())
+    before = resource.prlimit(jvm, resource.RLIMIT_FSIZE)
+
+    def fill_the_disk() -> None:
+        until = time.monotonic() + _LONGEST_SECONDS
+        while not commit.exists() and time.monotonic() < until:
+            time.sleep(0.0005)
+        resource.prlimit(jvm, resource.RLIMIT_FSIZE, (0, before[1]))
+
+    filling = Thread(target=fill_the_disk)
     # A file stands where the log of another table belongs; its commit fails, the table is as before.
     log = waiting.place("bronze/hosa/patients/_delta_log")
+    passed: list[tuple[str, str]] = []
 
-    def block() -> None:
-        log.rename(log.with_name("_away"))
-        log.write_text("")
+    def at(name: str, of: str = "") -> None:
+        passed.append((name, of))
+        if (name, of) == ("P5", "hos-a.charges"):
+            filling.start()
+        elif (name, of) == ("P6", "hos-a.charges"):
+            filling.join()
+            resource.prlimit(jvm, resource.RLIMIT_FSIZE, before)
+            assert not checkpoint.exists()
+        elif (name, of) == ("P5", "hos-a.patients"):
+            log.rename(log.with_name("_away"))
+            log.write_text("")
 
     with pytest.MonkeyPatch.context() as patch:
-        at_point(patch, bronze_step, "P5", "hos-a.patients", block)
-        failed = waiting.run(day=2)
+        patch.setattr(bronze_step, "crash_point", at)
+        try:
+            failed = waiting.run(day=2, threads=1)
+        finally:
+            resource.prlimit(jvm, resource.RLIMIT_FSIZE, before)
+    assert {("P5", "hos-a.charges"), ("P6", "hos-a.charges"), ("P5", "hos-a.patients")} <= set(passed)
     assert failed.code == 1
     assert failed.log("bronze", "hosa_charges").status == "SUCCESS"
     assert next(row for row in failed.logs if row.tablename == "patients" and row.layer == "bronze").status == "FAILED"

@@ -39,6 +39,14 @@ def _torn_checkpoint(log: Path) -> None:
     (log / f"{1:020d}.checkpoint.parquet").write_bytes(b"PAR1 and then nothing")
 
 
+def _folder_for_last_checkpoint(log: Path) -> None:
+    (log / "_last_checkpoint").mkdir()
+
+
+def _folder_for_checkpoint(log: Path) -> None:
+    (log / f"{1:020d}.checkpoint.parquet").mkdir()
+
+
 @pytest.mark.parametrize(
     ("damage", "told"),
     [
@@ -46,6 +54,8 @@ def _torn_checkpoint(log: Path) -> None:
         (_empty_commit, "newest commit 00000000000000000002.json is torn"),
         (_gap, "version 1 is missing from its log"),
         (_empty_last_checkpoint, "_last_checkpoint is torn"),
+        (_folder_for_last_checkpoint, r"_delta_log/_last_checkpoint cannot be read \(Is a directory\)"),
+        (_folder_for_checkpoint, r"_delta_log/00000000000000000001.checkpoint.parquet cannot be read \(Is a directory\)"),
         (_torn_checkpoint, "checkpoint 00000000000000000001.checkpoint.parquet is torn"),
     ],
 )

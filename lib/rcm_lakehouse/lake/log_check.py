@@ -21,8 +21,15 @@ def has_begun(folder: Path, label: str) -> bool:
 
     A process killed while it made the table leaves an empty log; the table is then made again.
 
-    Raises TableStateError when the log is torn, has a gap, or holds no commit although there are data files; nothing was changed.
+    Raises TableStateError when the log is torn, has a gap, cannot be read, or holds no commit although there are data files; nothing was changed.
     """
+    try:
+        return _has_begun(folder, label)
+    except OSError as error:
+        raise _refused(label, _unreadable(folder, error), "Files must be files, and readable to who runs this.") from error
+
+
+def _has_begun(folder: Path, label: str) -> bool:
     log = folder / "_delta_log"
     if not log.is_dir():
         return False
@@ -57,6 +64,18 @@ def newest_version(folder: Path) -> int | None:
     log = folder / "_delta_log"
     commits, checkpoints = _versions(log) if log.is_dir() else ([], [])
     return max([*commits, *checkpoints], default=None)
+
+
+def version_with(folder: Path, after: int, metadata: str) -> int:
+    """The version after `after` whose commit carries this `userMetadata`; -1 when there is none."""
+    log = folder / "_delta_log"
+    for version in _versions(log)[0]:
+        if version > after:
+            lines = (log / f"{version:020d}.json").read_text(encoding="utf-8").splitlines()
+            actions = [json.loads(line) for line in lines if line.startswith('{"commitInfo"')]
+            if any(action["commitInfo"].get("userMetadata") == metadata for action in actions):
+                return version
+    return -1
 
 
 def _versions(log: Path) -> tuple[list[int], list[int]]:
@@ -102,6 +121,13 @@ def _is_json(line: bytes) -> bool:
         return isinstance(json.loads(line), dict)
     except ValueError:
         return False
+
+
+def _unreadable(folder: Path, error: OSError) -> str:
+    """What could not be read and why, without the place of the lakehouse."""
+    path = Path(str(error.filename or folder))
+    name = path.relative_to(folder).as_posix() if path != folder and path.is_relative_to(folder) else "its folder"
+    return f"{name} cannot be read ({error.strerror or type(error).__name__})"
 
 
 def _refused(label: str, found: str, repair: str) -> TableStateError:

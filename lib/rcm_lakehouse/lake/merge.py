@@ -7,9 +7,8 @@ from delta.tables import DeltaTable
 from pyspark.sql import DataFrame
 
 from rcm_lakehouse.config.errors import CommitConflictError
-from rcm_lakehouse.lake.conflicts import CONFLICTS
 from rcm_lakehouse.lake.table import Table
-from rcm_lakehouse.lake.tables import LAST_VERSION, Commit, Lake
+from rcm_lakehouse.lake.tables import Commit, Lake
 
 _METADATA = "spark.databricks.delta.commitInfo.userMetadata"
 # The source is a folder of immutable staged files: a second copy of it would protect nothing.
@@ -29,26 +28,22 @@ def merge_versions(
     columns = [name for name in changed.columns if name != action]
     values = {name: f"s.`{name}`" for name in columns}
     condition = " AND ".join(f"t.`{name}` = s.`{name}`" for name in on)
-    conf = lake.spark.conf
-    conf.set(_METADATA, json.dumps(metadata, default=str))
+    conf, text = lake.spark.conf, json.dumps(metadata, default=str)
+    merge = (
+        DeltaTable.forName(lake.spark, lake.sql_name(table))
+        .alias("t")
+        .merge(changed.alias("s"), condition)
+        .whenMatchedDelete(condition=f"s.{action} = 'delete'")
+        .whenMatchedUpdate(condition=f"s.{action} IN ('update', 'insert')", set=values)  # type: ignore[arg-type]
+        .whenNotMatchedInsert(condition=f"s.{action} IN ('update', 'insert')", values=values)  # type: ignore[arg-type]
+    )
+    conf.set(_METADATA, text)
     conf.set(_MATERIALIZE, "none")
-    conf.unset(LAST_VERSION)
     try:
-        (
-            DeltaTable.forName(lake.spark, lake.sql_name(table))
-            .alias("t")
-            .merge(changed.alias("s"), condition)
-            .whenMatchedDelete(condition=f"s.{action} = 'delete'")
-            .whenMatchedUpdate(condition=f"s.{action} IN ('update', 'insert')", set=values)  # type: ignore[arg-type]
-            .whenNotMatchedInsert(condition=f"s.{action} IN ('update', 'insert')", values=values)  # type: ignore[arg-type]
-            .execute()
-        )
-    except CONFLICTS as error:
-        raise CommitConflictError(f"{table.label}: another writer committed first; the MERGE was not applied and is computed again.") from error
+        commit = lake.commit(table, text, merge.execute)
     finally:
         conf.unset(_METADATA)
         conf.unset(_MATERIALIZE)
-    version = lake.last_version()
-    if version > head + 1:
+    if commit.version > head + 1:
         raise CommitConflictError(f"{table.label}: another writer committed between version {head} and the MERGE; the difference is computed again.")
-    return Commit(version)
+    return commit

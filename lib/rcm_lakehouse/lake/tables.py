@@ -3,13 +3,14 @@
 import json
 import logging
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
 from delta.tables import DeltaTable
+from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -19,7 +20,7 @@ from rcm_lakehouse.config.errors import CommitConflictError, TableStateError
 from rcm_lakehouse.config.settings import LakehouseSettings
 from rcm_lakehouse.lake.compaction import COMPACTED_LAYERS, compaction_behind
 from rcm_lakehouse.lake.conflicts import CONFLICTS
-from rcm_lakehouse.lake.log_check import forget_unbegun, has_begun, newest_version
+from rcm_lakehouse.lake.log_check import forget_unbegun, has_begun, newest_version, version_with
 from rcm_lakehouse.lake.session import step_session
 from rcm_lakehouse.lake.table import Table, register_sql, sql_name
 
@@ -56,6 +57,11 @@ class Lake:
         if not self.can_clone_sessions:
             return self
         return Lake(step_session(self.spark, self.settings), self.settings, self.home, self._registered)
+
+    @property
+    def has_local_log(self) -> bool:
+        """True when the tables' logs lie on a local disk, where their files can be looked at without a Spark job."""
+        return self.is_local and not self.settings.catalog
 
     @property
     def can_clone_sessions(self) -> bool:
@@ -138,7 +144,7 @@ class Lake:
         if self.exists(table):
             self._check_format(table)
             return False
-        if self.is_local and not self.settings.catalog:
+        if self.has_local_log:
             forget_unbegun(Path(self.location(table)), table.label)
         self._create_schema(table)
         self._forget_other_lakehouse(table)
@@ -202,39 +208,50 @@ class Lake:
         """Add rows in one commit; `metadata` rides in it. `txn` (application id, version) is committed once, whoever repeats it.
 
         Raises CommitConflictError when another writer changed the table's shape at the same time, or has committed this `txn` already;
-        nothing was appended.
+        nothing was appended. A commit stands even if what follows it fails (see `commit`).
         """
-        writer = rows.write.format("delta").mode("append").option("userMetadata", json.dumps(metadata, default=str))
+        text = json.dumps(metadata, default=str)
+        writer = rows.write.format("delta").mode("append").option("userMetadata", text)
         if merge_schema:
             writer = writer.option("mergeSchema", "true")
         if txn:
             writer = writer.option("txnAppId", txn[0]).option("txnVersion", txn[1])
-        is_ours = self.is_local and not self.settings.catalog and table.layer in COMPACTED_LAYERS
+        is_ours = self.has_local_log and table.layer in COMPACTED_LAYERS
         behind = compaction_behind(self.spark, self.head_version(table) + 1) if is_ours else nullcontext()
-        self.spark.conf.unset(LAST_VERSION)
-        try:
-            with behind:
-                writer.saveAsTable(self.sql_name(table))
-        except CONFLICTS as error:
-            raise CommitConflictError(f"{table.label}: another writer committed first; nothing was appended.") from error
-        except PySparkException as error:
-            # Compacting small files comes after the commit: its failure leaves the rows committed.
-            if error.getCondition() != "DELTA_POST_COMMIT_HOOK_FAILED" or self.last_version() < 0:
-                raise
-            _log.warning("%s: committed, but its small files could not be compacted", table.label)
-        version = self.last_version()
-        if txn and version < 0:
+        with behind:
+            commit = self.commit(table, text, lambda: writer.saveAsTable(self.sql_name(table)))
+        if txn and commit.version < 0:
             # Delta skips a version of `txn` that it has, whatever the rows are, and says nothing.
             raise CommitConflictError(f"{table.label}: batch {txn[1]} of {txn[0]} is there already; nothing was appended. The load is computed again.")
-        return Commit(version)
+        return commit
 
     def replace(self, table: Table, rows: DataFrame, *, metadata: Mapping[str, object]) -> Commit:
         """Replace all rows (and, where it changed, the schema) in one commit: readers see the old table or the new one."""
-        writer = rows.write.format("delta").mode("overwrite").option("overwriteSchema", "true").option("userMetadata", json.dumps(metadata, default=str))
+        text = json.dumps(metadata, default=str)
+        writer = rows.write.format("delta").mode("overwrite").option("overwriteSchema", "true").option("userMetadata", text)
+        return self.commit(table, text, lambda: writer.saveAsTable(self.sql_name(table)))
+
+    def commit(self, table: Table, metadata: str, write: Callable[[], object]) -> Commit:
+        """Let `write` make its one commit, which carries `metadata`; the version is -1 when it made none.
+
+        What follows a commit (statistics, a checkpoint, compaction) may fail, on a full disk for one: the commit stands all the same.
+        Raises CommitConflictError when another writer committed first; this one wrote nothing.
+        """
+        folder = Path(self.location(table)) if self.has_local_log else None
+        head = newest_version(folder) if folder else None
+        self.spark.conf.unset(LAST_VERSION)
         try:
-            writer.saveAsTable(self.sql_name(table))
+            write()
         except CONFLICTS as error:
-            raise CommitConflictError(f"{table.label}: another writer committed first; it is unchanged.") from error
+            raise CommitConflictError(f"{table.label}: another writer committed first; nothing was written, and it is computed again.") from error
+        except (Py4JJavaError, PySparkException):
+            version = self.last_version()
+            if version < 0 and folder and head is not None:
+                version = version_with(folder, head, metadata)
+            if version < 0:
+                raise
+            _log.warning("%s: version %s is committed, but what follows a commit (statistics, a checkpoint, compaction) failed", table.label, version)
+            return Commit(version)
         return Commit(self.last_version())
 
     def last_version(self) -> int:
@@ -243,7 +260,7 @@ class Lake:
 
     def head_version(self, table: Table) -> int:
         """The newest version in the table's log, whoever wrote it; on a local disk no Spark job."""
-        if self.is_local and not self.settings.catalog:
+        if self.has_local_log:
             newest = newest_version(Path(self.location(table)))
             if newest is not None:
                 return newest
