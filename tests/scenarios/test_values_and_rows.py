@@ -32,6 +32,10 @@ PERSON: dict[str, Any] = {
         {"name": "fee", "type": "decimal(18,2)"},
         {"name": "total", "type": "decimal(18,2)", "derive": "owed + coalesce(fee, 0)"},
     ],
+    "rules": [
+        {"name": "age_sensible", "check": "age >= 0", "columns": ["age"], "message": "the age is negative", "severity": "warn"},
+        {"name": "born_given", "check": "born IS NOT NULL OR name_raw <> 'y' OR age IS NULL", "columns": ["born"], "message": "the birth date is missing"},
+    ],
     "sources": [
         {
             "name": "emr",
@@ -39,6 +43,25 @@ PERSON: dict[str, Any] = {
             "columns": {"source_person_id": "ID", "name": "Name", "name_raw": "Name", "age": "Age", "born": "Born", "owed": "Owed", "fee": "Fee"},
         }
     ],
+}
+EVENT: dict[str, Any] = {
+    "description": "Something that happened.",
+    "grain": "one event",
+    "key": ["source_event_id"],
+    "sequence_by": ["happened_at"],
+    "columns": [{"name": "source_event_id", "type": "string"}, {"name": "happened_at", "type": "timestamp"}],
+    "sources": [{"name": "emr", "tables": ["events"], "columns": {"source_event_id": "ID", "happened_at": "Happened"}}],
+}
+EVENTS = {  # a time as text: the reasons of quarantine, none when it is taken
+    "2026-01-01 08:00:00": None,
+    "06/30/2026": None,
+    "0001-01-01": None,
+    "9999-12-31 23:59:59": None,
+    "30/06/2026": ["cast:happened_at"],
+    "+12026-01-01": ["cast:happened_at"],
+    "-2026-06-30": ["cast:happened_at"],
+    "0000-01-01": ["cast:happened_at"],
+    " ": ["NULL_SEQUENCE"],
 }
 NAMES = {  # as delivered: as cleaned
     "O'BRIEN": "O'Brien",
@@ -68,6 +91,9 @@ NUMBERS = {  # id: (age, born, owed, fee) as SQL; (age, total) in silver, or the
     "n/a is nothing": ("'N/A', ' ', 1, NULL", (None, "1.00")),
     "a word is no number": ("'many', '1980-02-03', 1, 1", ["cast:age"]),
     "a word is no day": ("'41', 'in May', 1, 1", ["cast:born"]),
+    "a year of five digits": ("'41', '+12026-01-01', 1, 1", ["cast:born"]),
+    "a year before the first": ("'41', '-2026-06-30', 1, 1", ["cast:born"]),
+    "the year nought": ("'41', '0000-01-01', 1, 1", ["cast:born"]),
     "a sum too large": ("'41', '1980-02-03', 9999999999999999.99, 1", ["cast:total"]),
     "nothing owed is no failure": ("'41', '1980-02-03', NULL, 1", ("41", None)),
 }
@@ -76,8 +102,8 @@ NUMBERS = {  # id: (age, born, owed, fee) as SQL; (age, total) in silver, or the
 @pytest.fixture(scope="module")
 def told(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> tuple[Mini, Ended, Ended]:
     """Charges of two hospitals and people, loaded; then the charges of Aetna and of Humana are gone at the source: loaded and compared again."""
-    loads = [incremental("a.transactions", database="emr"), full("b.transactions", "emr", "hos-b"), full("a.people", "emr")]
-    mini = Mini(spark, tmp_path_factory.mktemp("values"), loads, contracts=["payer"], own_contracts={"transaction": CHARGE, "person": PERSON})
+    loads = [incremental("a.transactions", database="emr"), full("b.transactions", "emr", "hos-b"), full("a.people", "emr"), full("a.events", "emr")]
+    mini = Mini(spark, tmp_path_factory.mktemp("values"), loads, contracts=["payer"], own_contracts={"transaction": CHARGE, "person": PERSON, "event": EVENT})
     mini.connections = {"emr": mini.h2("emr", tables={"hos-a.transactions": {"reconcile": "daily"}})}
     mini.write()
     table = "(TransactionID VARCHAR(9) PRIMARY KEY, PayorID VARCHAR(30), Mark TIMESTAMP)"
@@ -91,8 +117,10 @@ def told(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> tuple
         "CREATE TABLE a.people (ID VARCHAR(40), Name VARCHAR(40), Age VARCHAR(9), Born VARCHAR(12), Owed DECIMAL(18,2), Fee DECIMAL(18,2))",
         *[f"INSERT INTO a.transactions VALUES ('{key}', {quoted(payer)}, TIMESTAMP '2026-01-01 08:00:00')" for key, payer in charges],
         "INSERT INTO b.transactions VALUES ('U1', 'Humana', NULL), ('U2', 'Cigna', NULL), ('U3', 'N/A', NULL)",
+        "CREATE TABLE a.events (ID VARCHAR(40), Happened VARCHAR(40))",
+        *[f"INSERT INTO a.events VALUES ({quoted(f'at {text}')}, {quoted(text)})" for text in EVENTS],
         *[f"INSERT INTO a.people VALUES ({quoted(f'name {name}')}, {quoted(name)}, NULL, NULL, NULL, NULL)" for name in NAMES],
-        *[f"INSERT INTO a.people VALUES ({quoted(case)}, 'x', {values})" for case, (values, _) in NUMBERS.items()],
+        *[f"INSERT INTO a.people VALUES ({quoted(case)}, 'y', {values})" for case, (values, _) in NUMBERS.items()],
         *[f"INSERT INTO a.people VALUES ('{key}', 'stranger', NULL, NULL, NULL, NULL)" for key in ("nan", "NaN", "none", "None")],
         database="emr",
     )
@@ -140,15 +168,23 @@ def test_names_keep_their_letters(told: tuple[Mini, Ended, Ended]) -> None:
 
 def test_words_for_nothing_and_sums_that_do_not_fit_touch_their_row_alone(told: tuple[Mini, Ended, Ended]) -> None:
     mini = told[0]
-    good = mini.rows("silver.person", "source_person_id", "CAST(age AS STRING)", "CAST(total AS STRING)", where="is_current AND name = 'X'")
+    good = mini.rows("silver.person", "source_person_id", "CAST(age AS STRING)", "CAST(total AS STRING)", where="is_current AND name = 'Y'")
     bad = mini.rows("quarantine.person", "get_json_object(raw_row, '$.ID')", "reasons.rule", where="entity_key IS NOT NULL")
     found: dict[str, Any] = {case: (age, total) for case, age, total in good}
     found |= {case: list(rules) for case, rules in bad}
     assert found == {case: expected for case, (_, expected) in NUMBERS.items()}
 
 
+def test_a_time_that_cannot_be_read_is_told_as_such_and_not_as_missing(told: tuple[Mini, Ended, Ended]) -> None:
+    mini = told[0]
+    taken = {row[0].removeprefix("at ") for row in mini.rows("silver.event", "source_event_id")}
+    assert taken == {text for text, reasons in EVENTS.items() if reasons is None}
+    waiting = mini.rows("quarantine.event", "get_json_object(raw_row, '$.Happened')", "reasons.rule")
+    assert dict(waiting) == {text: reasons for text, reasons in EVENTS.items() if reasons is not None}
+
+
 def test_nan_and_none_number_nobody(told: tuple[Mini, Ended, Ended]) -> None:
     mini = told[0]
     assert mini.rows("silver.person", "source_person_id", where="name = 'Stranger'") == []
     waiting = mini.rows("quarantine.person", "get_json_object(raw_row, '$.ID')", "reasons.rule", where="entity_key IS NULL AND raw_row IS NOT NULL")
-    assert waiting == [(key, ["NULL_KEY"]) for key in ("NaN", "None", "nan", "none")]
+    assert waiting == [(key, ["NULL_KEY", "age_sensible"]) for key in ("NaN", "None", "nan", "none")]

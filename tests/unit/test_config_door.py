@@ -60,7 +60,14 @@ def test_a_table_that_cannot_be_lost_ends_the_job_with_2(tmp_path: Path, capsys:
     assert not (tmp_path / "lakehouse").exists()
 
 
-@pytest.mark.parametrize("option", ["--only", "--layers"])
+@pytest.mark.parametrize("names", [["patent,patient"], ["patent", "patient"]])
+def test_a_list_given_in_parts_is_one_list(names: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    small_project(tmp_path)
+    assert main(["--home", str(tmp_path), *[word for name in names for word in ("--only", name)]]) == 2
+    assert "--only: 'patent' is" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["--only", "--layers", "--reconcile"])
 def test_an_empty_list_is_not_taken_for_all(option: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     small_project(tmp_path)
     with pytest.raises(SystemExit) as ended:

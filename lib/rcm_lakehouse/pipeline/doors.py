@@ -36,9 +36,17 @@ def environment_of(given: argparse.Namespace) -> str:
     return given.env or os.environ.get("RCM_ENV", "local")
 
 
-def names_in(text: str) -> tuple[str, ...]:
-    """Names of a list that commas separate; blanks around them and empty ones left out."""
-    return tuple(name.strip() for name in text.split(",") if name.strip())
+def add_names(options: argparse._ActionsContainer, option: str, meaning: str, *, metavar: str | None = None) -> None:
+    """An option that takes names, separated by commas or given again and again; an empty list is refused, left out it is an empty one."""
+    told = f"{meaning}, separated by commas"
+    options.add_argument(option, action="extend", type=_names_in, default=[], metavar=metavar, help=told)
+
+
+def _names_in(text: str) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    if not names:
+        raise argparse.ArgumentTypeError("the list is empty. Name something, or leave the option out")
+    return names
 
 
 def console_of_job() -> Console:

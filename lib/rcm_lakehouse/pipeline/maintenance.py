@@ -70,6 +70,8 @@ def run_maintenance(home: Path, environment: str, options: MaintenanceOptions, c
                     _maintain(ctx, table, options, console)
             ended = {row.target or "": Outcome(row.status) for row in ctx.spool.rows}
             code, logs = close_run(ctx, [], {}, verdict(ended, caught), console)
+    failed = sum(outcome.failed for outcome in ended.values())
+    console.print(f"{len(ended)} tables maintained, {failed} of them failed{'; stopped before the others' if caught else ''}", highlight=False)
     return Finished(code, run_id, tuple(logs))
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from rcm_lakehouse.config.errors import RcmError
 from rcm_lakehouse.lake.maintain import SHORTEST_HOURS
-from rcm_lakehouse.pipeline.doors import console_of_job, environment_of, home_of, job_parser, names_in, open_door, report_error
+from rcm_lakehouse.pipeline.doors import add_names, console_of_job, environment_of, home_of, job_parser, open_door, report_error
 from rcm_lakehouse.pipeline.maintenance import MaintenanceOptions, run_maintenance
 
 EXIT_CODES = """\
@@ -25,7 +25,7 @@ def parser() -> argparse.ArgumentParser:
         "Compact small files (OPTIMIZE) and remove files that no recent version needs (VACUUM), table by table, under the lock.",
         EXIT_CODES,
     )
-    options.add_argument("--only", default="", help="tables (silver.patient, audit.load_logs), separated by commas; default: all")
+    add_names(options, "--only", "tables (silver.patient, audit.load_logs); default: all")
     options.add_argument("--retention-hours", type=int, default=SHORTEST_HOURS, help=f"age of files before they are removed; at least {SHORTEST_HOURS}")
     options.add_argument("--full", action="store_true", help="list the folders: removes what a killed run wrote and never committed, too; slower")
     return options
@@ -36,8 +36,7 @@ def main(arguments: Sequence[str]) -> int:
     given = parser().parse_args(arguments)
     console = console_of_job()
     open_door()
-    only = names_in(given.only)
-    options = MaintenanceOptions(only, given.retention_hours, given.full)
+    options = MaintenanceOptions(tuple(given.only), given.retention_hours, given.full)
     try:
         return run_maintenance(home_of(given), environment_of(given), options, console).code
     except RcmError as error:

@@ -6,7 +6,7 @@ from datetime import date
 
 from rcm_lakehouse.config.errors import RcmError
 from rcm_lakehouse.pipeline.context import RunOptions, utc_now
-from rcm_lakehouse.pipeline.doors import console_of_job, environment_of, home_of, job_parser, names_in, open_door, report_error
+from rcm_lakehouse.pipeline.doors import add_names, console_of_job, environment_of, home_of, job_parser, open_door, report_error
 from rcm_lakehouse.pipeline.runner import run_pipeline
 
 EXIT_CODES = """\
@@ -27,7 +27,7 @@ def parser() -> argparse.ArgumentParser:
         "Judge the open rows of quarantine again by today's rules, merge into silver what passes, rebuild gold. No source is read.",
         EXIT_CODES,
     )
-    options.add_argument("--only", default="", help="entities (patient), separated by commas; gold then follows with the next run. Default: all")
+    add_names(options, "--only", "entities (patient), gold then follows with the next run; default: all")
     options.add_argument("--as-of", type=date.fromisoformat, default=None, help="day of the KPIs, YYYY-MM-DD; default: today in UTC")
     options.add_argument("--threads", type=int, default=None, help="entities at a time; default: threads of conf/lakehouse.yml")
     options.add_argument("--dry-run", action="store_true", help="show the steps; change nothing")
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str]) -> int:
         parser().error("--threads: at least 1")
     console = console_of_job()
     open_door()
-    only = names_in(given.only)
+    only = tuple(given.only)
     as_of = given.as_of or utc_now().date()
     options = RunOptions(as_of, only, ("silver", "gold"), given.threads or 0, given.dry_run, replay=True)
     try:

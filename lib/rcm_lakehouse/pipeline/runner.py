@@ -95,10 +95,10 @@ def _locked_run(project: Project, lake: Lake, options: RunOptions, steps: list[S
             code, logs = close_run(ctx, steps, outcomes, verdict(outcomes, caught), console)
     show_loads(console, logs)
     kpis = outcomes.get("gold:kpi_summary")
-    if kpis is not None and kpis.failed:
-        console.print("No KPIs are shown: gold.kpi_summary was not rebuilt in this run and holds those of an earlier one.", highlight=False)
-    elif "gold" in options.layers and ctx.spool.is_flushed:
-        show_kpis(console, read_kpis(lake), str(options.as_of))
+    if (kpis is None and caught) or (kpis is not None and kpis.failed):
+        console.print("No KPIs are shown: gold.kpi_summary was not rebuilt in this run; what it holds is of an earlier one.", highlight=False)
+    elif "gold" in options.layers and ctx.spool.is_flushed and (rows := read_kpis(lake)):
+        show_kpis(console, rows, str(options.as_of))
     return Finished(code, run_id, tuple(logs))
 
 

@@ -12,7 +12,7 @@ from rich.text import Text
 from rcm_lakehouse.config.errors import RcmError
 from rcm_lakehouse.config.problems import printable
 from rcm_lakehouse.pipeline.context import utc_now
-from rcm_lakehouse.pipeline.doors import environment_of, home_of, job_parser, names_in, open_door, report_error
+from rcm_lakehouse.pipeline.doors import add_names, environment_of, home_of, job_parser, open_door, report_error
 from rcm_lakehouse.pipeline.status import Found, Status, read_status
 
 EXIT_CODES = """\
@@ -32,7 +32,7 @@ def parser() -> argparse.ArgumentParser:
         "Run the monitors of conf/monitor: late feeds, failed loads, unusual volumes, rows unaccounted for and more. Reads only.",
         EXIT_CODES,
     )
-    options.add_argument("--only", default="", help="monitors by name (late_feeds), separated by commas; default: all")
+    add_names(options, "--only", "monitors by name (late_feeds); default: all")
     options.add_argument("--now", default=None, help="the moment that is judged, ISO 8601, UTC where no offset is given; default: now")
     return options
 
@@ -43,7 +43,7 @@ def main(arguments: Sequence[str]) -> int:
     now = _moment(given.now)
     open_door()
     try:
-        status = read_status(home_of(given), environment_of(given), names_in(given.only), now)
+        status = read_status(home_of(given), environment_of(given), tuple(given.only), now)
     except RcmError as error:
         return report_error(error, Console(stderr=True, emoji=False))
     show(Console(emoji=False, width=None if sys.stdout.isatty() else 180), status, now)

@@ -8,6 +8,8 @@ from rich.table import Table as RichTable
 
 from rcm_lakehouse.audit.schema import LoadLog
 
+# What is said of more steps is said of their number; the table above names them.
+_MOST_NAMED = 5
 _COUNTS = ("rows_read", "rows_written", "rows_unchanged", "rows_duplicate", "rows_quarantined", "rows_dropped")
 
 
@@ -23,9 +25,13 @@ def show_loads(console: Console, logs: Iterable[LoadLog]) -> None:
         counts = ["" if (value := getattr(row, name)) is None else f"{value:,}" for name in _COUNTS]
         table.add_row(row.layer, _name(row), row.status, *counts, f"{row.seconds or 0:.1f}", row.watermark_after or "")
     console.print(table)
+    told: dict[str, list[str]] = {}
     for row in _by_step(logs):
         for text in [*([row.message] if row.message else []), *row.warnings]:
-            console.print(f"  {row.layer} {_name(row)}: {text}", markup=False, highlight=False, soft_wrap=True)
+            told.setdefault(text, []).append(f"{row.layer} {_name(row)}")
+    for text, steps in told.items():
+        who = ", ".join(steps) if len(steps) <= _MOST_NAMED else f"{len(steps)} steps"
+        console.print(f"  {who}: {text}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _name(row: LoadLog) -> str:

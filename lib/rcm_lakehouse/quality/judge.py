@@ -16,14 +16,15 @@ def judged(rows: DataFrame, contract: Contract, known_keys: Mapping[str, DataFra
     """Add `failed_rules`, `dq_flags` and `outcome` (good, quarantine, drop, fail) to canonical rows.
 
     `failed_rules` lists what a row breaks: built-in rules first (malformed line, unknown source, NULL key, NULL sequence, failed
-    casts), then the contract's in its order; empty when the row is good. `dq_flags` names broken `warn` rules, which keep the
+    casts), then the contract's in its order; empty when the row is good. A rule of a column whose cast failed says nothing, unless it drops
+    the row or stops the run: the failed cast is the reason. `dq_flags` names broken `warn` rules, which keep the
     row. The strictest severity decides: fail, then drop, then error. NULL makes a rule fail unless it says otherwise.
     `known_keys` holds, for each entity that a rule references, a frame with its durable keys. A delete event is judged by its
     key and sequence alone.
     """
     related = _with_references(_with_uniqueness(rows, contract.rules), contract.rules, known_keys)
     is_event = ~F.coalesce(F.col("is_delete"), F.lit(False)) & F.col("_corrupt_record").isNull()
-    own = [F.when(is_event & ~_holds(rule, contract), _reason(rule)) for rule in contract.rules]
+    own = [F.when(is_event & ~_holds(rule, contract) & _is_judged(rule), _reason(rule)) for rule in contract.rules]
     found = F.array_compact(F.array(*_built_in(contract), *own)) if own else F.array_compact(F.array(*_built_in(contract)))
     listed = F.when(is_event, F.concat(found, _cast_reasons())).otherwise(found)
     marked = related.withColumn("failed_rules", listed).drop(*[name for name in related.columns if name.startswith("_rule_")])
@@ -72,7 +73,8 @@ def _built_in(contract: Contract) -> list[Column]:
     ]
     if contract.sequence_by:
         first = contract.sequence_by[0]
-        reasons.append(F.when(whole & F.col("event_at").isNull(), _struct("NULL_SEQUENCE", "error", first, "the time of the change is missing", 1)))
+        is_missing = F.col("event_at").isNull() & ~F.array_contains("cast_failures", first)
+        reasons.append(F.when(whole & is_missing, _struct("NULL_SEQUENCE", "error", first, "the time of the change is missing", 1)))
         ahead = _struct(FUTURE, "warn", first, "the time of the change lies ahead of its reading; it counts from the reading on", 1)
         reasons.append(F.when(whole & F.col("is_future"), ahead))
     return reasons
@@ -89,6 +91,12 @@ def _cast_reasons() -> Column:
             F.lit(1).alias("rule_version"),
         ),
     )
+
+
+def _is_judged(rule: Rule) -> Column:
+    if rule.severity in ("drop", "fail") or not rule.columns:
+        return F.lit(True)
+    return ~F.arrays_overlap("cast_failures", F.array(*[F.lit(name) for name in rule.columns]))
 
 
 def _holds(rule: Rule, contract: Contract) -> Column:

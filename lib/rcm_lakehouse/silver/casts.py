@@ -19,23 +19,26 @@ TIME_FORMATS = (
 _MONEY = r"^[-+]?\s*\$?\s*[-+]?\s*(\d{1,3}(,\d{3})+|\d+|(?=\.\d))(\.\d*)?([eE][-+]?\d{1,3})?$"
 
 
+# What SQL and its readers share: Spark counts on beyond these years, Python does not.
+_FIRST, _LAST = "0001-01-01", "9999-12-31"
+
+
 def typed(value: Column, source_type: str, wanted: str, formats: Sequence[str]) -> Column:
     """A value of a source type as the wanted type; NULL when it does not fit (the caller tells that from a NULL it was given).
 
-    Money is rounded half up to the scale, per row, from floats and from text alike; text may have a dollar sign, commas between thousands and
-    parentheses for a minus, and fits in no other form (`1.234,56`, `12,34`, `100 200`). Days and times from text follow the first
-    pattern that fits.
+    Money is rounded half up to the scale, per row, from floats and from text alike; text may have a dollar sign, commas between thousands,
+    parentheses for a minus and an exponent, and fits in no other form (`1.234,56`, `12,34`, `100 200`). Days and times from text follow
+    the first pattern that fits; those outside the years 1 to 9999 are none.
     """
+    if wanted == "date":
+        day = _first_fit(value, formats or DATE_FORMATS) if source_type == "string" else value
+        return _of_this_calendar(day.cast("date"))
+    if wanted == "timestamp":
+        return _of_this_calendar(_first_fit(value, formats or TIME_FORMATS) if source_type == "string" else value.cast("timestamp"))
     if source_type == wanted:
         return value
     if wanted.startswith("decimal"):
         return _decimal(value, source_type, wanted)
-    if wanted == "date" and source_type == "string":
-        return _first_fit(value, formats or DATE_FORMATS).cast("date")
-    if wanted == "date":
-        return value.cast("date")
-    if wanted == "timestamp":
-        return _first_fit(value, formats or TIME_FORMATS) if source_type == "string" else value.cast("timestamp")
     if wanted in ("int", "bigint"):
         number = F.when(value.try_cast("double") == F.floor(value.try_cast("double")), value.try_cast("decimal(38,0)"))
         return number.try_cast(wanted)
@@ -52,6 +55,10 @@ def _decimal(value: Column, source_type: str, wanted: str) -> Column:
         plain = F.when(signed.rlike(_MONEY), F.regexp_replace(signed, r"[$,\s]", ""))
         return F.round(plain.try_cast("decimal(38,12)"), scale).try_cast(wanted)
     return F.round(value.try_cast("decimal(38,12)"), scale).try_cast(wanted)
+
+
+def _of_this_calendar(at: Column) -> Column:
+    return F.when(at.cast("date").between(F.lit(_FIRST).cast("date"), F.lit(_LAST).cast("date")), at)
 
 
 def _first_fit(value: Column, formats: Sequence[str]) -> Column:
