@@ -40,8 +40,10 @@ def hash_sum() -> Column:
 def read_states(lake: Lake, tables: Mapping[Table, str | None]) -> dict[Table, BronzeState]:
     """The state of existing bronze tables; the mapping's value is the watermark column, None for full loads and files."""
     by_label = {table.label: table for table in tables}
-    heads = _heads(lake, list(tables))
-    parts = [_newest_batch(lake, table, heads[table.label], column) for table, column in tables.items() if heads[table.label] > 0]
+    # Both queries ask the same version of a table, which is looked up once.
+    frames = {table: lake.read(table) for table in tables}
+    heads = _heads(frames)
+    parts = [_newest_batch(table.label, frames[table], heads[table.label], column) for table, column in tables.items() if heads[table.label] > 0]
     states = {table: BronzeState() for table in tables}
     if not parts:
         return states
@@ -58,18 +60,17 @@ def read_states(lake: Lake, tables: Mapping[Table, str | None]) -> dict[Table, B
     return states
 
 
-def _heads(lake: Lake, tables: list[Table]) -> dict[str, int]:
-    if not tables:
+def _heads(frames: Mapping[Table, DataFrame]) -> dict[str, int]:
+    if not frames:
         return {}
     parts = [
-        lake.read(table).agg(F.coalesce(F.max("_batch_seq"), F.lit(0)).alias("head")).select(F.lit(table.label).alias("label"), "head")
-        for table in tables
+        rows.agg(F.coalesce(F.max("_batch_seq"), F.lit(0)).alias("head")).select(F.lit(table.label).alias("label"), "head") for table, rows in frames.items()
     ]
     return {row["label"]: int(row["head"]) for row in reduce(DataFrame.unionByName, parts).collect()}
 
 
-def _newest_batch(lake: Lake, table: Table, head: int, column: str | None) -> DataFrame:
-    rows = lake.read(table).where(F.col("_batch_seq") == head)
+def _newest_batch(label: str, of_table: DataFrame, head: int, column: str | None) -> DataFrame:
+    rows = of_table.where(F.col("_batch_seq") == head)
     is_data = F.col("_change_type") == "upsert"
     uncounted = F.coalesce(F.arrays_overlap("_flags", F.array(*map(F.lit, UNCOUNTED_FLAGS))), F.lit(False))
     value = _comparable(rows, column)
@@ -82,7 +83,7 @@ def _newest_batch(lake: Lake, table: Table, head: int, column: str | None) -> Da
         snapshot[0].alias("snapshot_rows"),
         snapshot[1].alias("snapshot_sum"),
         F.max("_window_high").cast("string").alias("window_high"),
-    ).select(F.lit(table.label).alias("label"), "*")
+    ).select(F.lit(label).alias("label"), "*")
 
 
 def _comparable(rows: DataFrame, column: str | None) -> Column | None:
