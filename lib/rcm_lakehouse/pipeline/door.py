@@ -27,7 +27,7 @@ def parser() -> argparse.ArgumentParser:
         "Load the sources of load_config.csv into bronze, merge them into silver with history, rebuild gold, show the KPIs.",
         EXIT_CODES,
     )
-    add_names(options, "--only", "loads (hos-a.patients), entities (patient) or models (dim_patient); default: all")
+    add_names(options, "--only", "loads (hos-a.patients), entities (patient) or models (dim_patient) to run, these alone; default: all")
     add_names(options, "--layers", "layers to run; default: bronze,silver,gold")
     options.add_argument("--as-of", default=None, help="day of the KPIs, YYYY-MM-DD; default: today in UTC")
     options.add_argument("--dry-run", action="store_true", help="show what would be read, from which watermark, into what; change nothing")
@@ -35,7 +35,7 @@ def parser() -> argparse.ArgumentParser:
     add_names(options, "--approve-deletes", "loads (hos-a.providers) whose held deletes are to be applied", metavar="LOADS")
     add_names(options, "--accept-lost", "tables (silver.patient) that were lost for good and are to be made anew", metavar="TABLES")
     verbs = options.add_argument_group("verbs", "each reads only the loads it names; silver and gold follow as usual")
-    add_names(verbs, "--full-refresh", "loads to read whole, whatever their watermark; known rows are dropped", metavar="LOADS")
+    add_names(verbs, "--full-refresh", "loads to read from the beginning to the window's end; known rows are dropped", metavar="LOADS")
     verbs.add_argument("--from", dest="low", default=None, metavar="VALUE", help="back-fill: first value of the watermark to read, with --to and --only")
     verbs.add_argument("--to", dest="high", default=None, metavar="VALUE", help="back-fill: the value before which reading ends; the watermark stays")
     verbs.add_argument("--reset-watermark", nargs=2, default=None, metavar=("LOAD", "VALUE"), help="set a watermark; 'beginning' reads everything next time")

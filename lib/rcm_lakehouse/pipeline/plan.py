@@ -1,6 +1,7 @@
 """Which steps a run has, and what each waits for (pure)."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from rcm_lakehouse.config.connections import ApiConnection, JdbcConnection
 from rcm_lakehouse.config.errors import ConfigError
@@ -33,6 +34,18 @@ def steps_of(project: Project, options: RunOptions) -> list[Step]:
         check_names(options.only, {step.label for step in steps}, "active load, entity or model")
     layers = {*options.layers, *(["reconcile"] if "bronze" in options.layers else [])}
     return [step for step in steps if step.layer in layers and (not options.only or step.label in options.only)]
+
+
+def left_behind(project: Project, options: RunOptions, steps: Iterable[Step]) -> list[str]:
+    """Names of the steps that `--only` left out though they take what `steps` bring, in the order of the data; empty without `--only`."""
+    if not options.only:
+        return []
+    chosen = {step.name for step in steps}
+    behind = dict[str, None]()
+    for step in steps_of(project, replace(options, only=())):
+        if step.name not in chosen and step.needs & (chosen | behind.keys()):
+            behind[step.name] = None
+    return list(behind)
 
 
 def reconciled_loads(project: Project, options: RunOptions) -> list[LoadRow]:

@@ -13,7 +13,7 @@ from rcm_lakehouse.pipeline.context import RunContext
 from rcm_lakehouse.pipeline.freeze import JdbcPlan
 from rcm_lakehouse.pipeline.jdbc_stage import mapped_key, spelled
 from rcm_lakehouse.pipeline.silver_sources import bronze_table
-from rcm_lakehouse.silver.mapping import eve_of
+from rcm_lakehouse.silver.mapping import counted_from, eve_of
 
 
 def with_returns(ctx: RunContext, lake: Lake, row: LoadRow, plan: JdbcPlan, rows: DataFrame) -> DataFrame:
@@ -34,11 +34,13 @@ def with_returns(ctx: RunContext, lake: Lake, row: LoadRow, plan: JdbcPlan, rows
 def _deleted_at(ctx: RunContext, row: LoadRow, kind: str, column: str) -> Column:
     """When silver takes a delete row to have happened, or a little later: its own time, and when it was noticed."""
     zone = ctx.project.connections[row.database].time_zone
-    noticed = eve_of(F.col("_window_high"), zone) if kind == "date" and _is_sequence_everywhere(ctx, row) else F.col("_window_high")
+    high = F.col("_window_high")
     if kind in COUNTERS:
-        return F.greatest(noticed, after_deletes())
+        return F.greatest(high, after_deletes())
+    is_day = kind == "date" and _is_sequence_everywhere(ctx, row)
     value = F.col(f"`{column}`").cast("timestamp")
-    return F.greatest(noticed, after_deletes(), value if kind == "timestamptz" else F.to_utc_timestamp(value, zone))
+    own = value if kind == "timestamptz" else F.to_utc_timestamp(value, zone)
+    return F.greatest(eve_of(high, zone) if is_day else high, after_deletes(), counted_from(own, high, zone, is_day=F.lit(is_day)))
 
 
 def _is_sequence_everywhere(ctx: RunContext, row: LoadRow) -> bool:

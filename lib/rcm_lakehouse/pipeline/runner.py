@@ -27,10 +27,10 @@ from rcm_lakehouse.pipeline.context import RunContext, RunOptions, new_run_id, u
 from rcm_lakehouse.pipeline.freeze import Frozen, freeze
 from rcm_lakehouse.pipeline.graph import Step, run_graph
 from rcm_lakehouse.pipeline.identity import refuse_lost_loads
-from rcm_lakehouse.pipeline.plan import steps_of
+from rcm_lakehouse.pipeline.plan import left_behind, steps_of
 from rcm_lakehouse.pipeline.progress import RunProgress
 from rcm_lakehouse.pipeline.report import plan_rows, read_kpis
-from rcm_lakehouse.pipeline.summary import show_kpis, show_loads, show_plan
+from rcm_lakehouse.pipeline.summary import show_kpis, show_left_out, show_loads, show_plan
 from rcm_lakehouse.pipeline.verbs import apply_verbs, check_verbs
 from rcm_lakehouse.silver.cleaning import CLEANERS
 
@@ -74,6 +74,7 @@ def run_pipeline(home: Path, environment: str, options: RunOptions, console: Con
             planned = freeze(project, lake, steps, run_id)
             apply_verbs(planned, options)
             show_plan(console, plan_rows(project, steps, planned, options))
+            show_left_out(console, left_behind(project, options, steps))
             return Finished(0, run_id)
         return _locked_run(project, lake, options, steps, run_id, console)
 
@@ -94,10 +95,11 @@ def _locked_run(project: Project, lake: Lake, options: RunOptions, steps: list[S
             outcomes = _run_steps(ctx, steps, frozen, progress)
             code, logs = close_run(ctx, steps, outcomes, verdict(outcomes, caught), console)
     show_loads(console, logs)
+    show_left_out(console, left_behind(project, options, steps))
     kpis = outcomes.get("gold:kpi_summary")
-    if (kpis is None and caught) or (kpis is not None and kpis.failed):
+    if "gold" in options.layers and "kpi_summary" in project.models and (kpis is None or kpis.failed):
         console.print("No KPIs are shown: gold.kpi_summary was not rebuilt in this run; what it holds is of an earlier one.", highlight=False)
-    elif "gold" in options.layers and ctx.spool.is_flushed and (rows := read_kpis(lake)):
+    elif kpis is not None and ctx.spool.is_flushed and (rows := read_kpis(lake)):
         show_kpis(console, rows, str(options.as_of))
     return Finished(code, run_id, tuple(logs))
 

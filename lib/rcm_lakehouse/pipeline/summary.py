@@ -45,6 +45,14 @@ def _by_step(logs: Iterable[LoadLog]) -> list[LoadLog]:
     return sorted((row for row in logs if row.layer in order), key=lambda row: order[row.layer])
 
 
+def show_left_out(console: Console, names: Sequence[str]) -> None:
+    """One line naming the steps that `--only` left behind what it loaded; nothing where there are none."""
+    if names:
+        who = ", ".join(names) if len(names) <= _MOST_NAMED else f"{', '.join(names[:_MOST_NAMED])} and {len(names) - _MOST_NAMED} more"
+        told = f"--only ran what it names alone. Left as they are until the next run without it: {who}."
+        console.print(told, markup=False, highlight=False, soft_wrap=True)
+
+
 def show_kpis(console: Console, rows: Sequence[tuple[object, ...]], as_of: str) -> None:
     """KPIs by hospital: rows of (data_source, kpi, value, unit); NULL is shown as a dash."""
     sources = sorted({str(row[0]) for row in rows}, key=lambda name: (name == "all", name))

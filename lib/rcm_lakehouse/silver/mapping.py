@@ -143,14 +143,33 @@ def _times(contract: Contract, types: dict[str, str], time_zone: str) -> dict[st
     first = contract.sequence_by[0]
     at = F.col(first).cast("timestamp")
     own = F.coalesce(F.col("_instant"), at if types.get(first) is None else F.to_utc_timestamp(at, time_zone))
-    is_future = F.coalesce(own > noticed + F.expr(_MARGIN), F.lit(False))
-    if types.get(first) == "date":
-        noticed = eve_of(noticed, time_zone)
+    of_row = F.greatest(counted_from(own, noticed, time_zone, is_day=_is_day(contract, types.get(first))), after)
     # A delete that a reconciliation found happened after the row's last change, at the latest when it was noticed.
-    of_delete = F.greatest(F.when(~is_future, own), noticed, after)
-    # A stamp that lies ahead is wrong: it counts from the reading on, so that what corrects it comes after it.
-    of_row = F.greatest(F.when(is_future, noticed).otherwise(own), after)
-    return {"event_at": F.when(F.col("_change_type") == "delete", of_delete).when(own.isNotNull(), of_row), "is_future": is_future}
+    of_delete = F.greatest(of_row, eve_of(noticed, time_zone) if types.get(first) == "date" else noticed)
+    return {"event_at": F.when(F.col("_change_type") == "delete", of_delete).when(own.isNotNull(), of_row), "is_future": is_ahead(own, noticed)}
+
+
+def _is_day(contract: Contract, source_type: str | None) -> Column:
+    """True where a row tells the day of its change alone; text without a colon tells no time of day."""
+    first = contract.sequence_by[0]
+    if source_type == "date" or any(column.name == first and column.type == "date" for column in contract.columns):
+        return F.lit(True)
+    return ~F.contains(F.col(f"_raw_{first}"), F.lit(":")) if source_type == "string" else F.lit(False)
+
+
+def is_ahead(own: Column, window_high: Column) -> Column:
+    """True where a row's own time (UTC) lies more than a day after the end of the window it was read in; false where it has none."""
+    return F.coalesce(own > window_high + F.expr(_MARGIN), F.lit(False))
+
+
+def counted_from(own: Column, window_high: Column, time_zone: str, *, is_day: Column) -> Column:
+    """The time (UTC) from which a row counts: its own; of a stamp that lies ahead the end of its window, so that what corrects it comes after it.
+
+    Where times are days that is the window's own local day: then the row is equal in time to what is stamped with that day, and the later
+    delivery wins, be it this row after what was read before or its correction after this row.
+    """
+    day = F.to_utc_timestamp(F.date_trunc("day", F.from_utc_timestamp(window_high, time_zone)), time_zone)
+    return F.when(is_ahead(own, window_high), F.when(is_day, day).otherwise(window_high)).otherwise(own)
 
 
 def eve_of(at: Column, time_zone: str) -> Column:

@@ -1,0 +1,39 @@
+"""`--only` runs what it names and nothing else, and says what it left behind; the next run takes it."""
+
+from faulted import Small
+
+LEFT = "--only ran what it names alone. Left as they are until the next run without it: "
+
+KPIS = """\
+/*
+grain: one KPI of one hospital
+description: One sum, to see when it is rebuilt.
+key: [data_source, kpi]
+*/
+SELECT data_source, 'charges' AS kpi, sum(charge_amount) AS value, 'usd' AS unit FROM gold.fact_charges GROUP BY data_source
+"""
+
+
+def lines_of(said: str, start: str) -> list[str]:
+    return [line for line in said.splitlines() if line.startswith(start)]
+
+
+def test_a_run_that_rebuilds_no_kpis_shows_none_and_names_what_it_left_behind(waiting: Small) -> None:
+    (waiting.home / "conf" / "gold" / "kpi_summary.sql").write_text(KPIS)
+    planned = waiting.run(day=2, only=("hos-a.patients",), dry_run=True)
+    before = waiting.commits("gold.kpi_summary")
+    loaded = waiting.run(day=2, only=("hos-a.patients",))
+    assert (loaded.code, [row.layer for row in loaded.logs if row.layer != "run"]) == (0, ["bronze"])
+    merged = waiting.run(day=2, only=("patient",))
+    assert (merged.code, {row.layer for row in merged.logs if row.layer != "run"}) == (0, {"silver"})
+    for ended in (planned, loaded):
+        assert lines_of(ended.said, LEFT)[0].startswith(f"{LEFT}silver:patient, ")
+    assert lines_of(merged.said, LEFT)[0].startswith(f"{LEFT}silver:charge, ")
+    for ended in (loaded, merged):
+        assert "KPIs as of" not in ended.said
+        assert lines_of(ended.said, "No KPIs are shown: gold.kpi_summary was not rebuilt")
+    assert waiting.commits("gold.kpi_summary") == before
+    whole = waiting.run(day=2)
+    assert (whole.code, lines_of(whole.said, LEFT), "No KPIs" in whole.said) == (0, [], False)
+    assert "KPIs as of" in whole.said
+    assert waiting.commits("gold.kpi_summary") > before
