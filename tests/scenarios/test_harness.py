@@ -32,9 +32,9 @@ def test_a_gold_model_that_names_what_is_not_there_fails_with_file_line_and_the_
     model = tmp_path / "conf" / "gold" / "dim_department.sql"
     text = model.read_text()
     assert "source_department_id, coalesce" in text
-    # Of two sources, so that only the run can tell whose column it is meant to be.
+    # Of two sources, and with what only a table has: only the run can tell.
     text = text.replace("FROM silver.department", "FROM silver.department CROSS JOIN (SELECT 1 AS one)")
-    model.write_text(text.replace("source_department_id, coalesce", "source_departmnt_id, coalesce"))
+    model.write_text(text.replace("source_department_id, coalesce", "source_departmnt_id, _metadata.file_name AS file, coalesce"))
     line = next(number for number, found in enumerate(model.read_text().splitlines(), 1) if "source_departmnt_id" in found)
     ended = mini.run(now="2026-01-30T12:00:00Z")
     assert ended.code == 1

@@ -23,6 +23,7 @@ class LastDone:
     table_version: int | None
     consumed: dict[str, int]
     fingerprint: str | None
+    config_hash: str | None = None
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ def read_state(lake: Lake, notes: tuple[str, ...] = ()) -> AuditState:
     logs = lake.read(LOAD_LOGS_TABLE)
     is_done = F.col("layer").isin("silver", "gold") & F.col("status").isin(*DONE)
     order = F.struct("finished_at", "table_version", "consumed")
-    newest = F.max_by(F.struct("table_id", "table_version", "consumed", "fingerprint"), F.when(is_done, order))
+    newest = F.max_by(F.struct("table_id", "table_version", "consumed", "fingerprint", "config_hash"), F.when(is_done, order))
     known = F.max_by("table_id", F.when(F.col("table_id").isNotNull(), F.struct("finished_at", "table_version")))
     seq = F.max(F.when(F.col("layer").isin("bronze", "reconcile"), F.col("batch_seq")))
     steps = logs.where(F.col("layer").isin("bronze", "reconcile", "silver", "gold") & F.col("target").isNotNull())
@@ -91,6 +92,7 @@ def _last_done(values: dict[str, object]) -> LastDone:
         None if version is None else int(str(version)),
         {str(table): int(seq) for table, seq in consumed.items()},
         None if values["fingerprint"] is None else str(values["fingerprint"]),
+        None if values["config_hash"] is None else str(values["config_hash"]),
     )
 
 

@@ -2,8 +2,7 @@
 
 import hashlib
 import json
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from decimal import Decimal
 
 from pyspark.errors import AnalysisException
@@ -12,8 +11,7 @@ from pyspark.sql import functions as F
 
 from rcm_lakehouse.audit.commits import riding
 from rcm_lakehouse.config.errors import ConfigError, DataStopError
-from rcm_lakehouse.config.models import GoldModel, line_of
-from rcm_lakehouse.config.problems import did_you_mean
+from rcm_lakehouse.config.models import GoldModel
 from rcm_lakehouse.gold.models import inputs_of
 from rcm_lakehouse.gold.parameters import parameters
 from rcm_lakehouse.gold.tie_out import silver_totals_sql, tie_out_expressions
@@ -26,8 +24,7 @@ from rcm_lakehouse.pipeline.context import RunContext
 from rcm_lakehouse.pipeline.freeze import Frozen
 from rcm_lakehouse.pipeline.graph import Step
 from rcm_lakehouse.pipeline.identity import is_lost
-
-_UNKNOWN = {"UNRESOLVED_COLUMN": "column", "FIELD_NOT_FOUND": "field", "UNRESOLVED_ROUTINE": "function"}
+from rcm_lakehouse.pipeline.model_check import unknown_name
 
 
 def rebuild(ctx: RunContext, lake: Lake, step: Step, done: Mapping[str, Outcome], frozen: Frozen) -> Outcome:
@@ -61,7 +58,8 @@ def _replace(
     try:
         result = lake.spark.sql(model.sql, args=dict(values))
     except AnalysisException as error:
-        raise _unknown_name(model, error, _columns_read(lake, model)) from None
+        problem = unknown_name(model, error, _columns_read(lake, model))
+        raise (ConfigError(f"{problem} The table was not replaced.") if problem else error) from None
     lake.ensure(table, result.schema)
     counted = Counted(result, F.count(F.lit(1)).alias("rows_built"), *tie_out_expressions(model))
     staged_at = f"{lake.scratch(ctx.run_id)}/gold/{model.name}"
@@ -92,20 +90,6 @@ def _columns_read(lake: Lake, model: GoldModel) -> list[str]:
     """The columns of the tables that a model reads."""
     tables = [layer_table(layer, name) for layer, _, name in (found.partition(".") for found in inputs_of(model))]
     return [column for table in tables if lake.exists(table) for column in lake.read(table).columns]
-
-
-def _unknown_name(model: GoldModel, error: AnalysisException, columns: Sequence[str]) -> Exception:
-    """The mistake of a model that names what is not there; any other error as it is."""
-    what = _UNKNOWN.get(str(error.getCondition()).partition(".")[0])
-    told = error.getMessageParameters() or {}
-    name = str(told.get("objectName") or told.get("fieldName") or told.get("routineName") or "").replace("`", "")
-    if what is None or not name:
-        return error
-    short = name.rpartition(".")[2]
-    line = line_of(model.sql, model.first_line, short)
-    proposed = re.findall(r"`([^`]+)`(?:,|$)", str(told.get("proposal") or told.get("suggestion") or ""))
-    near = did_you_mean(short, [*proposed, *columns] if what == "column" else proposed)
-    return ConfigError(f"{model.file}:{line}: it names the {what} '{name}', which is not there.{near} The table was not replaced.")
 
 
 def _check_totals(lake: Lake, model: GoldModel, found: Mapping[str, object]) -> None:

@@ -1,0 +1,151 @@
+"""Gold models judged by Spark over empty tables, before anything is read: what only its analyser can tell.
+
+`config.checks_columns` names most mistakes without Spark, together with all others of the configuration; here is the rest: aliases of no
+table, names that could be of several tables, columns of subqueries, unions of unequal width, calls that no function takes.
+"""
+
+import re
+from collections.abc import Mapping
+from itertools import chain
+
+import sqlglot
+from pyspark.errors import AnalysisException, ParseException, PySparkException
+from pyspark.sql import SparkSession
+from pyspark.sql.types import StructType
+from sqlglot import exp
+
+from rcm_lakehouse.audit.state import AuditState
+from rcm_lakehouse.config.models import GoldModel, line_of
+from rcm_lakehouse.config.problems import Problem, did_you_mean, raise_problems
+from rcm_lakehouse.config.project import Project
+from rcm_lakehouse.gold.models import in_dependency_order, inputs_of
+from rcm_lakehouse.gold.parameters import parameters
+from rcm_lakehouse.lake.tables import Lake
+from rcm_lakehouse.pipeline.context import RunOptions
+from rcm_lakehouse.silver.schema import silver_schema
+
+_UNKNOWN = {"UNRESOLVED_COLUMN": "column", "FIELD_NOT_FOUND": "field", "UNRESOLVED_ROUTINE": "function"}
+# What stands for a table has no files; how a pivot takes an alias is not judged.
+_UNJUDGED = re.compile(r"\b(_metadata|PIVOT|UNPIVOT)\b", re.IGNORECASE)
+# Delta takes no name with one of these.
+_UNFIT = re.compile(r"[ ,;{}()\n\t=]")
+
+
+def check_models(lake: Lake, project: Project, options: RunOptions, state: AuditState | None = None) -> None:
+    """Raise ConfigError with every model that Spark would refuse, each with its file and line; no table is read or made.
+
+    Models that were all built, or found as they should be, with this very configuration (`state`) are not judged again. A model that reads
+    a refused one is not judged: what it reads is not known.
+    """
+    done = [state.last_done.get(f"gold.{name}") for name in project.models] if state is not None else [None]
+    if all(last is not None and last.config_hash == project.config_hash for last in done):
+        return
+    schemas = {f"silver.{name}": silver_schema(contract) for name, contract in project.contracts.items()}
+    values = parameters(project.settings.gold, options.as_of)
+    problems = list[Problem]()
+    with _Views(lake.for_thread().spark) as views:
+        for table, schema in schemas.items():
+            views.add(table, schema)
+        for model in chain.from_iterable(in_dependency_order(project.models)):
+            inputs = inputs_of(model)
+            if not views.names.issuperset(inputs) or _UNJUDGED.search(model.sql):
+                continue
+            columns = [column for table in inputs for column in schemas[table].names]
+            found = _judged(views, model, values, columns)
+            if isinstance(found, Problem):
+                problems.append(found)
+            else:
+                schemas[f"gold.{model.name}"] = found
+                views.add(f"gold.{model.name}", found)
+    raise_problems(problems)
+
+
+class _Views:
+    """Empty temporary views that stand for tables of the lakehouse; gone afterwards."""
+
+    def __init__(self, spark: SparkSession) -> None:
+        self.spark = spark
+        self.names: set[str] = set()
+
+    def __enter__(self) -> "_Views":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for name in self.names:
+            self.spark.catalog.dropTempView(_stand_in(name))
+
+    def add(self, table: str, schema: StructType) -> None:
+        self.spark.createDataFrame([], schema).createOrReplaceTempView(_stand_in(table))
+        self.names.add(table)
+
+    def text_of(self, sql: str) -> str:
+        """The SELECT with these views for tables; every line stays where it is."""
+        places = list[tuple[int, int, str]]()
+        tree = sqlglot.parse_one(sql, read="spark")
+        for table in tree.find_all(exp.Table):
+            if (name := f"{table.db}.{table.name}".lower()) in self.names:
+                # Columns may be called by the table's own name.
+                text = _stand_in(name) if table.alias else f"{_stand_in(name)} AS `{table.name}`"
+                places.append((table.args["db"].meta["start"], table.this.meta["end"], text))
+        for column in tree.find_all(exp.Column):
+            if f"{column.db}.{column.table}".lower() in self.names:
+                places.append((column.args["db"].meta["start"], column.args["table"].meta["end"], f"`{column.table}`"))
+        for start, end, text in sorted(places, reverse=True):
+            sql = sql[:start] + text + sql[end + 1 :]
+        return sql
+
+
+def _stand_in(table: str) -> str:
+    return f"rcm_check__{table.replace('.', '__')}"
+
+
+def _judged(views: _Views, model: GoldModel, values: Mapping[str, object], columns: list[str]) -> StructType | Problem:
+    """What a model gives, or what is wrong with it."""
+    try:
+        schema = views.spark.sql(views.text_of(model.sql), args=dict(values)).schema
+    except (AnalysisException, ParseException) as error:
+        name = unknown_name(model, error, columns)
+        return name or Problem(model.file, _line_of(model, error), _words(error))
+    names = [name.lower() for name in schema.names]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        return Problem(model.file, line_of(model.sql, model.first_line, twice), f"the SELECT gives two columns '{twice}'; name one otherwise with AS.")
+    unfit = next((name for name in names if _UNFIT.search(name)), None)
+    if unfit is not None:
+        return Problem(model.file, model.first_line, f"the result's column '{unfit}' has a name that a table cannot have; name it with AS.")
+    return schema
+
+
+def unknown_name(model: GoldModel, error: PySparkException, columns: list[str]) -> Problem | None:
+    """The name in a model that Spark does not find, with its line and the nearest of `columns`; None for any other error."""
+    what = _UNKNOWN.get(str(error.getCondition()).partition(".")[0])
+    told = error.getMessageParameters() or {}
+    name = str(told.get("objectName") or told.get("fieldName") or told.get("routineName") or "")
+    name = _plain(name.replace("`", ""))
+    if what is None or not name:
+        return None
+    alias, _, short = name.rpartition(".")
+    proposed = re.findall(r"`([^`]+)`(?:,|$)", str(told.get("proposal") or told.get("suggestion") or ""))
+    known = [*proposed, *columns] if what == "column" else proposed
+    if what == "column" and short.lower() in {column.lower() for column in known} and alias:
+        told_of = f"the {what} '{name}', which is not there: '{alias}' is no table of the query that has it."
+    else:
+        told_of = f"the {what} '{name}', which is not there.{did_you_mean(short, known)}"
+    return Problem(model.file, _line_of(model, error, short), f"it names {told_of}")
+
+
+def _line_of(model: GoldModel, error: PySparkException, words: str = "") -> int:
+    """The line in the file on which Spark found the mistake; where it does not say so, that on which `words` first stand."""
+    contexts = error.getQueryContext()
+    found = re.search(r"line (\d+)", contexts[0].summary()) if contexts else None
+    return model.first_line + int(found[1]) - 1 if found else line_of(model.sql, model.first_line, words)
+
+
+def _words(error: PySparkException) -> str:
+    """Spark's message without its plan, its code and the names of the stand-ins."""
+    first = str(error).strip().partition(" SQLSTATE:")[0].splitlines()[0]
+    return re.sub(r"^\[[A-Z_.]+\]\s*", "", _plain(first))
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"`?rcm_check__(silver|gold)__(\w+)`?", r"\1.\2", text)
