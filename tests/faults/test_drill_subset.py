@@ -1,15 +1,20 @@
 """A part of the crash drill: three points, killed as real processes, run again and compared with a clean run, row by row."""
 
+import os
+import shutil
+import signal
 from pathlib import Path
 
 import pytest
 from pyspark.sql import SparkSession
 
+from faulted import at_point
 from rcm_lakehouse.drill.cases import Case, grid, random_moments
 from rcm_lakehouse.drill.journal import keep, kept
 from rcm_lakehouse.drill.killing import Killed
-from rcm_lakehouse.drill.stages import DrillError, Stages, Verdict
+from rcm_lakehouse.drill.stages import DrillError, DrillStoppedError, Stages, Verdict
 from rcm_lakehouse.lake.crash_points import POINTS
+from rcm_lakehouse.pipeline import runner
 
 # In this order: bad rows are in quarantine and nothing is merged (X03); a MERGE has written files and not committed (X02); it has committed
 # and the audit does not know (X04).
@@ -53,6 +58,15 @@ def test_a_drill_goes_on_with_what_its_journal_keeps_and_refuses_half_a_journal(
     journal.write_text(journal.read_text()[:-20])
     with pytest.raises(DrillError, match=r"is no journal of a drill"):
         kept(journal)
+
+
+def test_a_signal_to_the_drill_is_no_fault_of_the_lakehouse(stages: Stages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = tmp_path / "home"
+    shutil.copytree(stages.stage("first"), home)
+    at_point(monkeypatch, runner, "P1", "", lambda: os.kill(os.getpid(), signal.SIGTERM))
+    with pytest.raises(DrillStoppedError) as stopped:
+        stages.judge(grid()[0], home, Killed(7.5, 137, True))
+    assert stopped.value.code == 143
 
 
 def test_clean_runs_hold_something_of_everything_to_compare(stages: Stages) -> None:

@@ -16,7 +16,7 @@ from rcm_lakehouse.drill.cases import Case, grid, random_moments
 from rcm_lakehouse.drill.journal import keep, kept
 from rcm_lakehouse.drill.killing import Killed
 from rcm_lakehouse.drill.report import line, page, summary
-from rcm_lakehouse.drill.stages import DrillError, Stages, Verdict
+from rcm_lakehouse.drill.stages import DrillError, DrillStoppedError, Stages, Verdict
 
 
 def parser() -> argparse.ArgumentParser:
@@ -25,7 +25,7 @@ def parser() -> argparse.ArgumentParser:
         prog="python -m rcm_lakehouse.drill",
         description="Kill runs of a small project at every crash point and at random moments, run again, and compare every table with a clean run. "
         "It works in a temporary folder; the project's own lakehouse is not touched.",
-        epilog="exit codes: 0 all equal, 1 some table differs, 2 the drill could not be prepared",
+        epilog="exit codes: 0 all equal, 1 some table differs, 2 the drill could not be prepared, 130 and 143 stopped by a signal",
     )
     options.add_argument("--n", type=int, default=20, help="random moments besides the points (default 20)")
     options.add_argument("--points", default="", help="only these points (P6,P10), separated by commas; default: all of them")
@@ -47,6 +47,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (DrillError, RcmError, TimeoutError) as error:
         console.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
         return 2
+    except DrillStoppedError as stopped:
+        console.print(f"{stopped}. What --journal keeps is what ended before; with it the drill goes on.", highlight=False)
+        return stopped.code
     finally:
         if not given.keep:
             shutil.rmtree(folder, ignore_errors=True)

@@ -23,6 +23,7 @@ from rcm_lakehouse.lake.salt import ensure_salt
 from rcm_lakehouse.lake.session import LOCAL_CONF, get_session
 from rcm_lakehouse.lake.table import layer_table
 from rcm_lakehouse.lake.tables import Lake
+from rcm_lakehouse.pipeline.closing import SIGNALS
 from rcm_lakehouse.pipeline.context import TEST_NOW, RunOptions
 from rcm_lakehouse.pipeline.runner import Finished, run_pipeline
 
@@ -32,6 +33,14 @@ _JAVA = "spark.driver.extraJavaOptions"
 
 class DrillError(Exception):
     """The drill itself could not be prepared; it says nothing about the lakehouse."""
+
+
+class DrillStoppedError(Exception):
+    """The drill was asked to end: what was being judged says nothing about the lakehouse, and is not kept. `code` is its exit code."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__("the drill was stopped by a signal")
+        self.code = code
 
 
 @dataclass(frozen=True)
@@ -145,9 +154,14 @@ class Stages:
         return home, run_job(home, self.environment(case.phase, checkpoints=checkpoints), case, case.door)
 
     def judge(self, case: Case, home: Path, killed: Killed) -> Verdict:
-        """Run again, in this process, and compare with the clean run."""
+        """Run again, in this process, and compare with the clean run.
+
+        Raises DrillStoppedError when a signal to the drill ended that run.
+        """
         began = time.monotonic()
         ended = run_again(home, case.phase)
+        if ended.code in SIGNALS.values():
+            raise DrillStoppedError(ended.code)
         seconds = time.monotonic() - began
         faults = [] if ended.code == 0 else [f"the run after the kill ended with {ended.code}"]
         lake = lake_at(home)
