@@ -24,6 +24,11 @@ def test_F33_a_snapshot_short_of_most_keys_is_held_and_applied_when_approved(sma
     assert len(small.rows("silver.department", "department_key", where="is_current")) == 8
     approved = small.run(approve_deletes=("hos-a.departments",))
     assert approved.code == 0, approved.said
+    assert "silver:department: HELD" in held.said
+    assert held.log("silver", "department").message is None
+    assert approved.log("silver", "department").message == "5 of 8 current keys are absent from the snapshot and closed, by --approve-deletes"
+    (told,) = small.rows("audit.runs", "arguments", where=f"run_id = '{approved.run_id}'")
+    assert told == ("layers=bronze,silver,gold only= approve_deletes=hos-a.departments",)
     assert len(small.rows("silver.department", "department_key", where="is_current")) == 3
     assert small.audit_faults() == []
 

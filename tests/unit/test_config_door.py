@@ -38,6 +38,13 @@ def test_an_unknown_environment_ends_the_job_with_2(tmp_path: Path, capsys: pyte
     assert "there is no environment 'clster'" in capsys.readouterr().err
 
 
+def test_a_load_that_a_verb_does_not_read_is_told_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    small_project(tmp_path).rows("emr,hos-a,dbo.patients,Full,,1,hosa", "emr,hos-a,dbo.visits,Full,,1,hosa")
+    assert main(["--home", str(tmp_path), "--full-refresh", "hos-a.patients", "--only", "hos-a.visits,patient"]) == 2
+    assert "--only: hos-a.visits is not read here: a verb reads the loads it names alone (hos-a.patients)." in capsys.readouterr().err
+    assert not (tmp_path / "lakehouse").exists()
+
+
 def test_a_name_that_nothing_has_ends_the_job_with_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     small_project(tmp_path)
     assert main(["--home", str(tmp_path), "--only", "hos-a.patient_s"]) == 2

@@ -53,6 +53,7 @@ class RunOptions:
         told += [f"backfill={','.join(self.backfill.loads)} from {self.backfill.low} to {self.backfill.high}"] if self.backfill else []
         told += ["reset_watermark={} to {}".format(*self.reset_watermark)] if self.reset_watermark else []
         told += [f"reconcile={','.join(self.reconcile)}"] if self.reconcile else []
+        told += [f"approve_deletes={','.join(self.approve_deletes)}"] if self.approve_deletes else []
         told += [f"accept_lost={','.join(self.accept_lost)}"] if self.accept_lost else []
         told += ["replay"] if self.replay else []
         return " ".join(told)

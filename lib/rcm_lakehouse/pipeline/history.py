@@ -28,11 +28,15 @@ _EVENT_LINEAGE = ("_source_table", "_load_id", "_batch_seq", "_source_row", "_ro
 
 @dataclass
 class Merged:
-    """What a MERGE did: fates of source rows by load, the version it made (-1: no commit), loads whose deletes are held, warnings by bronze table."""
+    """What a MERGE did: fates of source rows by load, the version it made (-1: no commit), loads whose deletes are held, warnings by bronze table.
+
+    `closed` says by load in words how many keys a snapshot closes.
+    """
 
     fates: dict[tuple[str, str], dict[str, int]] = field(default_factory=dict)
     version: int = -1
     held: set[tuple[str, str]] = field(default_factory=set)
+    closed: dict[tuple[str, str], str] = field(default_factory=dict)
     warnings: list[tuple[str, str]] = field(default_factory=list)
 
 
@@ -159,6 +163,9 @@ def _with_implied_deletes(
             )
             merged.warnings.append((part.table.label, words))
         else:
+            needs_word = found.missing / found.known > limit or found.unreadable
+            by_word = ", by --approve-deletes" if needs_word else ""
+            merged.closed[part.table.label, found.load] = f"{found.missing} of {found.known} current keys are absent from the snapshot and closed{by_word}"
             own = absent.where(F.col("_source_table") == part.table.label)
             events = events.unionByName(as_delete_events(own, entity.contract, at=found.at, load_id=found.load, batch_seq=part.high))
     return events

@@ -11,10 +11,11 @@ from itertools import chain
 import sqlglot
 from pyspark.errors import AnalysisException, ParseException, PySparkException
 from pyspark.sql import SparkSession
-from pyspark.sql.types import StructType
+from pyspark.sql.types import NullType, StructField, StructType
 from sqlglot import exp
 
 from rcm_lakehouse.audit.state import AuditState
+from rcm_lakehouse.config.checks_columns import Judged, judged
 from rcm_lakehouse.config.models import GoldModel, line_of
 from rcm_lakehouse.config.problems import Problem, did_you_mean, raise_problems
 from rcm_lakehouse.config.project import Project
@@ -34,8 +35,8 @@ _UNFIT = re.compile(r"[ ,;{}()\n\t=]")
 def check_models(lake: Lake, project: Project, options: RunOptions, state: AuditState | None = None) -> None:
     """Raise ConfigError with every model that Spark would refuse, each with its file and line; no table is read or made.
 
-    Models that were all built, or found as they should be, with this very configuration (`state`) are not judged again. A model that reads
-    a refused one is not judged: what it reads is not known.
+    Models that were all built, or found as they should be, with this very configuration (`state`) are not judged again. Of a refused model
+    the names of its columns count, not their types; where these names are not known either, a model that reads it is not judged.
     """
     done = [state.last_done.get(f"gold.{name}") for name in project.models] if state is not None else [None]
     if all(last is not None and last.config_hash == project.config_hash for last in done):
@@ -54,10 +55,21 @@ def check_models(lake: Lake, project: Project, options: RunOptions, state: Audit
             found = _judged(views, model, values, columns)
             if isinstance(found, Problem):
                 problems.append(found)
-            else:
-                schemas[f"gold.{model.name}"] = found
-                views.add(f"gold.{model.name}", found)
+            given = _names_given(model, schemas) if isinstance(found, Problem) else found
+            if given is not None:
+                schemas[f"gold.{model.name}"] = given
+                views.add(f"gold.{model.name}", given)
     raise_problems(problems)
+
+
+def _names_given(model: GoldModel, schemas: Mapping[str, StructType]) -> StructType | None:
+    """The columns of a model that is refused, of no type, so that they fit everywhere; None when their names cannot be told."""
+    names = {table: frozenset(name.lower() for name in schema.names) for table, schema in schemas.items()}
+    tree = sqlglot.parse_one(model.sql, read="spark")
+    found = judged(tree, names.get) if isinstance(tree, exp.Query) else Judged()
+    if not found.outputs or not found.is_all:
+        return None
+    return StructType([StructField(name, NullType()) for name in sorted(found.outputs)])
 
 
 class _Views:

@@ -118,7 +118,7 @@ def _run_steps(ctx: RunContext, steps: list[Step], frozen: Frozen, progress: Run
         if step.layer == "silver":
             crash_point("P11", step.label)
         written = [row.rows_written for row in outcome.logs if row.rows_written is not None]
-        progress.ended(step.name, outcome.status, sum(written) if written else None)
+        progress.ended(step.name, ", ".join(dict.fromkeys(row.status for row in outcome.logs)) or outcome.status, sum(written) if written else None)
         return outcome
 
     return run_graph(steps, work, threads=threads, cancel=ctx.cancel)

@@ -285,6 +285,7 @@ class SilverBatch:
             numberofrowscopied=tally.fates.get("written", 0),
             table_id=self.lake.table_id(self.entity.silver),
             consumed=as_json(self.consumed),
+            message=merged.closed.get(load),
             warnings=[words for table, words in self.warnings if table == load[0]],
         )
 
