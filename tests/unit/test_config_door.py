@@ -40,8 +40,25 @@ def test_an_unknown_environment_ends_the_job_with_2(tmp_path: Path, capsys: pyte
 
 def test_a_load_that_a_verb_does_not_read_is_told_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     small_project(tmp_path).rows("emr,hos-a,dbo.patients,Full,,1,hosa", "emr,hos-a,dbo.visits,Full,,1,hosa")
-    assert main(["--home", str(tmp_path), "--full-refresh", "hos-a.patients", "--only", "hos-a.visits,patient"]) == 2
+    assert main(["--home", str(tmp_path), "--full-refresh", "hos-a.patients", "--only", "hos-a.patients,hos-a.visits"]) == 2
     assert "--only: hos-a.visits is not read here: a verb reads the loads it names alone (hos-a.patients)." in capsys.readouterr().err
+    assert not (tmp_path / "lakehouse").exists()
+
+
+LEFT_OUT = {
+    ("--full-refresh", "hos-a.patients", "--layers", "silver,gold"): "--full-refresh: 'hos-a.patients' would not be read, because --layers leaves out bronze.",
+    ("--full-refresh", "hos-a.patients", "--only", "patient"): "--full-refresh: 'hos-a.patients' would not be read, because --only leaves it out.",
+    ("--reset-watermark", "hos-a.patients", "beginning", "--only", "patient"): "--reset-watermark: 'hos-a.patients' would not be read, because --only",
+    ("--reconcile", "hos-a.patients", "--layers", "silver"): "--reconcile: 'hos-a.patients' would not be read, because --layers leaves out bronze.",
+    ("--approve-deletes", "hos-a.visits", "--layers", "gold"): "--approve-deletes: 'hos-a.visits' would have no effect, because --layers leaves out bronze",
+}
+
+
+@pytest.mark.parametrize("given", LEFT_OUT, ids=" ".join)
+def test_a_verb_whose_load_other_options_leave_out_is_refused(given: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    small_project(tmp_path).rows("emr,hos-a,dbo.patients,Incremental,ModifiedDate,1,hosa", "emr,hos-a,dbo.visits,Full,,1,hosa")
+    assert main(["--home", str(tmp_path), *given]) == 2
+    assert LEFT_OUT[given] in capsys.readouterr().err
     assert not (tmp_path / "lakehouse").exists()
 
 

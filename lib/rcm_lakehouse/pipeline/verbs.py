@@ -17,7 +17,7 @@ BEGINNING = "beginning"
 
 
 def check_verbs(project: Project, options: RunOptions) -> None:
-    """Raise ConfigError for a verb on a load that does not exist or cannot take it; nothing was read or written."""
+    """Raise ConfigError for a verb on a load that does not exist or cannot take it, or that other options leave out; nothing was read or written."""
     loads = {row.label: row for row in project.active_loads}
     given = [("--full-refresh", name) for name in options.full_refresh]
     given += [("--from/--to", name) for name in (options.backfill.loads if options.backfill else ())]
@@ -25,6 +25,7 @@ def check_verbs(project: Project, options: RunOptions) -> None:
     given += [("--reconcile", name) for name in options.reconcile]
     given += [("--approve-deletes", name) for name in options.approve_deletes]
     problems = [problem for verb, name in given for problem in _problems(project, loads, verb, name)]
+    problems += [problem for verb, name in given if name in loads for problem in _left_out(options, verb, name)]
     tables = _tables(project)
     for name in options.accept_lost:
         if name not in tables:
@@ -53,6 +54,17 @@ def _problems(project: Project, loads: dict[str, LoadRow], verb: str, name: str)
         yield f"{verb}: '{name}' is loaded in full and has no watermark."
     elif verb == "--reconcile" and not is_windowed(project, row):
         yield f"{verb}: '{name}' is loaded in full: every load of it finds deleted and missed rows."
+
+
+def _left_out(options: RunOptions, verb: str, name: str) -> Iterable[str]:
+    """A verb that would do nothing and say so nowhere, because the run leaves out what it acts on."""
+    if verb == "--approve-deletes":
+        if not {"bronze", "silver"} & set(options.layers):
+            yield f"{verb}: '{name}' would have no effect, because --layers leaves out bronze and silver."
+    elif "bronze" not in options.layers:
+        yield f"{verb}: '{name}' would not be read, because --layers leaves out bronze."
+    elif options.only and name not in options.only:
+        yield f"{verb}: '{name}' would not be read, because --only leaves it out. Name it there too, or leave --only out."
 
 
 def apply_verbs(frozen: Frozen, options: RunOptions) -> None:
