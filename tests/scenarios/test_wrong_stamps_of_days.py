@@ -8,6 +8,7 @@ from loads_kit import full, incremental, visit_contract
 from rcm_lakehouse.quality.judge import FUTURE
 
 TODAY, TOMORROW, AHEAD = "2026-01-25", "2026-01-26", "2099-01-01"
+KINDS = {"days": "DATE", "texts": "VARCHAR(20)"}
 KEYS = ("corrected", "back", "waiting", "late", "gone", "deleted")
 
 
@@ -28,10 +29,10 @@ def told(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> tuple
     mini = Mini(spark, tmp_path_factory.mktemp("days"), [incremental("days"), full("texts")], own_contracts={"visit": contract})
     mini.connections = {"hospital-a": mini.h2(time_zone="America/New_York")}
     mini.write()
-    both = [(table, kind, f"{table[0]} {key}") for table, kind in (("days", "DATE"), ("texts", "VARCHAR(20)")) for key in KEYS[:4]]
+    both = [(table, f"{table[0]} {key}") for table in KINDS for key in KEYS[:4]]
     mini.sql(
-        *[f"CREATE TABLE {table} (VisitID VARCHAR(20), State VARCHAR(20), Mark {kind})" for table, kind in (("days", "DATE"), ("texts", "VARCHAR(20)"))],
-        *[insert(table, key, "first", TODAY) for table, _, key in both],
+        *[f"CREATE TABLE {table} (VisitID VARCHAR(20), State VARCHAR(20), Mark {kind})" for table, kind in KINDS.items()],
+        *[insert(table, key, "first", TODAY) for table, key in both],
         *[insert("days", f"d {key}", "first", TODAY) for key in KEYS[4:]],
         *[insert("days", f"other {number}", "first", "2026-01-20") for number in range(30)],
     )
@@ -43,14 +44,14 @@ def told(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> tuple
         states.append(dict(mini.rows("silver.visit", "source_visit_id", "state", where="is_current")))
 
     run(f"{TODAY}T15:00:00Z")
-    mini.sql(*[update(table, key, "ahead", AHEAD) for table, _, key in both], *[update("days", f"d {key}", "ahead", AHEAD) for key in KEYS[4:]])
+    mini.sql(*[update(table, key, "ahead", AHEAD) for table, key in both], *[update("days", f"d {key}", "ahead", AHEAD) for key in KEYS[4:]])
     run(f"{TODAY}T17:00:00Z")
-    mini.sql(*[update(table, key, "right", TODAY) for table, _, key in both if key.endswith("corrected")])
-    mini.sql(*[update(table, key, "first", TODAY) for table, _, key in both if key.endswith("back")])
+    mini.sql(*[update(table, key, "right", TODAY) for table, key in both if key.endswith("corrected")])
+    mini.sql(*[update(table, key, "first", TODAY) for table, key in both if key.endswith("back")])
     run(f"{TODAY}T19:00:00Z")
     mini.sql("DELETE FROM days WHERE VisitID IN ('d gone', 'd deleted')")
     run(f"{TODAY}T21:00:00Z", reconcile=("hos-a.days",))
-    mini.sql(*[update(table, key, "right", TODAY) for table, _, key in both if key.endswith("late")], insert("days", "d gone", "again", TOMORROW))
+    mini.sql(*[update(table, key, "right", TODAY) for table, key in both if key.endswith("late")], insert("days", "d gone", "again", TOMORROW))
     run(f"{TOMORROW}T15:00:00Z")
     return mini, states, runs
 

@@ -94,17 +94,15 @@ def _check_targets(file: str, active: Sequence[ReadRow], problems: list[Problem]
     """A row given twice, or a target shared, is one mistake: what follows from it is not told beside it."""
     targets: dict[str, LoadRow] = {}
     labels: dict[str, LoadRow] = {}
-    doubled: list[LoadRow] = []
     for row in (read.row for read in active if read.has("datasource", "tablename")):
         if row.label in labels:
             problems.append(Problem(file, row.line, f"'{row.label}' is loaded by line {labels[row.label].line} too."))
-            doubled.append(row)
         labels.setdefault(row.label, row)
     placed = [read.row for read in active if read.has("tablename", "targetpath")]
     for row in placed:
         names = (row.bronze_path, row.bronze_table)
         shared = next((name for name in names if name in targets), None)
-        if shared is not None and row not in doubled:
+        if shared is not None and labels.get(row.label, row) is row:
             problems.append(Problem(file, row.line, f"target '{shared}' is the target of line {targets[shared].line} too; two loads may not share one."))
         for name in names:
             targets.setdefault(name, row)

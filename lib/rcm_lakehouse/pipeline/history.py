@@ -148,7 +148,8 @@ def _with_implied_deletes(
             continue
         is_approved = part.row.label in ctx.options.approve_deletes
         limit = ctx.project.settings.quality.max_delete_share
-        if found.missing / found.known > limit and not is_approved:
+        is_over = found.missing / found.known > limit
+        if is_over and not is_approved:
             merged.held.add((part.table.label, found.load))
             words = (
                 f"{found.missing} of {found.known} current keys of {part.row.label} are absent from the snapshot, more than max_delete_share "
@@ -163,8 +164,7 @@ def _with_implied_deletes(
             )
             merged.warnings.append((part.table.label, words))
         else:
-            needs_word = found.missing / found.known > limit or found.unreadable
-            by_word = ", by --approve-deletes" if needs_word else ""
+            by_word = ", by --approve-deletes" if is_over or found.unreadable else ""
             merged.closed[part.table.label, found.load] = f"{found.missing} of {found.known} current keys are absent from the snapshot and closed{by_word}"
             own = absent.where(F.col("_source_table") == part.table.label)
             events = events.unionByName(as_delete_events(own, entity.contract, at=found.at, load_id=found.load, batch_seq=part.high))

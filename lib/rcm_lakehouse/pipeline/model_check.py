@@ -38,28 +38,29 @@ def check_models(lake: Lake, project: Project, options: RunOptions, state: Audit
     Models that were all built, or found as they should be, with this very configuration (`state`) are not judged again. Of a refused model
     the names of its columns count, not their types; where these names are not known either, a model that reads it is not judged.
     """
-    done = [state.last_done.get(f"gold.{name}") for name in project.models] if state is not None else [None]
-    if all(last is not None and last.config_hash == project.config_hash for last in done):
+    if state is not None and all(_was_built(state, name, project.config_hash) for name in project.models):
         return
-    schemas = {f"silver.{name}": silver_schema(contract) for name, contract in project.contracts.items()}
     values = parameters(project.settings.gold, options.as_of)
     problems = list[Problem]()
     with _Views(lake.for_thread().spark) as views:
-        for table, schema in schemas.items():
-            views.add(table, schema)
+        for entity, contract in project.contracts.items():
+            views.add(f"silver.{entity}", silver_schema(contract))
         for model in chain.from_iterable(in_dependency_order(project.models)):
             inputs = inputs_of(model)
-            if not views.names.issuperset(inputs) or _UNJUDGED.search(model.sql):
+            if not views.schemas.keys() >= set(inputs) or _UNJUDGED.search(model.sql):
                 continue
-            columns = [column for table in inputs for column in schemas[table].names]
-            found = _judged(views, model, values, columns)
+            found = _judged(views, model, values, [column for table in inputs for column in views.schemas[table].names])
             if isinstance(found, Problem):
                 problems.append(found)
-            given = _names_given(model, schemas) if isinstance(found, Problem) else found
+            given = _names_given(model, views.schemas) if isinstance(found, Problem) else found
             if given is not None:
-                schemas[f"gold.{model.name}"] = given
                 views.add(f"gold.{model.name}", given)
     raise_problems(problems)
+
+
+def _was_built(state: AuditState, model: str, config_hash: str) -> bool:
+    last = state.last_done.get(f"gold.{model}")
+    return last is not None and last.config_hash == config_hash
 
 
 def _names_given(model: GoldModel, schemas: Mapping[str, StructType]) -> StructType | None:
@@ -77,30 +78,31 @@ class _Views:
 
     def __init__(self, spark: SparkSession) -> None:
         self.spark = spark
-        self.names: set[str] = set()
+        self.schemas: dict[str, StructType] = {}
 
     def __enter__(self) -> "_Views":
         return self
 
     def __exit__(self, *error: object) -> None:
-        for name in self.names:
-            self.spark.catalog.dropTempView(_stand_in(name))
+        for table in self.schemas:
+            self.spark.catalog.dropTempView(_stand_in(table))
 
     def add(self, table: str, schema: StructType) -> None:
+        """Let a view with these columns stand for `silver.patient`."""
         self.spark.createDataFrame([], schema).createOrReplaceTempView(_stand_in(table))
-        self.names.add(table)
+        self.schemas[table] = schema
 
     def text_of(self, sql: str) -> str:
         """The SELECT with these views for tables; every line stays where it is."""
         places = list[tuple[int, int, str]]()
         tree = sqlglot.parse_one(sql, read="spark")
         for table in tree.find_all(exp.Table):
-            if (name := f"{table.db}.{table.name}".lower()) in self.names:
+            if (name := f"{table.db}.{table.name}".lower()) in self.schemas:
                 # Columns may be called by the table's own name.
                 text = _stand_in(name) if table.alias else f"{_stand_in(name)} AS `{table.name}`"
                 places.append((table.args["db"].meta["start"], table.this.meta["end"], text))
         for column in tree.find_all(exp.Column):
-            if f"{column.db}.{column.table}".lower() in self.names:
+            if f"{column.db}.{column.table}".lower() in self.schemas:
                 places.append((column.args["db"].meta["start"], column.args["table"].meta["end"], f"`{column.table}`"))
         for start, end, text in sorted(places, reverse=True):
             sql = sql[:start] + text + sql[end + 1 :]
@@ -132,8 +134,7 @@ def unknown_name(model: GoldModel, error: PySparkException, columns: list[str]) 
     """The name in a model that Spark does not find, with its line and the nearest of `columns`; None for any other error."""
     what = _UNKNOWN.get(str(error.getCondition()).partition(".")[0])
     told = error.getMessageParameters() or {}
-    name = str(told.get("objectName") or told.get("fieldName") or told.get("routineName") or "")
-    name = _plain(name.replace("`", ""))
+    name = _plain(str(told.get("objectName") or told.get("fieldName") or told.get("routineName") or "").replace("`", ""))
     if what is None or not name:
         return None
     alias, _, short = name.rpartition(".")

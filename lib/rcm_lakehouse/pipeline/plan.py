@@ -18,7 +18,7 @@ from rcm_lakehouse.pipeline.graph import Step
 def steps_of(project: Project, options: RunOptions) -> list[Step]:
     """Every step that the options ask for, each with the names of the steps it needs.
 
-    Raises ConfigError when `--only` names something that does not exist, or a load that a verb does not read.
+    Raises ConfigError when `--only` names something that does not exist.
     """
     named = options.verb_loads
     steps = [Step("bronze", row.label, _needs_of_load(project, row)) for row in project.active_loads if not named or row.label in named]
@@ -31,14 +31,7 @@ def steps_of(project: Project, options: RunOptions) -> list[Step]:
     if options.replay:
         check_names(options.only, project.contracts, "entity whose quarantine can be replayed")
     else:
-        labels = {step.label for step in steps}
-        check_names(options.only, labels | {row.label for row in project.active_loads}, "active load, entity or model")
-        beside = [name for name in options.only if name not in labels]
-        if beside:
-            raise ConfigError(
-                f"--only: {', '.join(beside)} is not read here: a verb reads the loads it names alone ({', '.join(named)}). Name it to the verb, or leave "
-                "it out of --only. Nothing was read."
-            )
+        check_names(options.only, {step.label for step in steps}, "active load, entity or model")
     layers = {*options.layers, *(["reconcile"] if "bronze" in options.layers else [])}
     return [step for step in steps if step.layer in layers and (not options.only or step.label in options.only)]
 

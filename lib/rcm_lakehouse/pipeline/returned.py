@@ -13,7 +13,7 @@ from rcm_lakehouse.pipeline.context import RunContext
 from rcm_lakehouse.pipeline.freeze import JdbcPlan
 from rcm_lakehouse.pipeline.jdbc_stage import mapped_key, spelled
 from rcm_lakehouse.pipeline.silver_sources import bronze_table
-from rcm_lakehouse.silver.mapping import counted_from, eve_of
+from rcm_lakehouse.silver.mapping import deleted_from
 
 
 def with_returns(ctx: RunContext, lake: Lake, row: LoadRow, plan: JdbcPlan, rows: DataFrame) -> DataFrame:
@@ -40,7 +40,7 @@ def _deleted_at(ctx: RunContext, row: LoadRow, kind: str, column: str) -> Column
     is_day = kind == "date" and _is_sequence_everywhere(ctx, row)
     value = F.col(f"`{column}`").cast("timestamp")
     own = value if kind == "timestamptz" else F.to_utc_timestamp(value, zone)
-    return F.greatest(eve_of(high, zone) if is_day else high, after_deletes(), counted_from(own, high, zone, is_day=F.lit(is_day)))
+    return deleted_from(own, high, zone, is_day=is_day)
 
 
 def _is_sequence_everywhere(ctx: RunContext, row: LoadRow) -> bool:

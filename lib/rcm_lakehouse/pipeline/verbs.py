@@ -26,6 +26,11 @@ def check_verbs(project: Project, options: RunOptions) -> None:
     given += [("--approve-deletes", name) for name in options.approve_deletes]
     problems = [problem for verb, name in given for problem in _problems(project, loads, verb, name)]
     problems += [problem for verb, name in given if name in loads for problem in _left_out(options, verb, name)]
+    beside = [name for name in options.only if name in loads and name not in options.verb_loads] if options.verb_loads else []
+    if beside:
+        read = ", ".join(options.verb_loads)
+        text = f"--only: {', '.join(beside)} is not read here: a verb reads the loads it names alone ({read}). Name it to the verb, or leave it out of --only."
+        problems.append(text)
     tables = _tables(project)
     for name in options.accept_lost:
         if name not in tables:

@@ -144,8 +144,7 @@ def _times(contract: Contract, types: dict[str, str], time_zone: str) -> dict[st
     at = F.col(first).cast("timestamp")
     own = F.coalesce(F.col("_instant"), at if types.get(first) is None else F.to_utc_timestamp(at, time_zone))
     of_row = F.greatest(counted_from(own, noticed, time_zone, is_day=_is_day(contract, types.get(first))), after)
-    # A delete that a reconciliation found happened after the row's last change, at the latest when it was noticed.
-    of_delete = F.greatest(of_row, eve_of(noticed, time_zone) if types.get(first) == "date" else noticed)
+    of_delete = deleted_from(own, noticed, time_zone, is_day=types.get(first) == "date")
     return {"event_at": F.when(F.col("_change_type") == "delete", of_delete).when(own.isNotNull(), of_row), "is_future": is_ahead(own, noticed)}
 
 
@@ -168,12 +167,24 @@ def counted_from(own: Column, window_high: Column, time_zone: str, *, is_day: Co
     Where times are days that is the window's own local day: then the row is equal in time to what is stamped with that day, and the later
     delivery wins, be it this row after what was read before or its correction after this row.
     """
-    day = F.to_utc_timestamp(F.date_trunc("day", F.from_utc_timestamp(window_high, time_zone)), time_zone)
-    return F.when(is_ahead(own, window_high), F.when(is_day, day).otherwise(window_high)).otherwise(own)
+    read = F.when(is_day, _midnight_of(window_high, time_zone)).otherwise(window_high)
+    return F.when(is_ahead(own, window_high), read).otherwise(own)
 
 
-def eve_of(at: Column, time_zone: str) -> Column:
-    """The last moment before the local day of a UTC time, itself in UTC: a delete noticed on a day comes before what is stamped with that day."""
-    # A time that is such a moment already stays what it is.
-    midnight = F.date_trunc("day", F.from_utc_timestamp(at + F.expr(MICROSECOND), time_zone))
-    return F.to_utc_timestamp(midnight, time_zone) - F.expr(MICROSECOND)
+def deleted_from(own: Column, window_high: Column, time_zone: str, *, is_day: bool) -> Column:
+    """The time (UTC) of a delete that a reconciliation found: after the row's last change and its earlier deletes, at the latest when it was noticed.
+
+    Where times are days it comes before what is stamped with the day on which it was noticed.
+    """
+    noticed = _eve_of(window_high, time_zone) if is_day else window_high
+    return F.greatest(counted_from(own, window_high, time_zone, is_day=F.lit(is_day)), noticed, after_deletes())
+
+
+def _eve_of(at: Column, time_zone: str) -> Column:
+    # A time that is the last moment of a day already stays what it is.
+    return _midnight_of(at + F.expr(MICROSECOND), time_zone) - F.expr(MICROSECOND)
+
+
+def _midnight_of(at: Column, time_zone: str) -> Column:
+    """The beginning of the local day of a UTC time, itself in UTC."""
+    return F.to_utc_timestamp(F.date_trunc("day", F.from_utc_timestamp(at, time_zone)), time_zone)
