@@ -60,7 +60,7 @@ class Server:
     @property
     def target(self) -> Target:
         """Where the demo can be made."""
-        return Target(self.kind, self.host, self.port, self.user, self.password)
+        return Target(self.kind, self.host, self.port, self.user, self.password, replaces=True)
 
     def start(self) -> None:
         """Start, first making the data folder; returns when the server answers."""

@@ -161,6 +161,31 @@ def test_postgresql_holds_both_days_to_the_cent(postgresql_server: Server, tmp_p
     made_in(postgresql_server, tmp_path)
 
 
+@pytest.mark.parametrize("kind", ["mariadb", "postgresql"])
+def test_a_database_of_a_hospitals_name_on_a_server_is_dropped_only_when_asked(
+    kind: str, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server: Server = request.getfixturevalue(f"{kind}_server")
+    make_demo(tmp_path, day=1, size="tiny", target=server.target, today=TODAY)
+    server.execute("CREATE TABLE important (id INT PRIMARY KEY);", "hospital-a")
+    monkeypatch.setenv("RCM_DEMO_PASSWORD", server.password)
+    asked = ["make", "--day", "1", "--size", "tiny", "--target", kind, "--port", str(server.port), "--user", server.user, "--home", str(tmp_path / "other")]
+    assert main(asked) == ConfigError.exit_code
+    told = " ".join(capsys.readouterr().err.split())
+    assert f"{kind} at 127.0.0.1:{server.port} holds hospital-a and hospital-b already" in told
+    assert "--replace" in told
+    assert not (tmp_path / "other").exists()
+    assert server.execute("SELECT count(*) FROM important;", "hospital-a").split() == ["0"]
+    assert main([*asked, "--replace"]) == 0
+    held = "SELECT count(*) FROM information_schema.tables WHERE table_name = 'important';"
+    assert server.execute(held, "hospital-a").split() == ["0"]
+
+
+def test_what_the_demo_makes_first_is_its_owners_alone(tmp_path: Path) -> None:
+    make_demo(tmp_path, day=1, size="tiny", today=TODAY)
+    assert [oct(place.stat().st_mode & 0o777) for place in (Places(tmp_path).root.parent, Places(tmp_path).root)] == ["0o700", "0o700"]
+
+
 def test_making_twice_gives_the_same_first_day() -> None:
     before = first_day("hos-a", 7, "small", TODAY)
     changed = {**before.tables["patients"]}

@@ -28,7 +28,8 @@ def parser() -> argparse.ArgumentParser:
         "make",
         help="make day 1 or day 2",
         description="Day 1 makes both hospitals from nothing; day 2 brings updates, new, late and bad rows and claims corrected or new. "
-        "Everything is written below lakehouse/demo, or into two databases of a server.",
+        "Everything is written below lakehouse/demo; with --target, the tables go into the databases hospital-a and hospital-b of a server, which must "
+        "not be there yet. conf/README.md says how connections.yml is pointed at them.",
     )
     make.add_argument("--day", type=int, choices=(1, 2), required=True, help="1: from nothing; 2: changes to what day 1 made")
     make.add_argument("--size", choices=tuple(SIZES), default="small", help="small: 5,000 transactions; base: 50,000; tiny: a few, for tests")
@@ -38,6 +39,7 @@ def parser() -> argparse.ArgumentParser:
     make.add_argument("--host", default="127.0.0.1", help="server (default 127.0.0.1)")
     make.add_argument("--port", type=int, help="server's port (default 3306 or 5432)")
     make.add_argument("--user", help="account that may create databases; its password is read from the environment variable RCM_DEMO_PASSWORD")
+    make.add_argument("--replace", action="store_true", help="day 1 on a server: drop its databases hospital-a and hospital-b, whatever is in them")
     make.add_argument("--home", type=Path, default=Path.cwd(), help="project folder (default: here)")
     api = verbs.add_parser(
         "api",
@@ -55,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console = Console(emoji=False)
     if given.verb == "api":
         return serve_api(given.port, console)
-    target = Target(given.target, given.host, given.port, given.user, os.environ.get("RCM_DEMO_PASSWORD"))
+    target = Target(given.target, given.host, given.port, given.user, os.environ.get("RCM_DEMO_PASSWORD"), given.replace)
     started = time.monotonic()
     try:
         with console.status(f"day {given.day}: two hospitals into {given.target}"):

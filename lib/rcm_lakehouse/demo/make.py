@@ -15,7 +15,7 @@ from rcm_lakehouse.demo.changes import second_day
 from rcm_lakehouse.demo.hospital import Changes, Hospital, first_day
 from rcm_lakehouse.demo.making import SIZES
 from rcm_lakehouse.demo.tables import DATABASES, HOSPITALS
-from rcm_lakehouse.demo.targets import Target, finish_script, start_script, write_script
+from rcm_lakehouse.demo.targets import Target, databases_on, finish_script, start_script, write_script
 from rcm_lakehouse.demo.truth import utc_today
 
 _log = logging.getLogger(__name__)
@@ -55,16 +55,19 @@ class Places:
 def make_demo(home: Path, *, day: int, size: str = "small", seed: int = 7, target: Target | None = None, today: date | None = None) -> date:
     """Make day 1 from nothing, or bring day 2 to what day 1 made; return the day of making that dates are anchored to.
 
-    Day 1 removes what an earlier making left (databases of the same names, landing folder). Day 2 takes `today` from day 1 when it is not
+    Day 1 removes what an earlier making left (embedded databases, landing folder; databases of the same names on a server only when the target
+    says so). Day 2 takes `today` from day 1 when it is not
     given, may be made again, and delivers its claims files anew.
 
-    Raises ConfigError when day 2 does not fit what day 1 made, SourceUnavailableError when a database refuses the script.
+    Raises ConfigError when day 2 does not fit what day 1 made or the server holds databases of these names, SourceUnavailableError when a
+    database refuses the script.
     """
     if day not in (1, 2) or size not in SIZES:
         raise ConfigError(f"demo: day {day}, size '{size}' cannot be made; days are 1 and 2, sizes are {', '.join(SIZES)}. Nothing was made.")
     target, places = target or Target(), Places(home)
     making = today or utc_today() if day == 1 else _as_made(places, seed, size, today, target)
     if day == 1:
+        _check_names_free(target)
         _clear(places, target)
     hospitals: list[tuple[Hospital, Changes | None]] = []
     for code in HOSPITALS:
@@ -81,8 +84,21 @@ def make_demo(home: Path, *, day: int, size: str = "small", seed: int = 7, targe
     return making
 
 
+def _check_names_free(target: Target) -> None:
+    if target.kind == "h2" or target.replaces:
+        return
+    if taken := databases_on(target, DATABASES.values()):
+        raise ConfigError(
+            f"demo: {target.place} holds {' and '.join(taken)} already, and day 1 would drop them with all that is in them. Nothing was made or "
+            "dropped. Say --replace if they are an earlier demo's, or use another server."
+        )
+
+
 def _clear(places: Places, target: Target) -> None:
-    places.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+    places.home.mkdir(parents=True, exist_ok=True)
+    # One by one: a parent that is made on the way does not get the mode, and all tables will lie in this one.
+    for folder in (places.root.parent, places.root):
+        folder.mkdir(exist_ok=True, mode=0o700)
     places.record.unlink(missing_ok=True)
     for folder in (places.landing, places.root / "archive", *([places.root / "db"] if target.kind == "h2" else [])):
         shutil.rmtree(folder, ignore_errors=True)

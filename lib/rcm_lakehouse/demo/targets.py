@@ -22,13 +22,22 @@ _USERS = {"mariadb": "root", "postgresql": "postgres"}
 
 @dataclass(frozen=True)
 class Target:
-    """Where the hospitals are made. H2 needs nothing; servers need an account that may create databases."""
+    """Where the hospitals are made. H2 needs nothing; servers need an account that may create databases.
+
+    `replaces` allows databases of the hospitals' names that are on the server already to be dropped.
+    """
 
     kind: TargetKind = "h2"
     host: str = "127.0.0.1"
     port: int | None = None
     user: str | None = None
     password: str | None = field(default=None, repr=False)
+    replaces: bool = False
+
+    @property
+    def place(self) -> str:
+        """How a server is named to people: `mariadb at 127.0.0.1:3306`."""
+        return f"{self.kind} at {self.host}:{self.port or _PORTS[self.kind]}"
 
 
 def write_script(statements: Iterable[str], path: Path) -> None:
@@ -57,12 +66,34 @@ def finish_script(target: Target, process: "subprocess.Popen[str]", name: str) -
     _, text = process.communicate()
     if process.returncode == 0:
         return None
-    found = re.search(r"\[(\d{5})-\d+\]|ERROR (\d{4})|(?:ERROR|FATAL): +([0-9A-Z]{5})\b", text)
-    code = next((part for part in found.groups() if part), "unknown") if found else "unknown"
     return SourceUnavailableError(
-        f"demo: the script for database '{name}' failed in {target.kind} (client exit {process.returncode}, error code {code}). The hospital is "
+        f"demo: the script for database '{name}' failed in {target.kind} ({_failure(process.returncode, text)}). The hospital is "
         "incomplete. Check that the server runs and the account may create databases, then make day 1 again."
     )
+
+
+def _failure(exit_code: int, text: str) -> str:
+    found = re.search(r"\[(\d{5})-\d+\]|ERROR (\d{4})|(?:ERROR|FATAL): +([0-9A-Z]{5})\b", text)
+    code = next((part for part in found.groups() if part), "unknown") if found else "unknown"
+    return f"client exit {exit_code}, error code {code}"
+
+
+def databases_on(target: Target, names: Iterable[str]) -> list[str]:
+    """Which of these databases are on a server already, in order.
+
+    Raises SourceUnavailableError when the server does not answer; nothing was made.
+    """
+    asked = {"mariadb": ["-N", "-B", "-e", "SELECT schema_name FROM information_schema.schemata"], "postgresql": ["-At", "-c", "SELECT datname FROM pg_database"]}
+    command, secrets = _server_client(target, target.password or "")
+    done = subprocess.run(
+        [*command, *asked[target.kind]], stdin=subprocess.DEVNULL, capture_output=True, text=True, env={**os.environ, **secrets}, encoding="utf-8", check=False
+    )
+    if done.returncode != 0:
+        raise SourceUnavailableError(
+            f"demo: {target.place} did not say which databases it holds ({_failure(done.returncode, done.stderr)}), so '{', '.join(names)}' were not made. "
+            "Check that the server runs, and the account and its password (environment variable RCM_DEMO_PASSWORD)."
+        )
+    return sorted({*names} & {*done.stdout.splitlines()})
 
 
 def _command(target: Target, script: Path, database: Path, password: str) -> tuple[list[str], Mapping[str, str]]:
@@ -71,6 +102,11 @@ def _command(target: Target, script: Path, database: Path, password: str) -> tup
         java = [_java(), "-Xshare:auto", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xmx512m", "-Dfile.encoding=UTF-8", "-Dh2.bindAddress=127.0.0.1"]
         tool = ["-cp", str(h2_jar()), "org.h2.tools.RunScript"]
         return [*java, *tool, "-url", h2_url(database), "-user", "sa", "-password", password, "-script", str(script)], {}
+    command, secrets = _server_client(target, password)
+    return [*command, *([] if target.kind == "mariadb" else ["--file", str(script)])], secrets
+
+
+def _server_client(target: Target, password: str) -> tuple[list[str], Mapping[str, str]]:
     port = str(target.port or _PORTS[target.kind])
     user = target.user or _USERS[target.kind]
     if target.kind == "mariadb":
@@ -78,7 +114,7 @@ def _command(target: Target, script: Path, database: Path, password: str) -> tup
         return [_client("mariadb", "mysql"), "--no-defaults", *place, "--default-character-set=utf8mb4"], {"MYSQL_PWD": password}
     place = ["--host", target.host, "--port", port, "--username", user, "--dbname", "postgres", "--no-password"]
     quiet = ["--no-psqlrc", "--quiet", "--set", "ON_ERROR_STOP=1", "--set", "VERBOSITY=sqlstate"]
-    return [_client("psql"), *quiet, *place, "--file", str(script)], {"PGPASSWORD": password, "PGCLIENTENCODING": "UTF8"}
+    return [_client("psql"), *quiet, *place], {"PGPASSWORD": password, "PGCLIENTENCODING": "UTF8"}
 
 
 def _client(*names: str) -> str:

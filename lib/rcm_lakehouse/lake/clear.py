@@ -1,9 +1,11 @@
 """`python -m rcm_lakehouse.lake.clear`: remove what earlier demo runs loaded, for day 1 makes new databases.
 
-Only below `lakehouse/`, and only when the work list loads nothing but the demo: a lakehouse with other data is never touched.
+Only below `lakehouse/`, and only when both the work list and every bronze table there are the demo's: whatever else the configuration loads
+or ever loaded, running, paused or taken out of the work list, is neither removed nor read.
 """
 
 import argparse
+import os
 import shutil
 import sys
 from collections.abc import Sequence
@@ -14,47 +16,63 @@ from rich.console import Console
 from rcm_lakehouse.config.connections import ApiConnection, FilesConnection, JdbcConnection
 from rcm_lakehouse.config.errors import ConfigError, RcmError
 from rcm_lakehouse.config.load import load_project
-from rcm_lakehouse.lake.lock import HOLDER_FILE, LOCK_FILE, lakehouse_lock
+from rcm_lakehouse.config.places import LAYER_FOLDERS
+from rcm_lakehouse.config.project import Project
+from rcm_lakehouse.lake.lock import lakehouse_lock
+from rcm_lakehouse.lake.names import tables_on_disk
 
 ROOT = "lakehouse"
 DEMO = f"{ROOT}/demo"
-LAYERS = ("bronze", "silver", "quarantine", "gold", "audit")
-_KEPT = ("demo", LOCK_FILE, HOLDER_FILE)
+_LOADED = (*LAYER_FOLDERS, "_scratch", "_warehouse")
+_ELSEWHERE = "Nothing was made or removed. Run the demo in another checkout"
 
 
 def clear_demo(home: Path) -> list[str]:
-    """Remove everything below `lakehouse/` but the demo's own sources; the names of what was removed.
+    """Remove the tables below `lakehouse/`, and nothing beside them; the names of what was removed.
 
-    Raises ConfigError when the lakehouse is not the demo's alone, LockHeldError when a run is at work; nothing was removed.
+    Raises ConfigError when the work list loads anything but the demo or the lakehouse holds anything else, also where there is nothing to
+    remove yet; LockHeldError when a run is at work. Nothing was removed then.
     """
     root = home / ROOT
-    if not any((root / layer).is_dir() for layer in LAYERS):
+    _check_is_demo(load_project(home, os.environ.get("RCM_ENV", "local")), root)
+    found = [root / name for name in _LOADED if (root / name).exists() or (root / name).is_symlink()]
+    if not found:
         return []
-    _check_is_demo(home, root)
     with lakehouse_lock(str(root), "clear", "demo"):
-        found = sorted(path for path in root.iterdir() if path.name not in _KEPT)
         for path in found:
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)
             else:
                 path.unlink()
-    return [path.name for path in found]
+    return sorted(path.name for path in found)
 
 
-def _check_is_demo(home: Path, root: Path) -> None:
-    project = load_project(home)
-    foreign = sorted({row.database for row in project.active_loads if not _is_demo(project.connections[row.database])})
-    if foreign or not (home / DEMO).is_dir():
-        reason = f"load_config.csv loads {', '.join(foreign)}" if foreign else f"there is no {DEMO}"
+def _check_is_demo(project: Project, root: Path) -> None:
+    home, settings = project.home, project.settings
+    if settings.catalog or "://" in settings.root or (home / settings.root).resolve() != root.resolve():
+        raise ConfigError(f"The demo loads into {ROOT}/ alone, and conf/lakehouse.yml sets root: {settings.root}. {_ELSEWHERE}, or with RCM_ENV unset.")
+    foreign = sorted({row.database for row in project.active_loads if not _is_demo(project.connections.get(row.database))})
+    if foreign:
+        raise ConfigError(f"load_config.csv loads {', '.join(foreign)}, which the demo did not make. {_ELSEWHERE}, or set is_active to 0 in those rows.")
+    if not any((root / layer).is_dir() for layer in LAYER_FOLDERS):
+        return
+    if not (home / DEMO).is_dir():
+        raise ConfigError(f"{root} holds tables that may not be the demo's: there is no {DEMO}. {_ELSEWHERE}, or move the folder away.")
+    own = {row.bronze_path for row in project.loads if _is_demo(project.connections.get(row.database))}
+    others = [table.path for table in tables_on_disk(root) if table.layer == "bronze" and table.path not in own]
+    if others:
         raise ConfigError(
-            f"{root} holds tables that may not be the demo's alone: {reason}. Nothing was removed. Move the folder away, or run the demo in another checkout."
+            f"{root} holds tables that are not the demo's: no row of load_config.csv loads {', '.join(others)} from the demo's sources. "
+            f"{_ELSEWHERE}, or move the folder {ROOT}/ away."
         )
 
 
-def _is_demo(connection: JdbcConnection | FilesConnection | ApiConnection) -> bool:
+def _is_demo(connection: JdbcConnection | FilesConnection | ApiConnection | None) -> bool:
     if isinstance(connection, JdbcConnection):
         return connection.dialect == "h2" and (connection.database or "").startswith(f"{DEMO}/")
-    return isinstance(connection, ApiConnection) or connection.path.startswith(f"{DEMO}/")
+    if isinstance(connection, FilesConnection):
+        return connection.path.startswith(f"{DEMO}/")
+    return isinstance(connection, ApiConnection)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
