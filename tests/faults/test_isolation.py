@@ -1,5 +1,6 @@
 """One load that fails leaves the others alone; writers in parallel never hinder each other; readers never see an empty gold table."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -77,6 +78,22 @@ def test_F39_I30_X07_one_of_twelve_loads_fails_and_the_next_run_does_only_that_o
     # X07: eight threads wrote audit rows; all of them are there, in one commit.
     assert len(network.rows("audit.load_logs", "id", where=f"run_id = '{again.run_id}'")) == len(again.logs)
     assert network.commits("audit.load_logs") == commits + 1
+
+
+def test_F39_facts_of_a_table_that_never_had_a_row_are_not_built_as_figures_of_zero(spark: SparkSession, tmp_path: Path) -> None:
+    small = Small(spark, tmp_path)
+    failed = small.run()
+    built = {row.target: row for row in failed.logs if row.layer == "gold"}
+    assert (failed.code, built["gold.fact_charges"].status) == (1, "SKIPPED_UPSTREAM")
+    assert "silver.charge never had a row, for loads that feed it did not end well" in str(built["gold.fact_charges"].message)
+    assert not small.place("gold/fact_charges").exists()
+    small.first_day()
+    taken = small.run()
+    assert (taken.code, {row.status for row in taken.logs if row.layer == "gold"}) == (0, {"SUCCESS"}), taken.said
+    small.sql("DELETE FROM charges", "ALTER TABLE charges RENAME TO charges_away")
+    later = small.run(day=2)
+    assert later.code == 1
+    assert [row.status for row in later.logs if row.target == "gold.fact_charges"] != ["SKIPPED_UPSTREAM"], "it is of the rows that it had"
 
 
 def test_X08_readers_of_gold_see_the_old_table_until_the_new_one_is_whole_and_keep_it_when_the_rebuild_dies(

@@ -89,7 +89,7 @@ def serve_api(port: int, console: Console) -> int:
 
 
 def _summary(seed: int, size: str, made: date, day: int) -> Table:
-    table = Table("source", "table", title=f"What the sources hold after day {day}", title_justify="left")
+    table = Table("source", "table", title=f"What the sources hold after day {day} (malformed lines of files apart)", title_justify="left")
     for heading in ("rows", "charges $", "payments $"):
         table.add_column(heading, justify="right")
     for source, tables in truth(seed, size, made, day).items():

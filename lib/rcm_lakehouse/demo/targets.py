@@ -83,10 +83,11 @@ def databases_on(target: Target, names: Iterable[str]) -> list[str]:
 
     Raises SourceUnavailableError when the server does not answer; nothing was made.
     """
-    asked = {"mariadb": ["-N", "-B", "-e", "SELECT schema_name FROM information_schema.schemata"], "postgresql": ["-At", "-c", "SELECT datname FROM pg_database"]}
+    of_mariadb = ["-N", "-B", "-e", "SELECT schema_name FROM information_schema.schemata"]
+    asked = of_mariadb if target.kind == "mariadb" else ["-At", "-c", "SELECT datname FROM pg_database"]
     command, secrets = _server_client(target, target.password or "")
     done = subprocess.run(
-        [*command, *asked[target.kind]], stdin=subprocess.DEVNULL, capture_output=True, text=True, env={**os.environ, **secrets}, encoding="utf-8", check=False
+        [*command, *asked], stdin=subprocess.DEVNULL, capture_output=True, text=True, env={**os.environ, **secrets}, encoding="utf-8", check=False
     )
     if done.returncode != 0:
         raise SourceUnavailableError(

@@ -35,8 +35,11 @@ def rebuild(ctx: RunContext, lake: Lake, step: Step, done: Mapping[str, Outcome]
     model = ctx.project.models[step.label]
     table = layer_table("gold", model.name)
     broken = sorted(name for name in step.needs if name in done and done[name].failed)
-    if broken:
-        message = f"not rebuilt because {', '.join(broken)} did not end well; the table is as it was"
+    unfed = sorted(f"silver.{name}" for name in _tied_entities(model) if f"silver:{name}" in done and done[f"silver:{name}"].facts.get("is_unfed"))
+    if broken or unfed:
+        # Facts of a table that never took a row would be figures of zero.
+        cause = f"{', '.join(broken)} did not end well" if broken else f"{', '.join(unfed)} never had a row, for loads that feed it did not end well"
+        message = f"not rebuilt because {cause}; the table is as it was"
         row = ctx.log("gold", tablename=model.name, target=table.label, status="SKIPPED_UPSTREAM", message=message)
         return Outcome("SKIPPED_UPSTREAM", (row,))
     values = parameters(ctx.project.settings.gold, ctx.options.as_of)
@@ -50,6 +53,11 @@ def rebuild(ctx: RunContext, lake: Lake, step: Step, done: Mapping[str, Outcome]
     # A model holds nothing of its own: a lost table is built anew, but not without a word.
     lost = [f"{table.label} was dropped or replaced by another table since the last run; it is built anew"] if is_lost(ctx, lake, table) else []
     return _replace(ctx, lake, model, table, values, fingerprint, lost)
+
+
+def _tied_entities(model: GoldModel) -> set[str]:
+    """The silver tables whose rows and cents a model's must equal."""
+    return {source.split(".")[1] for source in model.ties_out.values()}
 
 
 def _replace(

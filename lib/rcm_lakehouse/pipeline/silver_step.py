@@ -98,13 +98,16 @@ def _held_log(ctx: RunContext, entity: Entity, label: str, cause: str) -> LoadLo
 
 
 def nothing_new(ctx: RunContext, lake: Lake, entity: Entity, consumed: Mapping[str, int], held: Mapping[str, str]) -> Outcome:
-    """The outcome of an entity that took nothing: its progress is told again, and hospitals that were held back."""
+    """The outcome of an entity that took nothing: its progress is told again, and hospitals that were held back.
+
+    `is_unfed`: it never took anything, for what it waits for did not end well; what is in the table says nothing of any hospital.
+    """
     logs = [_held_log(ctx, entity, label, cause) for label, cause in held.items()]
     last = ctx.state.last_done.get(entity.silver.label)
     version = last.table_version if last and last.table_version is not None else lake.head_version(entity.silver)
     done = ctx.log("silver", tablename=entity.contract.entity, target=entity.silver.label, status="NOOP", table_version=version)
     done.consumed, done.table_id = as_json(consumed), lake.table_id(entity.silver)
-    return Outcome("PARTIAL" if held else "NOOP", (*logs, done), {"version": version})
+    return Outcome("PARTIAL" if held else "NOOP", (*logs, done), {"version": version, "is_unfed": bool(held) and not consumed})
 
 
 def as_json(consumed: Mapping[str, int]) -> str:
