@@ -16,6 +16,14 @@ unexport SPARK_HOME SPARK_CONF_DIR PYSPARK_PYTHON PYSPARK_DRIVER_PYTHON PYTHONHO
 # The environment as if activated, so that spark-submit finds its Python.
 ACTIVE = PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
 
+# Java and Python read paths as the locale says: in plain ASCII (cron, containers) they do not find folders with other letters. `locale` is asked, for
+# the variables may name a locale that is not installed. Then LC_ALL has to be set, no less goes before it. macOS has en_US.UTF-8, often no C.UTF-8.
+ifneq ($(shell locale charmap 2>/dev/null),UTF-8)
+export LC_ALL := $(firstword $(filter C.UTF-8 C.utf8 en_US.UTF-8 en_US.utf8,$(shell locale -a 2>/dev/null)) C.UTF-8)
+endif
+# For systems without any such locale: what Python reads and prints is UTF-8 there too.
+export PYTHONUTF8 := 1
+
 .DEFAULT_GOAL := help
 .PHONY: help install demo run status drill soak notebook test check clean lock preflight
 
@@ -69,18 +77,29 @@ preflight:
 	  "  Fedora, RHEL    sudo dnf install python3" \
 	  "  macOS           brew install python" \
 	  "  Windows         winget install Python.Python.3.12 (and run make in WSL)" >&2; exit 2; }
+	@said="$$(exec 2>&1; "$(PYTHON)" -c '')" || { printf '%s\n' \
+	  "$(PYTHON) is on PATH but cannot start: $$(printf '%s\n' "$$said" | sed -n '/./{p;q;}')" \
+	  "Name one that does: make PYTHON=/path/to/python3" \
+	  "  pyenv           choose a version: pyenv versions, then pyenv global 3.12" \
+	  "  macOS           xcode-select --install, or brew install python" \
+	  "  others          try it: $(PYTHON) --version" >&2; exit 2; }
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { printf '%s\n' \
 	  "$$("$(PYTHON)" --version 2>&1) is too old: Python 3.10 or newer is needed. Name a newer one: make PYTHON=python3.12" >&2; exit 2; }
 	@"$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null || { printf '%s\n' \
 	  "This Python has no venv module. Debian, Ubuntu: sudo apt-get install python3-venv" >&2; exit 2; }
 	@PYTHONPATH=lib "$(PYTHON)" -m rcm_lakehouse.lake.java
-	@if [ -d $(VENV) ] && ! { $(PY) -c '' && [ "$$(cat $(VENV)/.rcm-folder)" = "$(CURDIR)" ]; } 2>/dev/null; then \
+# Without site (-S): a path file that cannot be read in this locale is no reason to remove an environment. After an upgrade of the system's Python
+# its packages lie in the folder of the older one.
+	@if [ -d $(VENV) ] && ! { [ "$$(cat $(VENV)/.rcm-folder)" = "$(CURDIR)" ] && \
+	  $(PY) -S -c 'import os, sys; sys.exit(not os.path.isdir("$(VENV)/lib/python%d.%d" % sys.version_info[:2]))'; } 2>/dev/null; then \
 	  echo "The environment in $(VENV) is not of this folder, incomplete or without its Python: it is made anew."; rm -rf $(VENV); fi
 
-$(PACKAGES): requirements.lock requirements-build.lock setup.py pyproject.toml | preflight
-	@[ -d $(VENV) ] || { echo "Making $(VENV) ..."; "$(PYTHON)" -m venv $(VENV) && printf '%s' "$(CURDIR)" > $(VENV)/.rcm-folder; }
-	@echo "Installing Python packages; the first time this takes minutes, for Spark is 450 MB ..."
-	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-build.lock
-	@$(PY) -m pip install --quiet --disable-pip-version-check --no-build-isolation --require-hashes -r requirements.lock
-	@$(PY) -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
-	@touch $(PACKAGES)
+# preflight may have just removed what make saw here before it: this recipe runs each time and looks itself. $? are the files newer than the target.
+$(PACKAGES): requirements.lock requirements-build.lock setup.py pyproject.toml preflight
+	@if [ -z "$(filter-out preflight,$?)" ] && [ -e $(PACKAGES) ]; then exit 0; fi; \
+	[ -d $(VENV) ] || { echo "Making $(VENV) ..."; "$(PYTHON)" -m venv $(VENV) && printf '%s' "$(CURDIR)" > $(VENV)/.rcm-folder; } && \
+	echo "Installing Python packages; the first time this takes minutes, for Spark is 450 MB ..." && \
+	$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-build.lock && \
+	$(PY) -m pip install --quiet --disable-pip-version-check --no-build-isolation --require-hashes -r requirements.lock && \
+	$(PY) -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e . && \
+	touch $(PACKAGES)

@@ -71,8 +71,8 @@ def _announcement(missing: Sequence[Jar]) -> str:
 def install_profile(home: Path, conf: Path) -> None:
     """Copy the project's `conf/spark` into a Spark's conf folder and say there which project it is.
 
-    Where that folder's path has a space, `spark-env.sh` is left out, and with it the table names in Spark's SQL shell. Raises SetupError when the
-    project has no such files.
+    Where that folder's path has a space, `spark-env.sh` is left out, and with it the table names in Spark's SQL shell and the UTF-8 locale. Raises
+    SetupError when the project has no such files.
     """
     conf.mkdir(exist_ok=True)
     for name in PROFILE:
