@@ -2,6 +2,7 @@
 -- Run as an administrator. Replace CHANGE-ME, and hospital_a by the name of the database.
 
 CREATE USER 'rcm_reader'@'%' IDENTIFIED BY 'CHANGE-ME' WITH MAX_USER_CONNECTIONS 8;
+-- A server that still has its anonymous user takes that one for connections from itself, and they are refused:  DROP USER ''@'localhost';
 -- Where the server offers TLS:  ALTER USER 'rcm_reader'@'%' REQUIRE SSL;
 
 GRANT SELECT ON `hospital_a`.`departments` TO 'rcm_reader'@'%';
