@@ -10,6 +10,10 @@ from harness import PROJECT, SETTINGS, Mini
 
 TODAY = date(2026, 1, 31)
 EARLIER = date(2025, 10, 31)  # 92 days before
+# Days before today that the calendar of nine years does not have: in 1949, in 2099 (a correction moves it), the first and the last day that there is.
+OLD, FAR, FARTHER, FIRST_DAY, LAST_DAY = (
+    (TODAY - day).days for day in (date(1949, 3, 5), date(2099, 6, 30), date(2099, 12, 31), date(1, 1, 1), date(9999, 12, 31))
+)
 HOSPITALS = {"hos-a": "a", "hos-b": "b", "hos-c": "c", "hos-d": "d"}
 FIRST, SECOND = "2026-01-10 08:00:00", "2026-01-20 08:00:00"
 
@@ -35,6 +39,8 @@ CHARGES: dict[str, Sequence[Charge]] = {
         ("no payment", 200, "7", None, None),
         ("paid today", 200, "9", "4", 0),
         ("negative charge", 200, "-100", "0", None),
+        ("long ago", OLD, "0", "0", OLD),
+        ("far ahead", FAR, "0", None, None),
     ),
 }
 # (number, status, billed, days since the claim).
@@ -53,6 +59,7 @@ CLAIMS: dict[str, Sequence[tuple[str, str, str, int | None]]] = {
     ),
     "hos-b": (("1", "Pending", "0", 95),),
 }
+SERVED = {"2": OLD, "5": FAR}  # claims with a service day
 SECOND_DAY = (("10", "Rejected", "50", 5), ("12", "Pending", "10", -1))
 CODES = {"network": {"99213": "network", "99214": "network"}, "hos-a": {"99213": "own", "10000": "a"}, "hos-b": {"99213": "other", "10000": "b"}}
 
@@ -75,7 +82,7 @@ def day(days: int | None) -> str:
 def hospitals(spark: SparkSession, home: Path) -> Mini:
     """The project with the real contracts and models, its databases as they are on the first day, and one model more that will not tie out."""
     contracts = sorted(path.stem for path in (PROJECT / "conf").glob("cdm/*.yml") if path.stem != "ref_icd10cm")
-    models = sorted(path.stem for path in (PROJECT / "conf").glob("gold/*.sql") if path.stem != "dim_date")
+    models = sorted(path.stem for path in (PROJECT / "conf").glob("gold/*.sql"))
     settings = {**SETTINGS, "default": {**SETTINGS["default"], "gold": {"revenue_window_days": 100}}}
     mini = Mini(spark, home, work_list(), contracts=contracts, models=models, settings=settings)
     mini.connections = {"clinics": mini.h2("clinics")}
@@ -147,11 +154,13 @@ def charge(source: str, row: Charge) -> str:
 def claim(source: str, row: tuple[str, str, str, int | None], at: str = FIRST) -> str:
     """One claim as an INSERT."""
     number, status, billed, claimed = row
-    return f"INSERT INTO {HOSPITALS[source]}.claims VALUES ('{number}', 'P1', NULL, '{status}', {billed}, 0, NULL, {day(claimed)}, TIMESTAMP '{at}')"
+    served = day(SERVED.get(number))
+    return f"INSERT INTO {HOSPITALS[source]}.claims VALUES ('{number}', 'P1', NULL, '{status}', {billed}, 0, {served}, {day(claimed)}, TIMESTAMP '{at}')"
 
 
 def _registers() -> list[str]:
-    visits = (("E30", 30), ("E99", 99), ("before", 78), ("after", 77))  # the patient moved 77 days before today
+    visits = [("E30", 30), ("E99", 99), ("before", 78), ("after", 77)]  # the patient moved 77 days before today
+    visits += [("E100", OLD), ("E0", None), ("far", FAR), ("first", FIRST_DAY), ("last", LAST_DAY)]
     return [
         "CREATE TABLE a.departments (DeptID VARCHAR(9), Name VARCHAR(30))",
         "INSERT INTO a.departments VALUES ('D1', 'Cardiology')",
@@ -161,10 +170,11 @@ def _registers() -> list[str]:
 
 
 def changes() -> list[str]:
-    """The second day: a charge is voided, claims come, the department has a new name and the code list another category."""
+    """The second day: a charge is voided, claims come, an encounter moves to another day, the department has a new name and the code list another category."""
     return [
         f"UPDATE d.transactions SET Amount = 0, ModifiedDate = TIMESTAMP '{SECOND}' WHERE TransactionID = 'voided later'",
         *[claim("hos-a", row, SECOND) for row in SECOND_DAY],
+        f"UPDATE a.encounters SET EncounterDate = {day(FARTHER)}, ModifiedDate = TIMESTAMP '{SECOND}' WHERE EncounterID = 'far'",
         "UPDATE a.departments SET Name = 'Heart Centre'",
         "UPDATE a.cptcodes SET Procedure_Code_Category = 'newer'",
     ]

@@ -1,7 +1,7 @@
 /*
 grain: one current claim of one hospital
 description: Claims with their state. Rejected claims were never adjudicated and are no denials. Dimensions are joined as they stood at the end
-  of the service day in UTC.
+  of the service day in UTC. Each day has its key of dim_date, -1 for no day.
 key: [claim_key]
 measures:
   billed_amount: amount claimed, US dollars
@@ -21,7 +21,8 @@ SELECT a.claim_key, a.data_source, a.data_source AS facility_key, a.transaction_
        coalesce(v.provider_sk, '-1') AS provider_sk, a.provider_key,
        coalesce(d.department_sk, '-1') AS department_sk, a.department_key,
        coalesce(y.payer_sk, '-1') AS payer_sk, a.payer_key, a.payer_type,
-       a.service_date, a.claim_date, a.claim_status,
+       coalesce(year(a.service_date) * 10000 + month(a.service_date) * 100 + day(a.service_date), -1) AS service_date_key, a.service_date,
+       coalesce(year(a.claim_date) * 10000 + month(a.claim_date) * 100 + day(a.claim_date), -1) AS claim_date_key, a.claim_date, a.claim_status,
        a.claim_status = 'denied' AS is_denied, a.claim_status = 'rejected' AS is_rejected,
        a.claim_status IN ('paid', 'approved', 'denied') AS is_adjudicated,
        a.billed_amount, a.paid_amount, a.deductible_amount, a.coinsurance_amount, a.copay_amount, a.patient_responsibility_amount,

@@ -1,7 +1,7 @@
 /*
 grain: one current encounter of one hospital
 description: Encounters with the charges and payments of their transactions. Dimensions are joined as they stood at the end of the day of the
-  encounter in UTC.
+  encounter in UTC. The day's key is that of dim_date, -1 for no day.
 key: [encounter_key]
 measures:
   transaction_count: current transactions of the encounter
@@ -21,6 +21,7 @@ SELECT a.encounter_key, a.data_source, a.data_source AS facility_key,
        coalesce(p.patient_sk, '-1') AS patient_sk, a.patient_key,
        coalesce(v.provider_sk, '-1') AS provider_sk, a.provider_key,
        coalesce(d.department_sk, '-1') AS department_sk, a.department_key,
+       coalesce(year(a.encounter_date) * 10000 + month(a.encounter_date) * 100 + day(a.encounter_date), -1) AS encounter_date_key,
        a.encounter_date, a.encounter_type, a.procedure_code,
        coalesce(t.transaction_count, 0) AS transaction_count,
        CAST(coalesce(t.charge_amount, 0) AS DECIMAL(18, 2)) AS charge_amount, CAST(coalesce(t.paid_amount, 0) AS DECIMAL(18, 2)) AS paid_amount

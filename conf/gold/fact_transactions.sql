@@ -1,7 +1,8 @@
 /*
 grain: one current transaction of one hospital
 description: Charges with payments and balance as of the as-of day. Dimensions are joined as they stood at the end of the service day in UTC; what
-  has no match has the member Unknown (-1). Of procedure codes the hospital's own list goes first, then the network's, then another hospital's.
+  has no match has the member Unknown (-1). Each day has its key of dim_date, -1 for no day. Of procedure codes the hospital's own list goes first,
+  then the network's, then another hospital's.
   Transaction, encounter and claim numbers stay inside the keys, so this is a limited data set.
 key: [transaction_key]
 measures:
@@ -49,14 +50,20 @@ SELECT a.transaction_key, a.data_source, a.data_source AS facility_key, a.encoun
        coalesce(d.department_sk, '-1') AS department_sk, a.department_key,
        coalesce(y.payer_sk, '-1') AS payer_sk, a.payer_key,
        coalesce(c.procedure_code_sk, '-1') AS procedure_code_sk, a.procedure_code, a.diagnosis_code,
-       a.visit_date, a.service_date, a.paid_date, a.ageing_date, a.visit_type, a.amount_type, a.line_of_business, a.payment_status,
+       coalesce(year(a.visit_date) * 10000 + month(a.visit_date) * 100 + day(a.visit_date), -1) AS visit_date_key, a.visit_date,
+       coalesce(year(a.service_date) * 10000 + month(a.service_date) * 100 + day(a.service_date), -1) AS service_date_key, a.service_date,
+       coalesce(year(a.paid_date) * 10000 + month(a.paid_date) * 100 + day(a.paid_date), -1) AS paid_date_key, a.paid_date,
+       coalesce(year(a.ageing_date) * 10000 + month(a.ageing_date) * 100 + day(a.ageing_date), -1) AS ageing_date_key, a.ageing_date,
+       a.visit_type, a.amount_type, a.line_of_business, a.payment_status,
        a.charge_amount, a.paid_amount, a.paid_as_of_amount, a.balance_amount, a.ar_amount,
        CAST(greatest(a.ar_amount, 0) AS DECIMAL(18, 2)) AS ar_debit_amount, CAST(least(a.ar_amount, 0) AS DECIMAL(18, 2)) AS ar_credit_amount,
        a.days_outstanding,
        CASE WHEN a.days_outstanding IS NULL THEN 'undated' WHEN a.days_outstanding < 0 THEN 'not_due' WHEN a.days_outstanding <= 30 THEN '0-30'
             WHEN a.days_outstanding <= 60 THEN '31-60' WHEN a.days_outstanding <= 90 THEN '61-90'
             WHEN a.days_outstanding <= 120 THEN '91-120' ELSE '>120' END AS ageing_bucket,
-       a.is_in_scope, CAST(:as_of AS DATE) AS as_of_date
+       a.is_in_scope,
+       year(CAST(:as_of AS DATE)) * 10000 + month(CAST(:as_of AS DATE)) * 100 + day(CAST(:as_of AS DATE)) AS as_of_date_key,
+       CAST(:as_of AS DATE) AS as_of_date
 FROM aged a
 LEFT JOIN gold.dim_patient p ON p.patient_key = a.patient_key AND a.joined_at > p.valid_from AND (p.valid_to IS NULL OR a.joined_at <= p.valid_to)
 LEFT JOIN gold.dim_provider v ON v.provider_key = a.provider_key AND a.joined_at > v.valid_from AND (v.valid_to IS NULL OR a.joined_at <= v.valid_to)

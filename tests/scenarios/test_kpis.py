@@ -1,14 +1,23 @@
 """The KPIs that finance signs, through gold, against figures computed by hand."""
 
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
 import pytest
 from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.types import DateType
 
 from harness import Ended, Mini
 from kpis_hospitals import EARLIER, TODAY, changes, hospitals
 
+# fact: its own key, an amount of it, and the key of one of its days.
+FACTS = {
+    "fact_transactions": ("transaction_key", "charge_amount", "service_date_key"),
+    "fact_encounters": ("encounter_key", "charge_amount", "encounter_date_key"),
+    "fact_claims": ("claim_key", "billed_amount", "service_date_key"),
+}
 BALANCES = {"ar_debit_balance", "ar_credit_balance"}
 # kpi: hospital: (numerator, denominator, value), as of today; the window has 100 days. See the charges of kpis_hospitals.
 NOW: dict[str, dict[str, tuple[str, str, str | None]]] = {
@@ -211,7 +220,9 @@ def joined(mini: Mini, fact: str, key: str, dimension: str, sk: str, column: str
 def test_facts_join_the_version_of_the_service_day_and_else_unknown(signed: tuple[Mini, Any, Ended]) -> None:
     mini = signed[0]
     states = joined(mini, "fact_encounters", "encounter_key", "dim_patient", "patient_sk", "state")
-    assert states == {"E99": "NY", "before": "NY", "after": "MA", "E30": "MA"}, "it holds from the day of the change on"
+    ahead_and_none = {"far": "MA", "last": "MA", "E0": "unknown"}
+    ages_ago = {"E100": "NY", "first": "unknown"}  # the first version counts as valid since 1600
+    assert states == {"E99": "NY", "before": "NY", "after": "MA", "E30": "MA"} | ahead_and_none | ages_ago, "it holds from the day of the change on"
     wards = joined(mini, "fact_transactions", "transaction_key", "dim_department", "department_sk", "department_name")
     assert {key: wards[key] for key in ("A0", "A30", "A100", "B10", "C0", "undated")} == {
         "A0": "Heart Centre",
@@ -224,7 +235,58 @@ def test_facts_join_the_version_of_the_service_day_and_else_unknown(signed: tupl
     people = joined(mini, "fact_transactions", "transaction_key", "dim_patient", "patient_sk", "state")
     assert (people["A99"], people["A30"], people["B10"], people["undated"]) == ("NY", "MA", "NY", "unknown")
     visits = mini.rows("gold.fact_encounters", "encounter_key", "transaction_count", "charge_amount", where="transaction_count > 0")
-    assert visits == [("hos-a|E30", 1, Decimal(100000)), ("hos-a|E99", 1, Decimal(300000))]
+    assert visits == [(f"hos-a|E{days}", 1, Decimal(charge)) for days, charge in ((0, 600000), (100, 500000), (30, 100000), (99, 300000))]
+
+
+def test_every_fact_meets_each_of_its_days_by_key_and_no_row_and_no_cent_is_lost(signed: tuple[Mini, Any, Ended]) -> None:
+    mini = signed[0]
+    calendar = mini.frame("gold.dim_date").select("date_key", "date")
+    for fact, (_, amount, _) in FACTS.items():
+        rows = mini.frame(f"gold.{fact}")
+        held = rows.select(F.count(F.lit(1)), F.sum(amount)).first()
+        days = [column.name for column in rows.schema if column.dataType == DateType()]
+        assert days, fact
+        for day in days:
+            met = rows.join(calendar, rows[f"{day}_key"] == calendar["date_key"])
+            assert met.select(F.count(F.lit(1)), F.sum(amount)).first() == held, (fact, day)
+            assert met.where(f"NOT {day} <=> date").count() == 0, (fact, day)
+
+
+def test_days_of_1949_and_2099_and_no_day_at_all_have_their_keys(signed: tuple[Mini, Any, Ended]) -> None:
+    mini = signed[0]
+    keys = {fact: dict(mini.rows(f"gold.{fact}", f"substring_index({key}, '|', -1)", day)) for fact, (key, _, day) in FACTS.items()}
+    assert {key: keys["fact_encounters"][key] for key in ("first", "E100", "E30", "far", "last", "E0")} == {
+        "first": 10103,  # so H2's driver tells the first day of the year 1
+        "E100": 19490305,
+        "E30": 20260101,
+        "far": 20991231,
+        "last": 99991231,
+        "E0": -1,
+    }
+    assert {key: keys["fact_transactions"][key] for key in ("long ago", "far ahead", "undated")} == {"long ago": 19490305, "far ahead": 20990630, "undated": -1}
+    assert [keys["fact_claims"][key] for key in ("2", "5", "3")] == [19490305, 20990630, -1]
+
+
+def test_the_calendar_has_its_range_the_days_of_silver_and_both_members_once(signed: tuple[Mini, Any, Ended]) -> None:
+    mini = signed[0]
+    rows = mini.frame("gold.dim_date").collect()
+    found = {row["date_key"]: row for row in rows}
+    assert len(rows) == len(found)
+    outside = sorted(key for key in found if not 20170101 <= key <= 20271231)
+    assert outside == [-2, -1, 10103, 19490305, 20990630, 20991231, 99991231], "also a day that a correction has moved"
+    assert len(found) - len(outside) == (date(2028, 1, 1) - date(2017, 1, 1)).days
+    assert all(row["date"] is not None and row["date_key"] == int(row["date"].strftime("%Y%m%d")) for row in rows if row["date_key"] > 0)
+    assert all(row["date"].isocalendar() == (row["iso_year"], row["iso_week"], row["iso_weekday"]) for row in rows if row["date_key"] > 0)
+    assert (found[20170101]["iso_year"], found[20181231]["iso_year"]) == (2016, 2019)
+    assert [found[key]["year_month"] for key in (10103, 99991231)] == ["0001-01", "9999-12"]
+    for key in (-1, -2):
+        member = found[key].asDict()
+        assert {name: value for name, value in member.items() if value is not None} == {
+            "date_key": key,
+            "is_weekend": False,
+            "is_month_end": False,
+            "year_month": "unknown",
+        }
 
 
 def test_a_procedure_is_that_of_the_own_list_then_the_networks_then_the_first_others(signed: tuple[Mini, Any, Ended]) -> None:
