@@ -21,16 +21,17 @@ PARTS = {  # table: (partition column, parts)
     "visits_text": ("Text", 4),
     "visits_few": ("Few", 4),
     "visits_same": ("Same", 4),
+    "visits_share": ("Share", 4),
     "visits_cut": ("Number", 4),
 }
 COLUMNS = (
     "VisitID VARCHAR(20), State VARCHAR(20), Mark TIMESTAMP, Number INT, OnDay DATE, Moment TIMESTAMP(9), Zoned TIMESTAMP WITH TIME ZONE, "
-    "Text VARCHAR(20), Few INT, Same INT"
+    "Text VARCHAR(20), Few INT, Same INT, Share DECIMAL(20,9)"
 )
 FILL = (
     "INSERT INTO {table} SELECT 'v' || X, 'open', TIMESTAMP '2026-01-10 10:00:00', NULLIF(X, 7), DATEADD('DAY', MOD(X, 40), DATE '2025-12-01'), "
     "DATEADD('SECOND', X * 977, TIMESTAMP '2026-01-01 00:00:00.123456789'), DATEADD('MINUTE', X, TIMESTAMP WITH TIME ZONE '2026-01-01 00:00:00-05:00'), "
-    "NULLIF('t' || MOD(X, 9), 't3'), MOD(X, 2), 5 FROM SYSTEM_RANGE(1, 200)"
+    "NULLIF('t' || MOD(X, 9), 't3'), MOD(X, 2), 5, (X - 1) * 0.125 FROM SYSTEM_RANGE(1, 200)"
 )
 BLANK = "INSERT INTO {table} (VisitID, State, Mark) VALUES ('blank', 'open', '2026-01-10 10:00:00')"
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -66,7 +67,8 @@ def cut_points(low: object, high: object, parts: int) -> list[str]:
     elif isinstance(low, date) and isinstance(high, date):
         found = [as_text(low + timedelta(days=(high - low).days * part // parts)) for part in range(1, parts)]
     else:
-        first, last = int(str(low).split(".")[0]), int(str(high).split(".")[0])
+        # A decimal's zero may come as 0E-9.
+        first, last = int(Decimal(str(low))), int(Decimal(str(high)))
         found = [str(first + (last - first) * part // parts) for part in range(1, parts)]
     return list(dict.fromkeys(found))
 
