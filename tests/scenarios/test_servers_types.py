@@ -151,3 +151,24 @@ def test_a_real_time_of_long_ago_is_loaded_once_and_a_time_that_is_none_is_met_e
     assert mini.commits("bronze.hosa_notes") == 2
     flags = mini.rows("bronze.hosa_notes", "id", "CAST(changed AS STRING)", "_flags", where="id <> 1")
     assert flags == [(2, "0001-01-01 00:00:00", None), (3, "0999-12-31 23:59:59", None)]
+
+
+def test_a_number_that_is_none_stops_its_load_with_the_reason_and_is_not_tried_again(spark: SparkSession, tmp_path: Path, postgresql_server: Server) -> None:
+    postgresql_server.make_database("types")
+    postgresql_server.execute("CREATE TABLE notes (id INT PRIMARY KEY, content VARCHAR(20), changed TIMESTAMP(6), amount NUMERIC(12,2));", "types")
+    postgresql_server.execute("INSERT INTO notes VALUES (1, 'sound', '2024-01-01', 1.5), (2, 'no amount', '2024-01-02', 'NaN');", "types")
+    mini = Mini(spark, tmp_path, ["emr,hos-a,notes,Incremental,changed,1,hosa"], own_contracts={"note": PLAIN_CONTRACT})
+    mini.connections = {"emr": connection_to(postgresql_server, "types", tmp_path)}
+    mini.write()
+
+    (failed,) = [log for log in mini.run(layers=("bronze",)).logs if log.layer == "bronze"]
+
+    assert (failed.status, failed.attempt, failed.is_retryable) == ("FAILED", 1, False)
+    assert "a number in the source is none (NaN or infinity) while reading notes" in str(failed.message)
+    assert "NULLIF(the_column, 'NaN')" in str(failed.message)
+    postgresql_server.execute("CREATE VIEW sound AS SELECT id, content, changed, NULLIF(amount, 'NaN') AS amount FROM notes;", "types")
+    mini.loads = ["emr,hos-a,sound,Incremental,changed,1,hosa"]
+    mini.own_contracts = {"note": {**PLAIN_CONTRACT, "sources": [{**PLAIN_CONTRACT["sources"][0], "tables": ["sound"]}]}}
+    mini.write()
+    assert mini.run(layers=("bronze",)).code == 0
+    assert mini.rows("bronze.hosa_sound", "id", "CAST(amount AS STRING)") == [(1, "1.50"), (2, None)]

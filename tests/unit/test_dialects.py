@@ -191,6 +191,7 @@ REFUSALS: dict[str, tuple[str, type[RcmError], bool]] = {  # a driver's text: (e
     "ERROR: numeric field overflow  Detail: A field with precision 38, scale 8 must round to an absolute value": (SourceDataError, False),
     "Arithmetic overflow error converting float to data type numeric.": (SourceDataError, False),
     'Numeric value out of range: "1.0E40" [22003-240]': (SourceDataError, False),
+    "org.postgresql.util.PSQLException: Bad value for type BigDecimal : NaN": (SourceDataError, False),
     "(conn=5) Read timed out": (SourceUnavailableError, True),
     "(conn=5) Query execution was interrupted (max_statement_time exceeded)": (SourceUnavailableError, True),
     "ERROR: canceling statement due to user request": (SourceUnavailableError, True),
@@ -212,3 +213,27 @@ def test_what_the_driver_says_below_sparks_own_error_counts() -> None:
     assert type(translated(spark_error, "emr", "asking its clock")) is SourceUnavailableError
     spark_error.__cause__ = RuntimeError("(conn=7) Access denied for user 'x'@'127.0.0.1' (using password: YES)")
     assert type(translated(spark_error, "emr", "asking its clock")) is SourceAuthError
+
+
+def test_an_error_that_fits_no_known_one_is_named_by_the_class_that_its_driver_gave_it() -> None:
+    text = "An error occurred while calling o1.save.\n: org.apache.spark.SparkException: Job aborted\nCaused by: org.postgresql.util.PSQLException: Bad Mallory"
+    error = translated(RuntimeError(text), "emr", "reading dbo.visits")
+    assert "reading failed while reading dbo.visits (PSQLException). Nothing of this load was committed" in str(error)
+    assert "Mallory" not in str(error)
+    assert "(RuntimeError)" in str(translated(RuntimeError("Mallory"), "emr", "reading dbo.visits"))
+
+
+DIGIT_MARKS = {  # product: the number that a text of digits is
+    "mariadb": "CASE WHEN `Mark` REGEXP '^ *-?[0-9]{1,37} *$' THEN CAST(`Mark` AS DECIMAL(38,0)) END",
+    "postgresql": "CASE WHEN \"Mark\" ~ '^ *-?[0-9]{1,37} *$' THEN CAST(\"Mark\" AS DECIMAL(38,0)) END",
+    "h2": "CASE WHEN REGEXP_LIKE(\"Mark\", '^ *-?[0-9]{1,37} *$') THEN CAST(\"Mark\" AS DECIMAL(38,0)) END",
+    "sqlserver": "CASE WHEN [Mark] NOT LIKE '%[^-0-9 ]%' THEN TRY_CAST([Mark] AS DECIMAL(37,0)) END",
+}
+
+
+@pytest.mark.parametrize("product", DIGIT_MARKS)
+def test_I17_text_that_holds_no_digits_is_met_as_a_row_without_a_watermark(product: str) -> None:
+    value = DIGIT_MARKS[product]
+    window = Window(kind="digits", low="9", high="101")
+    wanted = f"(({value} >= 9 AND {value} < 101) OR {value} IS NULL)"
+    assert window_predicate(DIALECTS[product], SourceColumn("Mark", "varchar"), window) == wanted

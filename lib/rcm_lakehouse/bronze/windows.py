@@ -21,6 +21,9 @@ Kind = Literal["date", "timestamp", "timestamptz", "int", "digits"]
 # Integers have no clock: a number that was drawn early and committed late is met again within this many numbers.
 DEFAULT_OVERLAP_SECONDS = {"date": 3 * 86_400, "timestamp": 900, "timestamptz": 900, "int": 1000, "digits": 1000}
 COUNTERS: tuple[Kind, ...] = ("int", "digits")
+# A watermark in text, for databases and Spark alike: other text (words, fractions, nothing at all) is no value. CHAR columns pad with blanks. One digit
+# less than a decimal holds: a window's end is one more.
+DIGITS = "^ *-?[0-9]{1,37} *$"
 FUTURE_MARGIN = timedelta(days=1)
 _FRACTION = re.compile(r"\.(\d+)")
 _HOUR = timedelta(hours=1)

@@ -7,6 +7,7 @@ from functools import reduce
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from rcm_lakehouse.bronze.windows import DIGITS, Kind
 from rcm_lakehouse.lake.table import Table
 from rcm_lakehouse.lake.tables import Lake
 
@@ -86,10 +87,17 @@ def _newest_batch(label: str, of_table: DataFrame, head: int, column: str | None
     ).select(F.lit(label).alias("label"), "*")
 
 
+def comparable(value: Column, kind: Kind) -> Column:
+    """A watermark as values that compare by size; text that holds no digits is NULL, as it is to the source."""
+    if kind == "digits":
+        return F.when(value.cast("string").rlike(DIGITS), value.try_cast("decimal(38,0)"))
+    return value.try_cast("decimal(38,0)") if kind == "int" else value
+
+
 def _comparable(rows: DataFrame, column: str | None) -> Column | None:
-    """A watermark column as values that compare by size; None where there is no such column (yet). Text holds digits."""
+    """A watermark column as values that compare by size; None where there is no such column (yet)."""
     field = next((field for field in rows.schema if column is not None and field.name.lower() == column.lower()), None)
     if field is None:
         return None
     value = F.col(f"`{field.name}`")
-    return value.try_cast("decimal(38,0)") if field.dataType.simpleString() == "string" else value
+    return comparable(value, "digits") if field.dataType.simpleString() == "string" else value

@@ -12,7 +12,7 @@ from pyspark.sql.types import StructType
 from rcm_lakehouse.bronze.conform import conformed, fit_of
 from rcm_lakehouse.bronze.lineage import with_lineage
 from rcm_lakehouse.bronze.overlap import without_known
-from rcm_lakehouse.bronze.windows import COUNTERS, Kind, Window
+from rcm_lakehouse.bronze.windows import Kind, Window
 from rcm_lakehouse.config.connections import JdbcTableOptions
 from rcm_lakehouse.config.errors import SourceDataError
 from rcm_lakehouse.config.matching import key_of_table
@@ -20,7 +20,7 @@ from rcm_lakehouse.config.worklist import LoadRow
 from rcm_lakehouse.lake.columns import widen_columns
 from rcm_lakehouse.lake.counted import Counted
 from rcm_lakehouse.lake.tables import Lake
-from rcm_lakehouse.pipeline.bronze_state import UNCOUNTED_FLAGS, hash_sum
+from rcm_lakehouse.pipeline.bronze_state import UNCOUNTED_FLAGS, comparable, hash_sum
 from rcm_lakehouse.pipeline.context import RunContext
 from rcm_lakehouse.pipeline.freeze import JdbcPlan
 from rcm_lakehouse.pipeline.silver_sources import bronze_table
@@ -126,7 +126,7 @@ class Stage:
         if column is None or self.plan.window is None:
             return F.lit(None).cast("string")
         uncounted = F.coalesce(F.arrays_overlap("_flags", F.array(*map(F.lit, UNCOUNTED_FLAGS))), F.lit(False))
-        return F.when(~uncounted, comparable(column, self.plan.window.kind))
+        return F.when(~uncounted, comparable(F.col(f"`{column}`"), self.plan.window.kind))
 
     def _late(self) -> Column:
         before, window = self.plan.watermark_before, self.plan.window
@@ -145,20 +145,16 @@ class Stage:
         name = next((name for name in bronze.columns if name.lower() == column.lower()), None)
         if name is None or window is None or window.low is None or self.options.null_watermark == "include":
             return bronze
-        value = comparable(name, window.kind)
+        value = comparable(F.col(f"`{name}`"), window.kind)
         return bronze.where((value >= bound(window.low, window.kind)) | value.isNull() | (F.col("_change_type") == "delete"))
 
     def _check_missing_watermarks(self, count: int) -> None:
         if count and self.options.null_watermark == "fail":
+            of_digits = " of digits" if self.plan.window is not None and self.plan.window.kind == "digits" else ""
             raise SourceDataError(
-                f"{self.row.label}: {count} rows have no {self.row.watermark}. Nothing was committed; the watermark is unchanged. Mend the "
+                f"{self.row.label}: {count} rows have no {self.row.watermark}{of_digits}. Nothing was committed; the watermark is unchanged. Mend the "
                 "source, or set null_watermark to include or exclude for this table in conf/connections.yml."
             )
-
-
-def comparable(column: str, kind: Kind) -> Column:
-    """A watermark column as values that compare by size; text that is no integer is NULL."""
-    return F.col(f"`{column}`").try_cast("decimal(38,0)") if kind in COUNTERS else F.col(f"`{column}`")
 
 
 def bound(text: str, kind: Kind) -> Column:
@@ -171,7 +167,7 @@ def flags(column: str | None, window: Window | None, flag: str | None, zero_date
     """`_flags` of a row: the load's own flag, a missing watermark, a watermark far beyond the window, days that are none; NULL without any."""
     found = [F.lit(flag).cast("string")]
     if column is not None and window is not None:
-        value = F.col(f"`{column}`")
+        value = comparable(F.col(f"`{column}`"), window.kind)
         found.append(F.when(value.isNull(), F.lit("null_watermark")))
         if window.future_from is not None:
             found.append(F.when(value >= F.lit(window.future_from).cast("timestamp"), F.lit("future_watermark")))

@@ -25,11 +25,11 @@ from rcm_lakehouse.lake.counted import Counted
 from rcm_lakehouse.lake.memory import DELETES, recall, remember
 from rcm_lakehouse.lake.tables import Lake
 from rcm_lakehouse.pipeline.attempts import Outcome
-from rcm_lakehouse.pipeline.bronze_state import read_states
+from rcm_lakehouse.pipeline.bronze_state import comparable, read_states
 from rcm_lakehouse.pipeline.context import RunContext
 from rcm_lakehouse.pipeline.freeze import Frozen, JdbcPlan, watermark_of
 from rcm_lakehouse.pipeline.graph import Step
-from rcm_lakehouse.pipeline.jdbc_stage import Stage, mapped_key, mapped_names, spelled
+from rcm_lakehouse.pipeline.jdbc_stage import Stage, bound, mapped_key, mapped_names, spelled
 from rcm_lakehouse.pipeline.returned import with_returns
 from rcm_lakehouse.pipeline.silver_sources import bronze_table
 from rcm_lakehouse.sources.checksums import bronze_sums, read_buckets, source_sums, with_bucket
@@ -157,9 +157,9 @@ class _Comparison:
     def _left_out(self, database: Database) -> str | None:
         """SQL for rows that no load of this table takes: they would make their buckets differ for ever."""
         column = self.plan.watermark
-        if column is None or self.options.null_watermark != "exclude":
+        if column is None or self.plan.window is None or self.options.null_watermark != "exclude":
             return None
-        return database.dialect.missing(database.dialect.quoted(column.name), column.data_type)
+        return database.dialect.missing(column.name, column.data_type, self.plan.window.kind)
 
     def _compared(self, database: Database, buckets: Sequence[int]) -> tuple[Drift, DataFrame]:
         """The drift, and staged rows with `_act`: load (missed or changed), delete, excluded (no load takes it), wait (not due yet), same."""
@@ -193,10 +193,8 @@ class _Comparison:
         if window is None or window.high is None or self.row.watermark is None:
             return F.lit(False)
         names = {name.lower(): name for name in self.lake.read(bronze_table(self.row)).columns}
-        value = F.col(f"{side}.`{names[self.row.watermark.lower()]}`")
-        if window.kind in ("int", "digits"):
-            return F.coalesce(value.cast("decimal(38,0)") >= F.lit(window.high).cast("decimal(38,0)"), F.lit(False))
-        return F.coalesce(value.cast("timestamp") >= F.lit(window.high).cast("timestamp"), F.lit(False))
+        value = comparable(F.col(f"{side}.`{names[self.row.watermark.lower()]}`"), window.kind)
+        return F.coalesce(value >= bound(window.high, window.kind), F.lit(False))
 
     def _as_loaded(self, fetched: DataFrame) -> DataFrame:
         plan = replace(self.plan, flag=RECONCILED_FLAG, watermark_before=self.watermark)

@@ -4,13 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rcm_lakehouse.bronze.windows import Kind
+from rcm_lakehouse.bronze.windows import DIGITS, Kind
 from rcm_lakehouse.config.connections import JdbcConnection
 from rcm_lakehouse.config.embedded import h2_url
 
 _MYSQL_DRIVER = "org.mariadb.jdbc.Driver"
 _DATES = ("date", "datetime", "timestamp")
 _FLOATS = ("float", "real", "double", "double precision")
+_DIGITS = DIGITS.replace("{", "{{").replace("}", "}}")
 LOOPBACK = ("localhost", "127.0.0.1", "::1", "[::1]")
 
 
@@ -25,7 +26,8 @@ class Dialect:
     `casts` are expressions for declared types that Spark would read as something else; `text_types` have no Spark twin and are read
     as text of any length. `zoned_types` hold instants; all other times are the source's wall clock. `transactions_right` is what
     an account needs to see others' open transactions; None: this product does not tell when they began. `zero_dates` is true for days
-    and times that are no day, which some products hold; None: this one has none.
+    and times that are no day, which some products hold; None: this one has none. `digits` is the number that a text of digits is, NULL for
+    other text: it computes no other, for which some products fail and some give 0.
     """
 
     name: str
@@ -44,6 +46,7 @@ class Dialect:
     zoned_types: tuple[str, ...] = ("timestamp with time zone",)
     rowversion_types: tuple[str, ...] = ()
     zero_dates: str | None = None
+    digits: str = f"CASE WHEN {{column}} REGEXP '{_DIGITS}' THEN CAST({{column}} AS DECIMAL(38,0)) END"
     bucket: str = ""
 
     def quoted(self, name: str) -> str:
@@ -69,14 +72,22 @@ class Dialect:
         parts = [f"IF({self.zero_dates.format(column=self.quoted(name))}, '{bronze}', NULL)" for name, bronze in dates.items()]
         return f"CONCAT_WS(',', {', '.join(parts)})"
 
-    def missing(self, quoted: str, declared: str) -> str:
-        """SQL that is true for a watermark without a value, a day that is none included; an index can serve it.
+    def comparable(self, column: str, declared: str, kind: Kind) -> str:
+        """SQL of a watermark column as values that compare by size; text that holds no digits is NULL."""
+        quoted = self.quoted(column)
+        if kind == "digits":
+            return self.digits.format(column=quoted)
+        return f"CAST({quoted} AS bigint)" if declared in self.rowversion_types else quoted
 
-        A real day of the first thousand years is a value: below the watermark it is not read again.
+    def missing(self, column: str, declared: str, kind: Kind) -> str:
+        """SQL that is true for a watermark without a value, a day that is none and text that holds no digits included.
+
+        For days and times an index can serve it. A real day of the first thousand years is a value: below the watermark it is not read again.
         """
+        quoted = self.quoted(column)
         if self.zero_dates is not None and declared in _DATES:
             return f"({quoted} IS NULL OR ({quoted} < DATE '1000-01-01' AND ({self.zero_dates.format(column=quoted)})))"
-        return f"{quoted} IS NULL"
+        return f"{self.comparable(column, declared, kind) if kind == 'digits' else quoted} IS NULL"
 
     def literal(self, kind: Kind, text: str) -> str:
         """A canonical watermark text as a typed literal. `text` was checked to be a value of `kind`."""
@@ -141,6 +152,7 @@ DIALECTS: Mapping[str, Dialect] = {
         clock_sql=_H2_CLOCK,
         blind_clock_sql=_H2_CLOCK,
         text_types=("time", "time with time zone", "json", "interval", "uuid", "enum", "geometry"),
+        digits=f"CASE WHEN REGEXP_LIKE({{column}}, '{_DIGITS}') THEN CAST({{column}} AS DECIMAL(38,0)) END",
         bucket="ORA_HASH({column}, {count} - 1)",
     ),
     "mariadb": _MYSQL,
@@ -168,6 +180,7 @@ DIALECTS: Mapping[str, Dialect] = {
             *("time without time zone", "time with time zone", "json", "jsonb", "interval", "uuid", "xml", "bit", "bit varying"),
             *("inet", "cidr", "macaddr", "array", "user-defined", "tsvector", "point"),
         ),
+        digits=f"CASE WHEN {{column}} ~ '{_DIGITS}' THEN CAST({{column}} AS DECIMAL(38,0)) END",
         bucket="MOD(ABS(CAST(hashtext(CAST({column} AS text)) AS bigint)), {count})",
     ),
     "sqlserver": Dialect(
@@ -187,6 +200,8 @@ DIALECTS: Mapping[str, Dialect] = {
         text_types=("time", "xml", "sql_variant", "hierarchyid", "geography", "geometry"),
         zoned_types=("datetimeoffset",),
         rowversion_types=("timestamp", "rowversion"),
+        # It has no regular expressions; of text made of these characters TRY_CAST gives NULL for what is no number (`1 2`, `1-`, none at all).
+        digits="CASE WHEN {column} NOT LIKE '%[^-0-9 ]%' THEN TRY_CAST({column} AS DECIMAL(37,0)) END",
         # ABS of the smallest int overflows.
         bucket="ABS(CAST(CHECKSUM({column}) AS bigint)) % {count}",
     ),

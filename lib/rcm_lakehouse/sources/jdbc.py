@@ -162,8 +162,7 @@ def kind_of_column(dialect: Dialect, column: SourceColumn, table: SourceTable) -
 
 def highest_value(database: Database, table: SourceTable, column: SourceColumn, kind: Kind) -> str | None:
     """The greatest watermark in the table as text, None when there is none; asked only for kinds without a clock."""
-    quoted = database.dialect.quoted(column.name)
-    value = f"CAST({quoted} AS DECIMAL(38,0))" if kind == "digits" else quoted
+    value = database.dialect.comparable(column.name, column.data_type, kind)
     sql = f"SELECT MAX({value}) AS highest FROM {qualified(database.dialect, table)}"
     if column.data_type in database.dialect.rowversion_types:
         # Below the oldest open transaction's first rowversion everything is committed.
@@ -207,11 +206,8 @@ def projection(dialect: Dialect, table: SourceTable, names: Sequence[str]) -> st
 
 
 def window_predicate(dialect: Dialect, column: SourceColumn, window: Window) -> str:
-    """SQL that is true for rows of the window, rows far in the future and rows without a watermark."""
-    quoted = dialect.quoted(column.name)
-    value = f"CAST({quoted} AS DECIMAL(38,0))" if window.kind == "digits" else quoted
-    if column.data_type in dialect.rowversion_types:
-        value = f"CAST({quoted} AS bigint)"
+    """SQL that is true for rows of the window, rows far in the future and rows without a watermark (`Dialect.missing`)."""
+    value = dialect.comparable(column.name, column.data_type, window.kind)
     bounds = []
     if window.low is not None:
         bounds.append(f"{value} >= {dialect.literal(window.kind, window.low)}")
@@ -221,7 +217,7 @@ def window_predicate(dialect: Dialect, column: SourceColumn, window: Window) -> 
     if window.future_from is not None:
         parts.append(f"{value} >= {dialect.literal(window.kind, window.future_from)}")
     if window.takes_null:
-        parts.append(dialect.missing(quoted, column.data_type))
+        parts.append(dialect.missing(column.name, column.data_type, window.kind))
     return f"({' OR '.join(parts)})"
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from rcm_lakehouse.config.errors import RcmError, SourceAuthError, SourceDataError, SourceUnavailableError, StorageFullError, is_storage_full
 
 _DEEPEST = 10
+_JAVA_CLASS = re.compile(r"\b(?:java|org\.(?:h2|mariadb|postgresql)|com\.(?:microsoft|mysql))\.[\w.]*?\b([A-Z]\w*(?:Exception|Error))\b")
 _UNCHANGED = "Nothing of this load was committed; its watermark is unchanged."
 _STORAGE_FULL = f"a disk is full (the lakehouse's, Spark's scratch folder's or the source's own) while {{doing}}. {_UNCHANGED} Free space and run again."
 
@@ -39,6 +40,12 @@ _REFUSALS = (
         SourceDataError,
         f"the database does not have what was asked for while {{doing}} (database, table, column or a type that can be read). {_UNCHANGED} "
         "Compare load_config.csv and conf/connections.yml with the source.",
+    ),
+    _Refusal(
+        r"bad value for type bigdecimal ?: ?-?(nan|inf)",
+        SourceDataError,
+        f"a number in the source is none (NaN or infinity) while {{doing}}. {_UNCHANGED} A retry cannot help. Mend that row, or give load_config.csv a view "
+        "of the table that has NULL in its place, in PostgreSQL by NULLIF(the_column, 'NaN').",
     ),
     _Refusal(
         r"numeric value out of range|arithmetic overflow|numeric field overflow|out of range for type|data conversion error|division by zero",
@@ -77,7 +84,16 @@ def translated(error: BaseException, connection: str, doing: str) -> RcmError:
     for refusal in _REFUSALS:
         if re.search(refusal.pattern, text, re.IGNORECASE) and not re.search(refusal.unless, text, re.IGNORECASE):
             return refusal.error(f"connection '{connection}': {refusal.advice.format(doing=doing)}")
-    return SourceUnavailableError(f"connection '{connection}': reading failed while {doing} ({type(error).__name__}). {_UNCHANGED}")
+    return SourceUnavailableError(
+        f"connection '{connection}': reading failed while {doing} ({_class_of(error, text)}). {_UNCHANGED} The driver's own words are left out, because they "
+        "may quote a row: the database's log has them, or run the same query by hand."
+    )
+
+
+def _class_of(error: BaseException, text: str) -> str:
+    """The innermost class of a driver or of Java that a text names, else the error's own class: a class quotes no row."""
+    found = list(_JAVA_CLASS.finditer(text))
+    return found[-1][1] if found else type(error).__name__
 
 
 def _whole_text(error: BaseException) -> str:
