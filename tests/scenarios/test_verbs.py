@@ -8,6 +8,7 @@ from pyspark.sql import SparkSession
 from harness import Mini
 from rcm_lakehouse.config.errors import ConfigError
 from rcm_lakehouse.pipeline.context import Backfill
+from windows_kit import BRONZE, insert, project
 
 CONTRACT = {
     "description": "a visit",
@@ -120,6 +121,28 @@ def test_I15_X05_a_backfill_leaves_no_gap_moves_no_watermark_and_twice_is_once(m
     assert written == [1, 2, 0], "the bound belongs to the second half, and twice is once"
     assert mini.rows("silver.visit", "source_visit_id", where="source_visit_id LIKE 'W%'") == [("W10",), ("W20",), ("W31",)]
     assert watermarks(mini, "2026-01-30T18:20:00Z") == before
+
+
+def test_I11_a_backfill_ends_where_its_load_ends_now_and_leaves_later_rows_to_their_windows(spark: SparkSession, tmp_path: Path) -> None:
+    mini = project(spark, tmp_path)
+    mini.sql(insert("a", "2026-01-10 10:00:00"))
+    assert mini.run(now="2026-01-10T11:00:00Z", layers=BRONZE).code == 0
+    mini.sql(insert("missed", "2026-01-08 10:00:00"), insert("ahead", "2026-01-10 13:30:00"), insert("far", "2027-01-10 13:30:00"))
+    wanted = Backfill(("hos-a.visits",), "2026-01-01", "2030-01-01")
+    assert "2026-01-10 12:00:00.000000" in mini.run(now="2026-01-10T12:00:00Z", layers=BRONZE, dry_run=True, backfill=wanted).said
+    cut = mini.run(now="2026-01-10T12:00:00Z", layers=BRONZE, backfill=wanted)
+    assert cut.code == 0, cut.said
+    log = cut.log("bronze", "hosa_visits")
+    told = "--to 2030-01-01 00:00:00.000000 lies beyond what a load reads now: the back-fill ends at 2026-01-10 12:00:00.000000"
+    assert [note.split(",")[0] for note in log.warnings] == [told]
+    assert (log.window_high, log.rows_read, log.rows_written) == ("2026-01-10 12:00:00.000000", 2, 1)
+    later = mini.run(now="2026-01-10T14:00:00Z", layers=BRONZE).log("bronze", "hosa_visits")
+    assert (later.rows_written, later.watermark_after) == (2, "2026-01-10 13:30:00.000000")
+    flags = mini.rows("bronze.hosa_visits", "VisitID", "_flags")
+    assert flags == [("a", None), ("ahead", None), ("far", ["future_watermark"]), ("missed", ["backfill"])]
+    ahead = Backfill(("hos-a.visits",), "2026-02-01", "2026-03-01")
+    with pytest.raises(ConfigError, match=r"hos-a\.visits is read to 2026-01-10 14:10:00\.000000 now.*Nothing was read or written"):
+        mini.run(now="2026-01-10T14:10:00Z", layers=BRONZE, backfill=ahead)
 
 
 def test_X11_a_full_refresh_reads_one_table_whole_and_leaves_the_others_alone(mini: Mini) -> None:

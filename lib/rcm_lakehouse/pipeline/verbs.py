@@ -14,6 +14,7 @@ from rcm_lakehouse.pipeline.freeze import Frozen, JdbcPlan, is_windowed
 
 BACKFILL_FLAG = "backfill"
 BEGINNING = "beginning"
+_UNTOUCHED = "Nothing was read or written."
 
 
 def check_verbs(project: Project, options: RunOptions) -> None:
@@ -36,7 +37,7 @@ def check_verbs(project: Project, options: RunOptions) -> None:
         if name not in tables:
             problems.append(f"--accept-lost: '{name}' is no table of this lakehouse.{did_you_mean(name, tables)} Name it as silver.patient.")
     if problems:
-        raise ConfigError("\n".join([*problems, "Nothing was read or written."]))
+        raise ConfigError("\n".join([*problems, _UNTOUCHED]))
 
 
 def _tables(project: Project) -> list[str]:
@@ -76,9 +77,10 @@ def apply_verbs(frozen: Frozen, options: RunOptions) -> None:
     """Change the frozen plans of the named loads.
 
     A full refresh reads the whole table again; what bronze has already is dropped and counted, and the watermark is never lowered. A
-    back-fill reads [low, high) without overlap, rows without a value left out, and marks its rows so that they move no watermark.
+    back-fill reads [low, high) without overlap, rows without a value left out, and marks its rows so that they move no watermark. It ends where
+    the load's own window ends now, with a warning: rows stamped later would be known when their window comes, and move no watermark then.
 
-    Raises ConfigError when a bound or the value of a reset is no value of the watermark's kind.
+    Raises ConfigError when a bound or the value of a reset is no value of the watermark's kind, and for a back-fill that would hold no value.
     """
     for name in options.full_refresh:
         plan = frozen.jdbc.get(name)
@@ -99,8 +101,14 @@ def _backfilled(plan: JdbcPlan, wanted: Backfill) -> JdbcPlan:
     kind = plan.window.kind
     low, high = (checked_value(plan, verb, text) for verb, text in (("--from", wanted.low), ("--to", wanted.high)))
     if compare(kind, low, high) >= 0:
-        raise ConfigError(f"--from {low} is not before --to {high}. Nothing was read or written.")
-    return replace(plan, window=Window(kind=kind, low=low, high=high, takes_null=False), flag=BACKFILL_FLAG)
+        raise ConfigError(f"--from {low} is not before --to {high}. {_UNTOUCHED}")
+    present = plan.rest_high or plan.window.high or high
+    if compare(kind, low, present) >= 0:
+        raise ConfigError(f"--from {low}: {plan.row.label} is read to {present} now, and what is stamped later comes with its window. {_UNTOUCHED}")
+    told = f"--to {high} lies beyond what a load reads now: the back-fill ends at {present}, and what is stamped later comes with its window"
+    is_cut = compare(kind, high, present) > 0
+    window = Window(kind=kind, low=low, high=present if is_cut else high, takes_null=False)
+    return replace(plan, window=window, warnings=(*plan.warnings, *([told] if is_cut else [])), flag=BACKFILL_FLAG)
 
 
 def checked_value(plan: JdbcPlan, verb: str, text: str) -> str:
@@ -114,4 +122,4 @@ def checked_value(plan: JdbcPlan, verb: str, text: str) -> str:
     except ValueError:
         expected = {"date": "a day like 2026-01-31", "int": "an integer", "digits": "an integer"}.get(plan.window.kind, "a time like 2026-01-31 08:30:00")
         told = f"{verb}: the value is no {plan.window.kind} watermark of {plan.row.label}; expected {expected}."
-        raise ConfigError(f"{told} Nothing was read or written.") from None
+        raise ConfigError(f"{told} {_UNTOUCHED}") from None
