@@ -175,6 +175,15 @@ def test_I26_I27_never_half_a_page_and_one_copy_of_a_repeated_record(spark: Spar
     assert "the snapshot is empty but the last one had 450 rows" in (log.message or "")
     assert mini.frame("silver.ref_npi").where("is_current").count() == 450
 
+    # A query past the registry's ceiling that has no parts sure to hold all of it is never taken for whole.
+    server.registry.size = 1400
+    past = mini.run(now=LATER)
+    assert past.code == 1
+    log = past.log("bronze", "network_ref_npi")
+    assert (log.status, log.error_class, log.warnings[-1]) == ("FAILED", "SourceDataError", "stale: last good version of 2026-01-05T06:00:00Z")
+    assert "Add country_code: US" in (log.message or "")
+    assert mini.frame("silver.ref_npi").where("is_current").count() == 450
+
 
 def test_the_classification_is_walked_into_bronze_and_no_secret_is_told(spark: SparkSession, tmp_path: Path, server: ApiServer) -> None:
     mini = Mini(spark, tmp_path, ["who,network,icd10_who,Full,,1,network"], contracts=["ref_icd10cm"])

@@ -1,7 +1,7 @@
 """ICD-10-CM from the code search, and the WHO classification: pages, prefixes, tokens, and a walk that is whole or refused."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from rcm_lakehouse.config.connections import ApiTableOptions
 from rcm_lakehouse.config.errors import ConfigError, SourceAuthError, SourceDataError, SourceUnavailableError
 from rcm_lakehouse.demo import api_server
 from rcm_lakehouse.demo.api_content import CLASSIFICATION, default_codes
-from rcm_lakehouse.demo.api_server import CLIENT_SECRET, NLM_PATH, TOKEN_PATH, WHO_PATH, ApiServer
+from rcm_lakehouse.demo.api_server import CLIENT_SECRET, NLM_PATH, TOKEN_PATH, WHO_PATH, ApiServer, Asked
 from rcm_lakehouse.sources import api_who
 from rcm_lakehouse.sources.api_cache import Spool
 from rcm_lakehouse.sources.api_icd10cm import Icd10Cm, longer_prefixes
@@ -44,7 +44,7 @@ def nodes(server: ApiServer, folder: Path, *queries: Mapping[str, str], **values
 def test_a_prefix_gives_its_codes_in_pages(server: ApiServer, tmp_path: Path) -> None:
     rows = codes(server, tmp_path, {"terms": "m"}, page_size=2)
     assert {(row["code"], row["name"]) for row in rows} == {pair for pair in default_codes() if pair[0].startswith("M")}
-    assert [asked.params["offset"] for asked in server.asked] == ["0", "2"]
+    assert [asked.params["offset"] for asked in server.asked] == ["0", "1", "2"]
     assert {(asked.params["sf"], asked.params["df"], asked.params["terms"]) for asked in server.asked} == {("code", "code,name", "M")}
 
 
@@ -66,6 +66,12 @@ def test_a_prefix_past_the_ceiling_is_divided(server: ApiServer, tmp_path: Path)
     assert {asked.params["terms"] for asked in server.asked} == {"S", *(f"S{digit}" for digit in range(10))}
 
 
+def test_a_prefix_that_reaches_the_ceiling_is_read_in_pages_to_its_last_code(server: ApiServer, tmp_path: Path) -> None:
+    server.codes = [(f"S{place // 1000:02d}.{place % 1000:03d}A", f"Made-up injury {place}") for place in range(7500)]
+    assert [row["code"] for row in codes(server, tmp_path, {"terms": "S"})] == [code for code, _ in server.codes]
+    assert [(asked.params["offset"], asked.params["count"]) for asked in server.asked][-2:] == [("6986", "500"), ("7485", "15")]
+
+
 def test_longer_prefixes_follow_the_form_of_a_code() -> None:
     assert {prefix: (longer_prefixes(prefix)[0], longer_prefixes(prefix)[-1], len(longer_prefixes(prefix))) for prefix in ("", "S", "S7", "S72", "S72.0")} == {
         "": ("A", "Z", 26),
@@ -78,9 +84,63 @@ def test_longer_prefixes_follow_the_form_of_a_code() -> None:
 
 
 def test_pages_that_do_not_add_up_to_the_total_are_refused(server: ApiServer, tmp_path: Path) -> None:
-    server.misbehave(NLM_PATH, status=200, body=json.dumps([3, ["A00"], None, [["A00", "x"]]]).encode())
-    with pytest.raises(SourceDataError, match="1 different codes where the service counts 3"):
+    server.misbehave(NLM_PATH, status=200, body=json.dumps([3, ["A00"], None, [["A00", "x"]]]).encode(), times=None)
+    with pytest.raises(SourceDataError, match="1 different codes where the service counts 3, 3 times"):
         codes(server, tmp_path, {"terms": "A"})
+
+
+def moving(server: ApiServer, monkeypatch: pytest.MonkeyPatch, editions: Sequence[Sequence[tuple[str, str]]]) -> None:
+    """Each search finds the next of the editions; the last one stays."""
+    left = list(editions)
+    answer = server.answer
+
+    def moved(asked: Asked) -> tuple[int, object]:
+        server.codes = list(left.pop(0) if len(left) > 1 else left[0])
+        return answer(asked)
+
+    monkeypatch.setattr(server, "answer", moved)
+
+
+MANY = [(f"E{place // 10:02d}.{place % 10}", f"Made-up condition {place}") for place in range(900)]
+AGAIN = ["0", "499", "0", "499"]
+CHANGES = {  # editions that the first searches find, and the offsets asked for until all is read
+    "codes come after page 1": ([MANY[:600], MANY], AGAIN),
+    "codes go after page 1": ([MANY, MANY[1:]], AGAIN),
+    "codes come twice": ([MANY[:600], *[MANY[:700]] * 2, MANY], [*AGAIN, "0", "499"]),
+    "one goes and one comes": ([MANY[:899], MANY[1:]], AGAIN),
+    "all of page 2 goes": ([MANY, MANY[:100]], ["0", "499", "0"]),
+    "nothing moves": ([MANY], ["0", "499"]),
+}
+
+
+def test_I26_codes_that_move_while_paging_begin_the_query_again_and_nothing_of_the_first_try_is_kept(
+    server: ApiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for case, (editions, offsets) in CHANGES.items():
+        server.asked.clear()
+        moving(server, monkeypatch, editions)
+        rows = codes(server, tmp_path, {"terms": "E"})
+        assert [(row["code"], row["name"]) for row in rows] == editions[-1], case
+        assert [asked.params["offset"] for asked in server.asked] == offsets, case
+        monkeypatch.undo()
+
+
+@pytest.mark.parametrize("step", [1, -1])
+def test_I26_a_total_that_never_rests_is_refused_whole(server: ApiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int) -> None:
+    moving(server, monkeypatch, [MANY[: 700 + step * place] for place in range(20)])
+    with pytest.raises(SourceDataError, match="came or went while it was read, 3 times"):
+        codes(server, tmp_path, {"terms": "E"})
+    assert [asked.params["offset"] for asked in server.asked] == ["0", "499"] * 3
+    assert (tmp_path / "spool.jsonl").read_text() == ""
+
+
+def test_I26_a_total_past_the_ceiling_is_asked_for_again_when_its_parts_are_read(server: ApiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    injuries = [(f"S{part:02d}.{rest:03d}A", f"Made-up injury {part} {rest}") for part in range(20) for rest in range(400)]
+    # A code comes when the part it belongs to was read.
+    moving(server, monkeypatch, [*[injuries[1:]] * 10, injuries])
+    rows = codes(server, tmp_path, {"terms": "S"})
+    assert sorted(row["code"] for row in rows) == [code for code, _ in injuries]
+    assert [asked.params["terms"] for asked in server.asked].count("S") == 4
 
 
 @pytest.mark.parametrize("body", [b"{}", b"[1]", b'["1",[],null,[]]', b"[true,[],null,[]]", b'[1,["A"],null,[["A"]]]', b'[1,["A"],null,[["A",1]]]'])

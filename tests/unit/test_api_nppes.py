@@ -13,9 +13,9 @@ from api_clients import Waits, client
 from rcm_lakehouse.config.connections import ApiTableOptions
 from rcm_lakehouse.config.errors import SourceDataError, SourceUnavailableError
 from rcm_lakehouse.demo.api_content import clinician, npi_of
-from rcm_lakehouse.demo.api_server import NPPES_PATH, ApiServer
+from rcm_lakehouse.demo.api_server import NPPES_PATH, ApiServer, Asked
 from rcm_lakehouse.sources.api_cache import Spool
-from rcm_lakehouse.sources.api_nppes import Nppes, divisions, is_valid_npi, record_of
+from rcm_lakehouse.sources.api_nppes import Nppes, division, is_valid_npi, record_of
 
 SEARCH = {"state": "NC", "address_purpose": "LOCATION"}
 
@@ -141,14 +141,43 @@ def test_pages_are_read_until_a_short_one(server: ApiServer, tmp_path: Path) -> 
     server.registry.size = 450
     rows = fetched(server, tmp_path, SEARCH)
     assert {row["number"] for row in rows} == {npi_of(place) for place in range(1, 451)}
-    assert [asked.params["skip"] for asked in server.asked] == ["0", "200", "400"]
+    assert [asked.params["skip"] for asked in server.asked] == ["0", "199", "398"], "a page begins with the last row of the one before"
     assert {asked.params["limit"] for asked in server.asked} == {"200"}
 
 
-def test_a_last_page_that_is_full_is_followed_by_an_empty_one(server: ApiServer, tmp_path: Path) -> None:
-    server.registry.size = 400
-    assert len(fetched(server, tmp_path, SEARCH)) == 400
-    assert [asked.params["skip"] for asked in server.asked] == ["0", "200", "400"]
+def test_a_last_page_that_is_full_is_followed_by_one_with_nothing_new(server: ApiServer, tmp_path: Path) -> None:
+    server.registry.size = 399
+    assert len(fetched(server, tmp_path, SEARCH)) == 399
+    assert [asked.params["skip"] for asked in server.asked] == ["0", "199", "398"]
+
+
+def departing(server: ApiServer, monkeypatch: pytest.MonkeyPatch, departures: Mapping[int, int]) -> None:
+    """Before a request (the first is 1) a record leaves the search and takes those behind it one place up: request -> place."""
+    answer, gone = server.answer, {"state": "VA"}
+
+    def left(asked: Asked) -> tuple[int, object]:
+        place = departures.get(len(server.asked))
+        if place is not None:
+            server.registry.changed[npi_of(place)] = changed(place, addresses=[{**clinician(npi_of(place))["addresses"][1], **gone}])
+        return answer(asked)
+
+    monkeypatch.setattr(server, "answer", left)
+
+
+def test_I26_a_record_that_leaves_while_paging_takes_no_other_with_it(server: ApiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    server.registry.size = 450
+    departing(server, monkeypatch, {2: 5})
+    rows = fetched(server, tmp_path, SEARCH)
+    assert {row["number"] for row in rows} == {npi_of(place) for place in range(1, 451) if place != 5}
+    assert [asked.params["skip"] for asked in server.asked] == ["0", "199", "0", "199", "398"]
+
+
+def test_I26_a_search_that_never_rests_is_refused_whole(server: ApiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    server.registry.size = 450
+    departing(server, monkeypatch, {2: 5, 4: 6, 6: 7})
+    with pytest.raises(SourceDataError, match="came or went while its pages were read, 3 times"):
+        fetched(server, tmp_path, SEARCH)
+    assert (tmp_path / "spool.jsonl").read_text() == ""
 
 
 def test_I27_a_record_repeated_across_pages_is_kept_once(server: ApiServer, tmp_path: Path) -> None:
@@ -160,16 +189,14 @@ def test_I27_a_record_repeated_across_pages_is_kept_once(server: ApiServer, tmp_
     assert (len(numbers), len(set(numbers)), spool.repeated) == (450, 450, 3)
 
 
-@pytest.mark.parametrize("split_by", ["postal_code", "name"])
-def test_a_query_past_the_ceiling_is_divided_and_read_whole(server: ApiServer, tmp_path: Path, split_by: str) -> None:
+def test_a_query_past_the_ceiling_is_divided_and_read_whole(server: ApiServer, tmp_path: Path) -> None:
     server.registry.size = 1500
-    rows = fetched(server, tmp_path, SEARCH, options={"split_by": split_by})
+    rows = fetched(server, tmp_path, {**SEARCH, "country_code": "US"})
     assert {row["number"] for row in rows} == {npi_of(place) for place in range(1, 1501)}
     assert len(rows) == 1500
-    assert max(int(asked.params["skip"]) for asked in server.asked) == 1000
-    field = "postal_code" if split_by == "postal_code" else "last_name"
-    assert any(asked.params.get(field, "").endswith("*") for asked in server.asked)
-    assert {row["_source_file"] for row in rows} == {"address_purpose=LOCATION&state=NC"}
+    assert max(int(asked.params["skip"]) for asked in server.asked) == 995
+    assert any(asked.params.get("postal_code", "").endswith("*") for asked in server.asked)
+    assert {row["_source_file"] for row in rows} == {"address_purpose=LOCATION&country_code=US&state=NC"}
 
 
 def changed(place: int, **values: object) -> dict[str, Any]:
@@ -177,30 +204,69 @@ def changed(place: int, **values: object) -> dict[str, Any]:
     return {**entry, **values, "basic": {**entry["basic"], **(values.get("basic") or {})}}  # type: ignore[dict-item]
 
 
-def test_rows_that_one_division_misses_are_met_by_the_next(server: ApiServer, tmp_path: Path) -> None:
+def abroad(**values: str) -> dict[str, Any]:
+    return {"addresses": [{"address_purpose": "LOCATION", "state": "NC", "city": "FARAWAY", "postal_code": "K1A0B1", "country_code": "CA", **values}]}
+
+
+def test_rows_with_foreign_postal_codes_beyond_the_first_1200_are_never_lost_in_silence(server: ApiServer, tmp_path: Path) -> None:
     server.registry.size = 1400
-    address = {"address_purpose": "LOCATION", "state": "NC", "city": "FARAWAY", "postal_code": ""}
-    server.registry.changed = {npi_of(place): changed(place, addresses=[address]) for place in (10, 20, 1390)}
-    rows = fetched(server, tmp_path, SEARCH)
+    far = [place for place in range(1361, 1401) if place % 9]
+    server.registry.changed = {npi_of(place): changed(place, **abroad()) for place in far}
+    assert len([place for place in range(1, far[0]) if place % 9]) > 1200, "none of them is among the first rows of their kind"
+    with pytest.raises(SourceDataError, match=r"no parts that are sure to hold all of them\. .* Add country_code: US") as caught:
+        fetched(server, tmp_path, SEARCH)
+    assert "address_purpose=LOCATION&enumeration_type=NPI-1&state=NC" in str(caught.value)
+    # Asked for by their country, they are a query of their own, and the rest can be divided.
+    rows = fetched(server, tmp_path, *({**SEARCH, "country_code": country} for country in ("US", "CA")))
     assert {row["number"] for row in rows} == {npi_of(place) for place in range(1, 1401)}
 
 
-def test_a_query_that_cannot_be_divided_is_refused_whole(server: ApiServer, tmp_path: Path) -> None:
+HARD_NAMES = ["A PLUS CARE", "A&M CLINIC", "A. CARE", "A,B CARE", "A/B CARE", "#1 CARE", "A+ CARE", "\u00c9TOILE CARE"]
+
+
+def test_organisations_whose_names_go_on_with_any_character_are_never_lost_in_silence(server: ApiServer, tmp_path: Path) -> None:
+    server.registry.size = 1400
+    address = {"address_purpose": "LOCATION", "state": "TX", "postal_code": "77030", "country_code": "US"}
+    names = {place: f"CLINIC {place}" if place <= 1300 else f"{HARD_NAMES[place % 8]} {place}" for place in range(1, 1401)}
+    server.registry.changed = {
+        npi_of(place): changed(place, enumeration_type="NPI-2", basic={"organization_name": name}, addresses=[address]) for place, name in names.items()
+    }
+    for query in ({"postal_code": "77030"}, {"postal_code": "77030", "country_code": "US"}, {"state": "TX", "country_code": "US"}):
+        with pytest.raises(SourceDataError, match="no parts that are sure to hold all of them") as caught:
+            fetched(server, tmp_path, query)
+        assert "CARE" not in str(caught.value)
+
+
+def test_a_query_that_cannot_be_divided_is_refused_whole_and_its_names_are_not_told(server: ApiServer, tmp_path: Path) -> None:
     server.registry.size = 1300
     server.registry.changed = {npi_of(place): changed(place, enumeration_type="NPI-1", basic={"last_name": "SAME"}) for place in range(1, 1301)}
-    with pytest.raises(SourceDataError, match="1,200 rows and cannot be divided"):
-        fetched(server, tmp_path, {"enumeration_type": "NPI-1", "postal_code": "24000", "last_name": "SAME"})
+    with pytest.raises(SourceDataError, match=r"enumeration_type=NPI-1&last_name=\.\.\.&state=NC reaches the registry's ceiling of 1,200 rows") as caught:
+        fetched(server, tmp_path, {"enumeration_type": "NPI-1", "state": "NC", "last_name": "SAME"})
+    assert "SAME" not in str(caught.value)
 
 
-def test_divisions_ask_for_kind_first_and_then_for_longer_prefixes() -> None:
-    kinds, by_zip, *_ = divisions({"state": "NC"}, by_name_first=False)
-    assert kinds == [{"state": "NC", "enumeration_type": "NPI-1"}, {"state": "NC", "enumeration_type": "NPI-2"}]
-    assert [part["postal_code"] for part in by_zip] == [f"{number:02d}*" for number in range(100)]
-    longer = next(divisions({"enumeration_type": "NPI-1", "postal_code": "288*"}, by_name_first=False))
-    assert [part["postal_code"] for part in longer] == [f"288{digit}*" for digit in range(10)]
-    names = next(divisions({"enumeration_type": "NPI-2", "organization_name": "LI*"}, by_name_first=True))
-    assert [part["organization_name"] for part in names][:2] == ["LI", "LIA*"]
-    assert list(divisions({"enumeration_type": "NPI-1", "postal_code": "28801", "last_name": "DOE"}, by_name_first=False)) == []
+def test_a_row_that_the_whole_query_gives_and_no_part_of_it_is_an_error(server: ApiServer, tmp_path: Path) -> None:
+    server.registry.size = 1400
+    server.registry.changed = {npi_of(20): changed(20, **abroad(country_code="US", postal_code=""))}
+    with pytest.raises(SourceDataError, match=r"1 of the rows that the query .* gives are in none of its parts"):
+        fetched(server, tmp_path, {**SEARCH, "country_code": "US"})
+
+
+DIVISIONS: dict[str, tuple[dict[str, str], str, list[str]]] = {
+    "the kind first": ({"state": "NC"}, "enumeration_type", ["NPI-1", "NPI-2"]),
+    "then two digits": ({"enumeration_type": "NPI-1", "country_code": "US"}, "postal_code", [f"{number:02d}*" for number in range(100)]),
+    "then one more": ({"enumeration_type": "NPI-2", "country_code": "us", "postal_code": "2880*"}, "postal_code", [f"2880{digit}*" for digit in range(10)]),
+    "not abroad, where postal codes have letters": ({"enumeration_type": "NPI-1", "country_code": "CA"}, "postal_code", []),
+    "nor where the country is open": ({"enumeration_type": "NPI-1", "state": "NC"}, "postal_code", []),
+    "nor beyond five digits": ({"enumeration_type": "NPI-1", "country_code": "US", "postal_code": "28801*"}, "postal_code", []),
+    "nor one postal code": ({"enumeration_type": "NPI-1", "country_code": "US", "postal_code": "28801"}, "postal_code", []),
+    "nor a start with a letter": ({"enumeration_type": "NPI-1", "country_code": "US", "postal_code": "K1*"}, "postal_code", []),
+}
+
+
+def test_a_query_is_divided_by_closed_sets_of_values_alone() -> None:
+    found = {case: division(query) for case, (query, _, _) in DIVISIONS.items()}
+    assert found == {case: [{**query, field: value} for value in values] for case, (query, field, values) in DIVISIONS.items()}
 
 
 def test_refusals_of_the_registry_are_told_by_number_without_their_text_and_not_repeated(server: ApiServer, tmp_path: Path) -> None:
@@ -215,7 +281,7 @@ def test_I26_page_3_fails_twice_and_then_all_is_read(server: ApiServer, tmp_path
     server.misbehave(NPPES_PATH, status=500, after=2, times=2)
     waits = Waits()
     assert len(fetched(server, tmp_path, SEARCH, waits=waits)) == 650
-    assert [asked.params["skip"] for asked in server.asked] == ["0", "200", "400", "400", "400", "600"]
+    assert [asked.params["skip"] for asked in server.asked] == ["0", "199", "398", "398", "398", "597"]
 
 
 def test_I26_page_3_fails_for_ever_and_the_fetch_fails(server: ApiServer, tmp_path: Path) -> None:

@@ -255,6 +255,29 @@ def test_the_archive_keeps_folders_name_and_hash_and_drops_marker_and_manifest(t
     assert len([name for name in tmp_path.rglob("*") if name.is_file()]) == 1
 
 
+LONG_NAMES = {  # name as it was landed: start and end of what the archive calls it behind the hash
+    "c" * 185 + ".csv": ("c" * 179 + "~", "~.csv"),
+    "c" * 251 + ".csv": ("c" * 179 + "~", "~.csv"),
+    "claims." + "c" * 230 + ".csv.gz": ("claims.ccc", "c~.csv.gz"),
+    "\u00e9" * 120 + ".csv": ("\u00e9" * 89 + "~", "~.csv"),
+    "c" * 50 + "." + "x" * 190: ("c" * 50 + ".xxx", "x~"),
+    "c" * 180 + ".csv": ("c" * 180 + ".csv", "c.csv"),
+}
+
+
+def test_a_name_too_long_for_the_archive_keeps_its_start_its_extensions_and_the_hash(tmp_path: Path) -> None:
+    for name, (start, end) in LONG_NAMES.items():
+        path = put(tmp_path, f"landing/2026/{name}", f"a\n{name}\n")
+        item = FileItem(path, f"2026/{name}", "new", files.Look.at(path), sha256_of(path))
+        assert archive_file(item, tmp_path / "archive"), name
+        kept = archived_path(item, tmp_path / "archive")
+        assert kept.read_text() == f"a\n{name}\n"
+        digest, _, rest = kept.name.partition("-")
+        assert (digest, rest.startswith(start), rest.endswith(end)) == (item.sha256, True, True), kept.name
+    assert list((tmp_path / "landing/2026").iterdir()) == []
+    assert len(list((tmp_path / "archive/2026").iterdir())) == len(LONG_NAMES)
+
+
 def test_a_delivery_that_takes_the_place_of_a_loaded_file_stays_in_the_landing_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = put(tmp_path, "landing/a.csv")
     item = FileItem(path, "a.csv", "new", files.Look.at(path), sha256_of(path))

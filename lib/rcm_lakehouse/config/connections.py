@@ -123,9 +123,6 @@ class ApiTableOptions(Frozen):
         "nlm_icd10cm: terms, a prefix of codes ({terms: E11}); who_icd: code, where the walk begins ({code: M51}); none: the whole release",
     )
     ids_from: str | None = Field(None, description="nppes: silver entity.column whose current, valid, distinct values are looked up one by one (provider.npi)")
-    split_by: Literal["postal_code", "name"] = Field(
-        "postal_code", description="nppes: what a query past the registry's ceiling of 1,200 rows is divided by first; the other one follows when needed"
-    )
     page_size: int = Field(200, ge=1, description="rows a request; nppes takes at most 200, nlm_icd10cm at most 500, who_icd has no pages")
     max_age_days: int = Field(
         30, ge=0, description="an answer younger than this many days is not asked for again; an older one that cannot be renewed is stale. 0: always ask"

@@ -176,6 +176,7 @@ _ADDRESS_FIELDS: dict[str, Callable[[Body], list[str]]] = {
     "state": lambda address: [address["state"]],
     "city": lambda address: [address["city"]],
     "postal_code": lambda address: [address["postal_code"], address["postal_code"][:5]],
+    "country_code": lambda address: [address["country_code"]],
 }
 
 

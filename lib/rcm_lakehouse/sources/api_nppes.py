@@ -1,14 +1,13 @@
 """The NPI registry (NPPES API 2.1): look-ups by number, and searches that are divided when they pass the registry's ceiling.
 
-A search gives at most 1,200 rows (pages of 200, `skip` up to 1,000) and never a grand total. One that fills its last page is divided by
-kind of enumeration, by postal code or by name, until every part ends with a short page; what the whole search showed must
-be met again in its parts, else the load is refused as not readable whole.
+A search gives at most 1,200 rows (pages of 200, `skip` up to 1,000) and never a grand total. One that fills its last page is divided
+until every part ends with a short page, and only by fields whose values are a closed set, so that the parts are sure to hold the whole.
+One that cannot be divided so is refused: what lies beyond its 1,200 rows would be lost without a trace.
 """
 
 import json
 import re
-import string
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any
 
@@ -19,6 +18,7 @@ from rcm_lakehouse.sources.api_http import HttpClient
 VERSION = "2.1"
 PAGE_LIMIT = 200
 SKIP_LIMIT = 1000
+TRIES = 3
 COLUMNS = (
     *("number", "entity_type", "status", "first_name", "last_name", "middle_name", "credential", "organization_name", "sex"),
     *("primary_taxonomy_code", "primary_taxonomy_desc", "state", "postal_code", "enumeration_date", "last_updated"),
@@ -29,11 +29,12 @@ NOT_FOUND = "not_found"
 _NPI = re.compile(r"[12][0-9]{9}\Z")
 _CODE = re.compile(r"[0-9A-Za-z]{1,6}\Z")
 _FIELD = re.compile(r"[a-z_]{1,40}\Z")
-_LETTERS = string.ascii_uppercase
-_LETTERS_AND_DIGITS = _LETTERS + string.digits
-_MARKS = "'-"
-_ZIP_LENGTH = 5
-_NAME_LENGTH = 6
+_KINDS = ("NPI-1", "NPI-2")
+_NARROW = (
+    "give several narrower queries in conf/connections.yml (taxonomy_description, city, names), look up numbers alone (ids_from), "
+    "or load the registry's monthly file."
+)
+_ZIP_START = re.compile(r"([0-9]{2,4})?\*\Z")
 
 
 def is_valid_npi(text: str) -> bool:
@@ -50,8 +51,7 @@ class Nppes:
 
     def __init__(self, client: HttpClient, options: ApiTableOptions) -> None:
         self._client = client
-        self._page = min(options.page_size, PAGE_LIMIT)
-        self._by_name_first = options.split_by == "name"
+        self._page = max(2, min(options.page_size, PAGE_LIMIT))
         self.notes: list[str] = []
 
     def fetch(self, queries: Sequence[Query], spool: Spool) -> None:
@@ -70,27 +70,43 @@ class Nppes:
 
     def _search(self, query: Query, spool: Spool) -> set[str | None]:
         """Spool what a query gives; returns its numbers."""
-        seen: set[str | None] = set()
-        for skip in range(0, SKIP_LIMIT + 1, self._page):
-            page = [record_of(result) for result in self._results(query, skip)]
-            for record in page:
-                spool.add(record)
-                seen.add(record["number"])
-            if len(page) < self._page:
-                return seen
-        return seen | self._divided(query, seen, spool)
+        records, is_whole = self._pages(query)
+        for record in records:
+            spool.add(record)
+        seen = {record["number"] for record in records}
+        if is_whole:
+            return seen
+        parts = division(query)
+        if not parts:
+            found = f"the query {_told(query)} reaches the registry's ceiling of 1,200 rows and has no parts that are sure to hold all of them"
+            raise self._client.refused(found, _advice(query))
+        met = set[str | None]().union(*(self._search(part, spool) for part in parts))
+        if not seen <= met:
+            found = f"{len(seen - met)} of the rows that the query {_told(query)} gives are in none of its parts"
+            raise self._client.refused(found, f"The registry changed meanwhile: run again. When it stays so: {_NARROW}")
+        return met
 
-    def _divided(self, query: Query, seen: set[str | None], spool: Spool) -> set[str | None]:
-        found: set[str | None] = set()
-        for parts in divisions(query, by_name_first=self._by_name_first):
-            for part in parts:
-                found |= self._search(part, spool)
-            if seen <= found:
-                return found
-        raise self._client.refused(
-            "a query gives more than the registry's 1,200 rows and cannot be divided so that every row is met",
-            "Narrow the load's queries in conf/connections.yml.",
-        )
+    def _pages(self, query: Query) -> tuple[list[Record], bool]:
+        """Records of a query, and whether they are all: the last page is not full.
+
+        Each page is asked for from the last record of the one before. Where that is not in it, records went meanwhile and took others to a page
+        that was read before: the query is read again from its start, and refused in the end.
+        """
+        for _ in range(TRIES):
+            records: list[Record] = []
+            for skip in range(0, SKIP_LIMIT + 1, self._page - 1):
+                page = [record_of(result) for result in self._results(query, skip)]
+                is_last = len(page) < self._page
+                if records and records[-1] not in page:
+                    break
+                if records:
+                    page.remove(records[-1])
+                records += page
+                if is_last:
+                    return records, True
+            else:
+                return records, False
+        raise self._client.refused(f"records of the query {_told(query)} came or went while its pages were read, {TRIES} times", "Run again later.")
 
     def _results(self, query: Query, skip: int) -> list[Mapping[str, Any]]:
         params = {**query, "version": VERSION, "limit": str(self._page), "skip": str(skip)}
@@ -114,37 +130,35 @@ def _error_codes(errors: object) -> str:
     return "; ".join(found[:5]) or "without a reason"
 
 
-def divisions(query: Query, *, by_name_first: bool) -> Iterator[list[dict[str, str]]]:
-    """Ways to divide a query, best first; the parts of one way together ask for all that the query asks for, as far as its field is filled."""
-    ways = [_by_kind(query), *([_by_name(query), _by_postal_code(query)] if by_name_first else [_by_postal_code(query), _by_name(query)])]
-    yield from (parts for parts in ways if parts)
+def division(query: Query) -> list[dict[str, str]]:
+    """Parts that are sure to hold together all that a query asks for; none when there is no such division.
 
-
-def _by_kind(query: Query) -> list[dict[str, str]]:
-    return [] if "enumeration_type" in query else [{**query, "enumeration_type": kind} for kind in ("NPI-1", "NPI-2")]
-
-
-def _by_postal_code(query: Query) -> list[dict[str, str]]:
-    parts = _by_prefix(query, "postal_code", string.digits, string.digits, _ZIP_LENGTH)
-    return [part for part in parts if part["postal_code"].endswith("*")]
-
-
-def _by_name(query: Query) -> list[dict[str, str]]:
-    kind = query.get("enumeration_type")
-    if kind == "NPI-2":
-        return _by_prefix(query, "organization_name", _LETTERS_AND_DIGITS, _LETTERS_AND_DIGITS + _MARKS, _NAME_LENGTH)
-    return _by_prefix(query, "last_name", _LETTERS, _LETTERS + _MARKS, _NAME_LENGTH) if kind else []
-
-
-def _by_prefix(query: Query, field: str, first: str, later: str, longest: int) -> list[dict[str, str]]:
-    """One letter more of a field; the registry wants two letters before the `*`. What equals the prefix itself is asked for too."""
-    given = query.get(field)
-    if given is None:
-        return [{**query, field: f"{one}{two}*"} for one in first for two in later]
-    prefix = given.removesuffix("*")
-    if prefix == given or len(prefix) >= longest:
+    First the two kinds of enumeration, then two digits of the postal code and one more at a time, up to five. The latter with `country_code: US`
+    alone, where a postal code is five or nine digits. A name is no such field: it may go on with any character, also with one that the
+    registry does not take in a query.
+    """
+    if "enumeration_type" not in query:
+        return [{**query, "enumeration_type": kind} for kind in _KINDS]
+    start = _ZIP_START.match(query.get("postal_code", "*"))
+    if start is None or not _is_domestic(query):
         return []
-    return [{**query, field: prefix}, *({**query, field: f"{prefix}{letter}*"} for letter in later)]
+    return [{**query, "postal_code": f"{start[1]}{digit}*" if start[1] else f"{digit:02d}*"} for digit in range(10 if start[1] else 100)]
+
+
+def _is_domestic(query: Query) -> bool:
+    return query.get("country_code", "").upper() == "US"
+
+
+def _told(query: Query) -> str:
+    """A query for messages, without the names it asks for."""
+    return asked_text({field: "..." if field.endswith("_name") else value for field, value in query.items()})
+
+
+def _advice(query: Query) -> str:
+    given = query.get("postal_code", "*")
+    if not _is_domestic(query) and _ZIP_START.match(given):
+        return f"Add country_code: US, which lets it be divided by postal code, or narrow it otherwise: {_NARROW}"
+    return f"{_NARROW[0].upper()}{_NARROW[1:]}"
 
 
 def record_of(result: Mapping[str, Any]) -> Record:

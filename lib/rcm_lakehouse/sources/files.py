@@ -7,6 +7,7 @@ hash: a duplicate. A file leaves the landing folder only after its rows are comm
 import errno
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -23,6 +24,9 @@ Status = Literal["arrived", "new", "correction", "duplicate", "skipped", "waitin
 LOOK_SECONDS = 1.0
 _CHUNK = 1 << 20
 _LONGEST_MANIFEST = 1 << 20
+# Bytes of a name that file systems take, and of the extensions that a cut name keeps.
+_LONGEST_NAME = 255
+_LONGEST_END = 32
 
 
 @dataclass(frozen=True)
@@ -197,8 +201,21 @@ class Ledger:
 
 
 def archived_path(item: FileItem, archive: Path) -> Path:
-    """Where a file goes: `<archive>/<folders>/<sha256>-<name>`."""
-    return archive / Path(item.name).parent / f"{item.sha256}-{Path(item.name).name}"
+    """Where a file goes: `<archive>/<folders>/<sha256>-<name>`; of a name too long for that, the start, `~` and the extensions."""
+    room = _LONGEST_NAME - len(_part_of(f"{item.sha256}-"))
+    return archive / Path(item.name).parent / f"{item.sha256}-{_fitting(Path(item.name).name, room)}"
+
+
+def _fitting(name: str, room: int) -> str:
+    """The name, cut to so many bytes; the bronze table and the audit keep all of it."""
+    if len(os.fsencode(name)) <= room:
+        return name
+    end = next((end for end in ("".join(Path(name).suffixes[-2:]), Path(name).suffix) if len(os.fsencode(end)) <= _LONGEST_END), "")
+    return f"{os.fsencode(name)[: room - 1 - len(os.fsencode(end))].decode('utf-8', 'ignore')}~{end}"
+
+
+def _part_of(name: str) -> str:
+    return f".{name}.part"
 
 
 def archive_file(item: FileItem, archive: Path) -> bool:
@@ -210,12 +227,13 @@ def archive_file(item: FileItem, archive: Path) -> bool:
         return False
     target = archived_path(item, archive)
     target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    part = target.with_name(f".{target.name}.part")
+    part = target.with_name(_part_of(target.name))
     if not _moved(item, part):
         return False
     part.replace(target)
-    for suffix in (DONE, MANIFEST):
-        item.path.with_name(item.path.name + suffix).unlink(missing_ok=True)
+    for beside in (item.path.name + DONE, item.path.name + MANIFEST):
+        if len(os.fsencode(beside)) <= _LONGEST_NAME:
+            item.path.with_name(beside).unlink(missing_ok=True)
     return True
 
 
