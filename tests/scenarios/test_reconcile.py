@@ -46,8 +46,8 @@ def states(mini: Mini) -> dict[str, str]:
 def test_I34_rows_without_a_whole_key_or_a_watermark_are_no_drift(spark: SparkSession, tmp_path: Path) -> None:
     mini = lakehouse(spark, tmp_path, null_watermark="exclude")
     mini.sql(
-        # Its bucket is that of V314: what differs there must not fetch it.
-        "INSERT INTO visits VALUES (NULL, 'nobody', 1, TIMESTAMP '2026-01-02 08:00:00'), ('V314', 'missed', 1, TIMESTAMP '2026-01-02 08:00:00')",
+        # Its bucket is that of V444: what differs there must not fetch it.
+        "INSERT INTO visits VALUES (NULL, 'nobody', 1, TIMESTAMP '2026-01-02 08:00:00'), ('V444', 'missed', 1, TIMESTAMP '2026-01-02 08:00:00')",
         "INSERT INTO visits VALUES ('V401', 'unmarked', 1, NULL)",
         # It was loaded once and has lost its mark: neither deleted nor changed.
         "UPDATE visits SET Mark = NULL, State = 'lost its mark' WHERE VisitID = 'V005'",
@@ -56,7 +56,7 @@ def test_I34_rows_without_a_whole_key_or_a_watermark_are_no_drift(spark: SparkSe
     assert (log.rows_written, log.rows_dropped) == (1, 1), log.message
     assert log.message == "compared with the source: 1 missed, 0 changed without a new watermark, 0 deleted"
     found = states(mini)
-    assert (found["V314"], found["V005"], "V401" in found, mini.frame("quarantine.visit").count()) == ("missed", "open", False, 0)
+    assert (found["V444"], found["V005"], "V401" in found, mini.frame("quarantine.visit").count()) == ("missed", "open", False, 0)
     again = compared(mini, "2026-01-25T14:00:00Z")
     assert again.rows_written == 0, again.message
 

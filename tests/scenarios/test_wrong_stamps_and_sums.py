@@ -93,5 +93,6 @@ def test_a_row_stamped_ahead_counts_from_its_reading_and_what_corrects_it_wins(t
 def test_I34_values_that_are_no_sums_do_not_stop_a_comparison(told: tuple[Mini, list[Ended]]) -> None:
     mini, runs = told
     assert mini.rows("quarantine.visit", "reasons.rule", where="entity_key LIKE '%cost%'") == [(["cast:cost"],)] * len(NO_SUMS)
-    assert runs[3].log("reconcile", "hosa_visits").message == "compared with the source: 0 missed, 1 changed without a new watermark, 0 deleted"
+    told = "compared with the source: 0 missed, 1 changed without a new watermark, 0 deleted; compared in hundredths: Cost (double precision)"
+    assert runs[3].log("reconcile", "hosa_visits").message == told
     assert mini.rows("silver.visit", "CAST(amount AS STRING)", where="source_visit_id = 'missed' AND is_current") == [("2.00",)]

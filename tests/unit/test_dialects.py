@@ -10,7 +10,9 @@ from rcm_lakehouse.config.connections import JdbcConnection
 from rcm_lakehouse.config.embedded import h2_url
 from rcm_lakehouse.config.errors import RcmError, SourceAuthError, SourceDataError, SourceUnavailableError
 from rcm_lakehouse.sources.catalog import SourceColumn, SourceTable
+from rcm_lakehouse.sources.checksums import limits, sums_sql
 from rcm_lakehouse.sources.dialects import DIALECTS, jdbc_url
+from rcm_lakehouse.sources.forms import form_of, sql_text
 from rcm_lakehouse.sources.jdbc import kind_of_column, projection, qualified, window_predicate
 from rcm_lakehouse.sources.jdbc_errors import translated
 
@@ -237,3 +239,48 @@ def test_I17_text_that_holds_no_digits_is_met_as_a_row_without_a_watermark(produ
     window = Window(kind="digits", low="9", high="101")
     wanted = f"(({value} >= 9 AND {value} < 101) OR {value} IS NULL)"
     assert window_predicate(DIALECTS[product], SourceColumn("Mark", "varchar"), window) == wanted
+
+
+FORMS = {  # declared type: (precision, scale, text by which reconciliation compares it), as SQL Server writes them
+    "decimal": (12, 4, "CONVERT(nvarchar(50), CAST([value] AS decimal(38,4)))"),
+    "money": (19, 4, "CONVERT(nvarchar(50), CAST([value] AS decimal(38,4)))"),
+    "bigint": (19, 0, "CONVERT(nvarchar(50), CAST([value] AS decimal(38,0)))"),
+    "rowversion": (0, 0, "CONVERT(nvarchar(50), CAST(CAST([value] AS bigint) AS decimal(38,0)))"),
+    "bit": (0, 0, "CONVERT(nvarchar(1), [value])"),
+    "date": (0, 0, "CONVERT(nchar(10), [value], 23)"),
+    "datetime2": (0, 0, "LEFT(CONVERT(nvarchar(27), CAST([value] AS datetime2(7)), 121), 26)"),
+    "datetime": (0, 0, "CONVERT(nchar(23), CAST([value] AS datetime), 121) + '000'"),
+    "datetimeoffset": (0, 0, "LEFT(CONVERT(nvarchar(27), CAST(SWITCHOFFSET([value], '+00:00') AS datetime2(7)), 121), 26)"),
+    "uniqueidentifier": (0, 0, "CAST([value] AS nvarchar(max))"),
+    "varbinary": (0, 0, "LOWER(CONVERT(nvarchar(32), HASHBYTES('MD5', CAST([value] AS varbinary(max))), 2))"),
+    "xml": (0, 0, "CAST(CAST([value] AS nvarchar(max)) AS nvarchar(max))"),
+    "float": (
+        53,
+        0,
+        (
+            "CASE WHEN CAST([value] AS float(53)) BETWEEN -1e29 AND 1e29 THEN CONVERT(nvarchar(50), CAST(ROUND(CAST(CAST([value] AS float(53)) AS "
+            "decimal(38,6)) * 100, 0) AS decimal(38,0))) WHEN CAST([value] AS float(53)) IS NOT NULL THEN '*' END"
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("declared", FORMS)
+def test_sqlserver_writes_a_value_as_text_that_tells_every_value_apart(declared: str) -> None:
+    precision, scale, text = FORMS[declared]
+    column = SourceColumn("value", declared, precision, scale)
+    form = form_of(SQLSERVER, column)
+    assert form is not None
+    assert sql_text(SQLSERVER, column, form) == text
+
+
+def test_sqlserver_sums_a_table_in_one_query_and_names_what_it_cannot_compare() -> None:
+    table = SourceTable("dbo", "visits", (SourceColumn("id", "uniqueidentifier"), SourceColumn("cost", "float", 53), SourceColumn("vector", "vector")))
+    hashed = "(CAST(CAST(SUBSTRING(HASHBYTES('MD5', {}), 1, 4) AS binary(4)) AS bigint))"
+    key = "COALESCE(CAST([id] AS nvarchar(max)), '\x1e') + '\x1f'"
+    cost = f"COALESCE({FORMS['float'][2].replace('value', 'cost')}, '\x1e') + '\x1f'"
+    assert sums_sql(SQLSERVER, table, ["id"]) == (
+        f"SELECT bucket, COUNT(*) AS row_count, SUM(checksum) AS checksums FROM (SELECT ({hashed.format(key)} % 256) AS bucket, "
+        f"{hashed.format(f'{key} + {cost}')} AS checksum FROM [dbo].[visits] WHERE [id] IS NOT NULL) sums GROUP BY bucket"
+    )
+    assert limits(SQLSERVER, table) == "; not compared: vector (vector); compared in hundredths: cost (float)"

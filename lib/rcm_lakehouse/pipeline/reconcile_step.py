@@ -32,7 +32,7 @@ from rcm_lakehouse.pipeline.graph import Step
 from rcm_lakehouse.pipeline.jdbc_stage import Stage, bound, mapped_key, mapped_names, spelled
 from rcm_lakehouse.pipeline.returned import with_returns
 from rcm_lakehouse.pipeline.silver_sources import bronze_table
-from rcm_lakehouse.sources.checksums import bronze_sums, read_buckets, source_sums, with_bucket
+from rcm_lakehouse.sources.checksums import bronze_sums, limits, read_buckets, source_sums, with_bucket
 from rcm_lakehouse.sources.jdbc import Database
 
 RECONCILED_FLAG = "reconciled"
@@ -117,12 +117,15 @@ class _Comparison:
                 f"{self.row.label}: reconciliation needs the columns that identify a row, and no contract names them. Nothing was compared. "
                 "Set `key` for this table in conf/connections.yml."
             )
-        database = Database(self.lake.spark, self.row.database, self.connection, self.ctx.project.home)
         self.spelled_key += self._spelled(key)
-        buckets = self._differing(database)
+        buckets = self._differing()
         if not buckets:
             return self._told(Drift(), 0, held=False)
-        return self._settle(*self._compared(database, buckets))
+        return self._settle(*self._compared(buckets))
+
+    @property
+    def database(self) -> Database:
+        return Database(self.lake.spark, self.row.database, self.connection, self.ctx.project.home)
 
     @property
     def connection(self) -> JdbcConnection:
@@ -148,25 +151,26 @@ class _Comparison:
     def _whole_key(self) -> Column:
         return reduce(lambda one, other: one & other, [F.col(f"`{name}`").isNotNull() for name in self.spelled_key])
 
-    def _differing(self, database: Database) -> list[int]:
-        theirs = source_sums(database, self.plan.table, self.spelled_key, self._left_out(database))
-        found = bronze_sums(self._newest(), database.dialect, self.plan.table, self.spelled_key).collect()
+    def _differing(self) -> list[int]:
+        theirs = source_sums(self.database, self.plan.table, self.spelled_key, self._left_out())
+        found = bronze_sums(self._newest(), self.database.dialect, self.plan.table, self.spelled_key).collect()
         ours = {int(row["_bucket"]): (int(row["row_count"]), int(row["checksums"])) for row in found}
         return sorted(bucket for bucket in {*theirs, *ours} if theirs.get(bucket) != ours.get(bucket))
 
-    def _left_out(self, database: Database) -> str | None:
+    def _left_out(self) -> str | None:
         """SQL for rows that no load of this table takes: they would make their buckets differ for ever."""
         column = self.plan.watermark
         if column is None or self.plan.window is None or self.options.null_watermark != "exclude":
             return None
-        return database.dialect.missing(column.name, column.data_type, self.plan.window.kind)
+        return self.database.dialect.missing(column.name, column.data_type, self.plan.window.kind)
 
-    def _compared(self, database: Database, buckets: Sequence[int]) -> tuple[Drift, DataFrame]:
+    def _compared(self, buckets: Sequence[int]) -> tuple[Drift, DataFrame]:
         """The drift, and staged rows with `_act`: load (missed or changed), delete, excluded (no load takes it), wait (not due yet), same."""
-        theirs = self._as_loaded(read_buckets(database, self.plan.table, self.spelled_key, buckets, mapped_names(self.ctx, self.row), self.options))
+        theirs = self._as_loaded(read_buckets(self.database, self.plan.table, self.spelled_key, buckets, mapped_names(self.ctx, self.row), self.options))
         # After the source's rows, for which the table may have been widened.
         newest = self._newest()
-        ours = with_bucket(newest, database.dialect, self.plan.table, self.spelled_key).where(F.col("_bucket").isin(list(buckets))).drop("_bucket")
+        ours = with_bucket(newest, self.database.dialect, self.plan.table, self.spelled_key)
+        ours = ours.where(F.col("_bucket").isin(list(buckets))).drop("_bucket")
         condition = reduce(lambda one, other: one & other, [F.col(f"s.`{name}`").eqNullSafe(F.col(f"b.`{name}`")) for name in self.spelled_key])
         joined = theirs.alias("s").join(ours.alias("b"), condition, how="full").select(self._act().alias(_ACT), *_values(theirs, ours))
         counted = Counted(joined, *[F.count_if(F.col(_ACT) == name).alias(name) for name in _ACTS])
@@ -242,6 +246,7 @@ class _Comparison:
 
     def _log(self, drift: Drift, *, held: bool) -> LoadLog:
         told = f"compared with the source: {drift.missed} missed, {drift.changed} changed without a new watermark, {drift.deleted} deleted"
+        told += limits(self.database.dialect, self.plan.table)
         if held:
             limit = self.ctx.project.settings.quality.max_delete_share
             told += f"; the deletes are more than max_delete_share {limit:.0%} of {drift.known} keys and are held. "

@@ -1,14 +1,12 @@
 """Bucketed checksums of a table, computed by the source itself and again over bronze, so that only buckets that differ are read.
 
-A row's text joins its columns in a form that every product writes alike: days and times to the second, numbers in hundredths,
-text as it is. Where two products still write a value differently a bucket is read for nothing; a difference is never missed
-for that reason. What is missed: two rows whose 32-bit checksums make up for each other.
+A row's text joins the texts of its columns, which every product writes alike (`sources.forms`): a difference is missed only where
+two floats have equal hundredths, where a column's type has no such text, where two rows' 32-bit checksums make up for each other, and where
+text holds the two control characters that stand for NULL and between columns. What is written differently all the same is read for nothing.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import Decimal
-from typing import Literal
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -16,78 +14,45 @@ from pyspark.sql import functions as F
 from rcm_lakehouse.config.connections import JdbcTableOptions
 from rcm_lakehouse.sources.catalog import SourceColumn, SourceTable
 from rcm_lakehouse.sources.dialects import Dialect
+from rcm_lakehouse.sources.forms import form_of, spark_text, sql_text
 from rcm_lakehouse.sources.jdbc import Database, qualified, read_table
 
 BUCKETS = 256
-Form = Literal["day", "time", "number", "text"]
-_NULL, _BETWEEN = "~", "|"
-# What lies beyond, infinity and NaN count as NULL on both sides: they fit no amount, and wait in quarantine.
-_LARGEST = Decimal("1e29")
+# Control characters, which no text is meant to hold: with signs that texts do hold, a NULL and a text would look alike, and neighbours too.
+_NULL, _BETWEEN = "\x1e", "\x1f"
 
 
 @dataclass(frozen=True)
-class Checksums:
-    """How one product writes the forms and hashes a text to a number from 0 to 2^32 - 1."""
+class Hashing:
+    """How one product joins texts and hashes them to a number from 0 to 2^32 - 1, and in which encoding its MD5 takes them."""
 
-    day: str
-    time: str
-    number: str
-    text: str
-    joined: str
     hashed: str
+    # Not CONCAT where there is a sign: PostgreSQL's takes 100 texts at most, SQL Server's 254.
+    joint: str = " || "
+    encoding: str = "UTF-8"
 
 
-# A day that is none (0000-00-00) is read as NULL.
-_MYSQL = Checksums(
-    "IF(DAY({c}) = 0 OR MONTH({c}) = 0, NULL, DATE_FORMAT({c}, '%Y-%m-%d'))",
-    "IF(DAY({c}) = 0 OR MONTH({c}) = 0, NULL, DATE_FORMAT({c}, '%Y-%m-%d %H:%i:%s'))",
-    "CASE WHEN {c} BETWEEN -1e29 AND 1e29 THEN CAST(CAST(ROUND({c} * 100, 0) AS DECIMAL(38,0)) AS CHAR) END",
-    "CONVERT({c} USING utf8mb4)",
-    "CONCAT({parts})",
-    "CAST(CONV(LEFT(MD5({t}), 8), 16, 10) AS UNSIGNED)",
-)
+_MYSQL = Hashing("CAST(CONV(LEFT(MD5(CONCAT({t})), 8), 16, 10) AS UNSIGNED)", joint=", ")
 _BY_DIALECT = {
     "mariadb": _MYSQL,
     "mysql": _MYSQL,
-    "postgresql": Checksums(
-        "to_char({c}, 'YYYY-MM-DD')",
-        "to_char({c}, 'YYYY-MM-DD HH24:MI:SS')",
-        "CASE WHEN {c} BETWEEN -1e29 AND 1e29 THEN CAST(CAST(ROUND(CAST({c} AS numeric) * 100, 0) AS numeric(38,0)) AS text) END",
-        "CAST({c} AS text)",
-        "CONCAT({parts})",
-        "CAST(CAST('x' || SUBSTR(MD5({t}), 1, 8) AS bit(32)) AS bigint)",
+    # Text of a database in another encoding is hashed in UTF-8 too.
+    "postgresql": Hashing("CAST(CAST('x' || SUBSTR(MD5(CONVERT_TO({t}, 'UTF8')), 1, 8) AS bit(32)) AS bigint)"),
+    "h2": Hashing(
+        "(CAST(SUBSTRING(HASH('MD5', {t}), 1, 4) AS INT) + CASE WHEN CAST(SUBSTRING(HASH('MD5', {t}), 1, 4) AS INT) < 0 THEN 4294967296 ELSE 0 END)"
     ),
-    "h2": Checksums(
-        "FORMATDATETIME({c}, 'yyyy-MM-dd')",
-        "FORMATDATETIME({c}, 'yyyy-MM-dd HH:mm:ss')",
-        "CASE WHEN {c} BETWEEN -1e29 AND 1e29 THEN CAST(CAST(ROUND(CAST({c} AS DECFLOAT) * 100, 0) AS DECIMAL(38,0)) AS VARCHAR) END",
-        "CAST({c} AS VARCHAR)",
-        "CONCAT({parts})",
-        "(CAST(SUBSTRING(HASH('MD5', {t}), 1, 4) AS INT) + CASE WHEN CAST(SUBSTRING(HASH('MD5', {t}), 1, 4) AS INT) < 0 THEN 4294967296 ELSE 0 END)",
-    ),
-    "sqlserver": Checksums(
-        "CONVERT(char(10), {c}, 23)",
-        "CONVERT(char(19), {c}, 120)",
-        "CASE WHEN {c} BETWEEN -1e29 AND 1e29 THEN CAST(CAST(ROUND({c} * 100, 0) AS decimal(38,0)) AS varchar(40)) END",
-        "CAST({c} AS varchar(max))",
-        "CONCAT({parts})",
-        "(CAST(CAST(SUBSTRING(HASHBYTES('MD5', {t}), 1, 4) AS binary(4)) AS bigint))",
-    ),
+    # All texts are nvarchar there: varchar would lose what its code page does not have.
+    "sqlserver": Hashing("(CAST(CAST(SUBSTRING(HASHBYTES('MD5', {t}), 1, 4) AS binary(4)) AS bigint))", joint=" + ", encoding="UTF-16LE"),
 }
 
 
-def form_of(dialect: Dialect, column: SourceColumn) -> Form | None:
-    """The form in which a column enters the checksum; None for types that products write too differently (zoned times, binary, documents)."""
-    declared = column.data_type
-    if declared in dialect.text_types or declared in dialect.zoned_types or "binary" in declared or "blob" in declared:
-        return None
-    if declared == "date":
-        return "day"
-    if declared.startswith(("timestamp", "datetime", "smalldatetime")):
-        return "time"
-    if declared in (*dialect.float_types, "int", "integer", "bigint", "smallint", "mediumint", "numeric", "decimal", "number"):
-        return "number"
-    return "text" if "char" in declared or "text" in declared else None
+def limits(dialect: Dialect, table: SourceTable) -> str:
+    """What a comparison of this table does not see, in words that follow a sentence: columns left out and floats; empty where it sees all."""
+    forms = {f"{column.name} ({column.data_type})": form_of(dialect, column) for column in table.columns}
+    left_out = [name for name, form in forms.items() if form is None]
+    floats = [name for name, form in forms.items() if form is not None and form.kind == "float"]
+    told = {"not compared": left_out, "compared in hundredths": floats}
+    return "".join(f"; {how}: {', '.join(names)}" for how, names in told.items() if names)
 
 
 def sums_sql(dialect: Dialect, table: SourceTable, key: Sequence[str], left_out: str | None = None) -> str:
@@ -115,52 +80,39 @@ def bucket_sql(dialect: Dialect, table: SourceTable, key: Sequence[str]) -> str:
     return f"({hashed} % {BUCKETS})" if dialect.name == "sqlserver" else f"MOD({hashed}, {BUCKETS})"
 
 
-def _hash_sql(ways: Checksums, dialect: Dialect, columns: Sequence[SourceColumn]) -> str:
+def _hash_sql(ways: Hashing, dialect: Dialect, columns: Sequence[SourceColumn]) -> str:
     parts = []
     for column in columns:
         form = form_of(dialect, column)
         if form is not None:
-            text = getattr(ways, form).format(c=dialect.quoted(column.name))
-            parts.append(f"COALESCE({text}, '{_NULL}')")
-    joined = f", '{_BETWEEN}', ".join([*parts, "''"])
-    return ways.hashed.format(t=ways.joined.format(parts=joined))
+            parts += [f"COALESCE({sql_text(dialect, column, form)}, '{_NULL}')", f"'{_BETWEEN}'"]
+    return ways.hashed.format(t=ways.joint.join(parts or ["''"]))
 
 
 def bronze_sums(rows: DataFrame, dialect: Dialect, table: SourceTable, key: Sequence[str]) -> DataFrame:
     """The same (bucket, row_count, checksums) over bronze rows, one a key."""
-    spelled = {name.lower(): name for name in rows.columns}
-    row_checksum = _hash(rows, dialect, list(table.columns), spelled)
-    bucketed = with_bucket(rows, dialect, table, key).withColumn("_checksum", row_checksum)
+    bucketed = with_bucket(rows, dialect, table, key).withColumn("_checksum", _hash(rows, dialect, list(table.columns)))
     return bucketed.groupBy("_bucket").agg(F.count(F.lit(1)).alias("row_count"), F.sum("_checksum").alias("checksums"))
 
 
 def with_bucket(rows: DataFrame, dialect: Dialect, table: SourceTable, key: Sequence[str]) -> DataFrame:
     """Add `_bucket`, the same number that the source computes."""
-    spelled = {name.lower(): name for name in rows.columns}
-    hashed = _hash(rows, dialect, [table.column(name) for name in key], spelled)
+    hashed = _hash(rows, dialect, [table.column(name) for name in key])
     return rows.withColumn("_bucket", F.pmod(hashed, F.lit(BUCKETS)).cast("int"))
 
 
-def _hash(rows: DataFrame, dialect: Dialect, columns: Sequence[SourceColumn], spelled: dict[str, str]) -> Column:
+def _hash(rows: DataFrame, dialect: Dialect, columns: Sequence[SourceColumn]) -> Column:
+    held = {field.name: field.dataType for field in rows.schema}
     parts = []
     for column in columns:
         form = form_of(dialect, column)
         if form is not None:
-            name = spelled.get(column.name.lower())
-            value = _form(F.col(f"`{name}`"), form) if name else F.lit(None).cast("string")
+            name = column.spelled(held)
+            # A column that bronze does not have yet is NULL in all its rows.
+            value = spark_text(F.col(f"`{name}`"), held[name], form) if name in held else F.lit(None).cast("string")
             parts += [F.coalesce(value, F.lit(_NULL)), F.lit(_BETWEEN)]
-    return F.conv(F.substring(F.md5(F.concat(*parts, F.lit(""))), 1, 8), 16, 10).cast("bigint")
-
-
-def _form(value: Column, form: Form) -> Column:
-    if form == "day":
-        return F.date_format(value.cast("timestamp"), "yyyy-MM-dd")
-    if form == "time":
-        return F.date_format(value.cast("timestamp"), "yyyy-MM-dd HH:mm:ss")
-    if form == "number":
-        number = value.cast("string").try_cast("decimal(38,6)")
-        return F.when(number.between(-_LARGEST, _LARGEST), F.round(number * 100, 0).cast("decimal(38,0)").cast("string"))
-    return value.cast("string")
+    joined = F.encode(F.concat(*parts, F.lit("")), _BY_DIALECT[dialect.name].encoding)
+    return F.conv(F.substring(F.md5(joined), 1, 8), 16, 10).cast("bigint")
 
 
 def source_sums(database: Database, table: SourceTable, key: Sequence[str], left_out: str | None = None) -> dict[int, tuple[int, int]]:

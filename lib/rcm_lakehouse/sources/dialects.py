@@ -58,8 +58,12 @@ class Dialect:
         quoted = self.quoted(name)
         if self.zero_dates is not None and declared in _DATES:
             return f"IF({self.zero_dates.format(column=quoted)}, NULL, {quoted})"
-        is_wide = declared in ("numeric", "decimal") and not 1 <= precision <= 38
-        return self.text_cast.format(column=quoted) if is_wide or declared in self.text_types else self.casts.get(declared, "{column}").format(column=quoted)
+        wanted = self.text_cast if self.is_read_as_text(declared, precision) else self.casts.get(declared, "{column}")
+        return wanted.format(column=quoted)
+
+    def is_read_as_text(self, declared: str, precision: int) -> bool:
+        """True for types without a Spark twin and for decimals of more than 38 digits, or of any number of digits (precision 0)."""
+        return declared in self.text_types or (declared in ("numeric", "decimal") and not 1 <= precision <= 38)
 
     def zero_date_names(self, columns: Mapping[str, str], declared: Mapping[str, str]) -> str | None:
         """Text of the bronze names, comma between, of a row's columns that hold no day; None for a product or table without such.
