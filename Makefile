@@ -45,14 +45,14 @@ status: install ## what the audit says: late feeds, failures, anomalies, slowest
 drill: install ## kill runs at every named point and at N random moments (default 20), run again, compare with a clean run
 	$(PY) -m rcm_lakehouse.drill --n $(N) $(ARGS)
 
-soak: install ## the long tests: a year of daily loads, two million rows through a small heap
+soak: install ## a year of daily loads, then the slow tests: full disks, hanging servers, grants, forty daily loads, two million rows
 	RCM_SOAK_DAYS=365 $(ACTIVE) $(PY) -m pytest tests/delta/test_table_age.py -m "slow or not slow" --timeout 14400 $(ARGS)
 	$(ACTIVE) $(PY) -m pytest -m slow --timeout 14400 $(ARGS)
 
 notebook: install ## run the tour again over the present lakehouse and keep its output
 	$(ACTIVE) $(PY) -m nbconvert --to notebook --execute --inplace notebooks/rcm_tour.ipynb
 
-test: install ## all tests (ARGS="tests/unit -k words"), a file at a time in two processes with a Spark session each (WORKERS=1)
+test: install ## the tests but the slow ones (ARGS="tests/unit -k words"), a file at a time in two processes with a Spark session each (WORKERS=1)
 	$(ACTIVE) $(PY) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: install ## lint, types and import contracts

@@ -1,9 +1,10 @@
-"""docs/faults.md: every fault has its row, and every test that a row names exists."""
+"""docs/faults.md: every fault has its row, and every test that a row names exists and is run by the target that the page says."""
 
 import re
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
+TESTS = [path.read_text(encoding="utf-8") for path in (PROJECT / "tests").rglob("test_*.py")]
 PAGE = (PROJECT / "docs" / "faults.md").read_text(encoding="utf-8")
 
 
@@ -15,6 +16,11 @@ def test_every_fault_has_one_row_with_something_in_every_column() -> None:
 
 def test_every_test_that_the_page_names_exists() -> None:
     named = set(re.findall(r"`(test_\w+)`", PAGE))
-    texts = [path.read_text(encoding="utf-8") for path in (PROJECT / "tests").rglob("test_*.py")]
-    written = {name for text in texts for name in re.findall(r"^def (test_\w+)\(", text, re.MULTILINE)}
+    written = {name for text in TESTS for name in re.findall(r"^def (test_\w+)\(", text, re.MULTILINE)}
     assert named - written == set()
+
+
+def test_the_tests_that_make_soak_alone_runs_are_marked_as_such() -> None:
+    slow = {name for text in TESTS for marks, name in re.findall(r"((?:^@.*\n)+)def (test_\w+)\(", text, re.MULTILINE) if "@pytest.mark.slow\n" in marks}
+    named = set(re.findall(r"`(test_\w+)`", PAGE))
+    assert set(re.findall(r"`(test_\w+)` \(soak\)", PAGE)) == named & slow

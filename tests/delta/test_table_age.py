@@ -1,4 +1,4 @@
-"""Bronze does not grow slower with age: jobs and files over forty daily loads. `make soak` does a year (RCM_SOAK_DAYS=365)."""
+"""Bronze does not grow slower with age: jobs and files over forty daily loads. `make soak` does a year too (RCM_SOAK_DAYS=365)."""
 
 import os
 from datetime import datetime, timedelta

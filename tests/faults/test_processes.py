@@ -227,7 +227,9 @@ def test_F42_a_scratch_folder_that_vanishes_fails_the_run_and_the_next_one_is_cl
 
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="only Linux limits another process")
-def test_F05_a_commit_that_cannot_be_written_fails_whole_and_a_checkpoint_that_cannot_is_ignored(waiting: Small, wanted: Wanted) -> None:
+def test_F05_a_commit_that_cannot_be_written_fails_whole_and_a_checkpoint_that_cannot_is_ignored(
+    waiting: Small, wanted: Wanted, caplog: pytest.LogCaptureFixture
+) -> None:
     # From the moment the commit is there the JVM can write no byte, until its append is over.
     charges = waiting.place("bronze/hosa/charges")
     waiting.spark.newSession().sql(f"ALTER TABLE delta.`{charges}` SET TBLPROPERTIES ('delta.checkpointInterval' = '1')")
@@ -269,6 +271,8 @@ def test_F05_a_commit_that_cannot_be_written_fails_whole_and_a_checkpoint_that_c
     assert {("P5", "hos-a.charges"), ("P6", "hos-a.charges"), ("P5", "hos-a.patients")} <= set(passed)
     assert failed.code == 1
     assert failed.log("bronze", "hosa_charges").status == "SUCCESS"
+    told = f"bronze.hosa_charges: version {version} is committed, but what follows a commit (statistics, a checkpoint, compaction) failed"
+    assert told in caplog.messages
     assert next(row for row in failed.logs if row.tablename == "patients" and row.layer == "bronze").status == "FAILED"
     log.unlink()
     log.with_name("_away").rename(log)
