@@ -85,10 +85,12 @@ def other_days() -> list[LoadLog]:
         load("network", "served_old", "2026-03-09T09:00", warnings=["stale: the answer of 20 January was kept"]),
         # Volumes.
         *runs_of("quiet", [40, 0, 0, 0, 0, 0]),
+        load("hos-b", "quiet", "2026-03-09T12:00", rows_read=5, watermarkcolumnname="ModifiedDate", watermark_before="2026-01-01", is_backfill=True),
         *runs_of("nearly_quiet", [40, 0, 0, 0, 0]),
         *runs_of("dropped", [100, 110, 90, 0, 105, 100, 95, 5]),
         *runs_of("burst", [100, 110, 90, 105, 100, 95, 1000]),
         *runs_of("steady", [100, 110, 90, 105, 100, 95, 30]),
+        load("hos-b", "steady", "2026-03-10T12:00", rows_read=9000, watermarkcolumnname="ModifiedDate", watermark_before="2026-01-01", is_backfill=True),
         *runs_of("young", [100, 110, 90, 1000]),
     ]
 

@@ -36,7 +36,7 @@ spans AS (
 loads AS (
   SELECT data_source, tablename, rows_read, coalesce(finished_at, loaddate) AS ended_at
   FROM audit.load_logs
-  WHERE layer = 'bronze' AND status IN ('SUCCESS', 'NOOP') AND coalesce(finished_at, loaddate) <= CAST(:now AS TIMESTAMP)
+  WHERE layer = 'bronze' AND status IN ('SUCCESS', 'NOOP') AND is_backfill IS NOT TRUE AND coalesce(finished_at, loaddate) <= CAST(:now AS TIMESTAMP)
 ),
 met AS (
   SELECT s.data_source, s.tablename, s.due_at, s.ends_at, min(l.ended_at) AS came_at

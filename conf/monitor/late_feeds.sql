@@ -6,7 +6,7 @@ parameters:
   now: {meaning: "the moment that is judged, UTC"}
   lookback_days: {default: 45, meaning: "days before now in which due times are looked for; more than the longest pause of a feed"}
 */
--- A load counts for a due time when it ended well, early_minutes before it or later. due_at and all other times are UTC.
+-- A load counts for a due time when it ended well, early_minutes before it or later. A back-fill and a reset are none. Times are UTC.
 WITH days AS (
   SELECT explode(sequence(date_sub(to_date(CAST(:now AS TIMESTAMP)), :lookback_days), date_add(to_date(CAST(:now AS TIMESTAMP)), 1))) AS day
 ),
@@ -29,7 +29,7 @@ newest AS (
 attempts AS (
   SELECT data_source, tablename, status, rows_read, coalesce(finished_at, loaddate) AS ended_at
   FROM audit.load_logs
-  WHERE layer = 'bronze' AND coalesce(finished_at, loaddate) <= CAST(:now AS TIMESTAMP)
+  WHERE layer = 'bronze' AND coalesce(finished_at, loaddate) <= CAST(:now AS TIMESTAMP) AND status <> 'RESET' AND is_backfill IS NOT TRUE
 ),
 judged AS (
   SELECT n.data_source, n.tablename, n.due_at, n.allowed_delay_minutes, a.status, a.ended_at,

@@ -10,7 +10,7 @@ WITH loads AS (
   SELECT data_source, tablename, status, rows_read, error_class, coalesce(finished_at, loaddate) AS ended_at,
          status IN ('SUCCESS', 'NOOP') AND NOT coalesce(lower(array_join(warnings, ' ')) LIKE '%stale%', false) AS is_good
   FROM audit.load_logs
-  WHERE layer = 'bronze' AND coalesce(finished_at, loaddate) <= CAST(:now AS TIMESTAMP)
+  WHERE layer = 'bronze' AND is_backfill IS NOT TRUE AND coalesce(finished_at, loaddate) <= CAST(:now AS TIMESTAMP)
 ),
 aged AS (
   SELECT c.data_source, c.tablename, c.max_age_days,

@@ -12,13 +12,13 @@ parameters:
   high_ratio: {default: 4.0, meaning: "more rows than this multiple of the median are unusual"}
 */
 -- The volume of an increment is what was new in it; of a snapshot and of files, what was read. Left out: a table's first load, which
--- brings its whole past, and runs that found no file.
+-- brings its whole past, back-fills, and runs that found no file.
 WITH volumes AS (
   SELECT data_source, tablename, run_id, finished_at,
          CASE WHEN watermarkcolumnname IS NULL THEN rows_read ELSE rows_written END AS volume,
          row_number() OVER (PARTITION BY data_source, tablename ORDER BY finished_at DESC, id DESC) AS age
   FROM audit.load_logs
-  WHERE layer = 'bronze' AND status = 'SUCCESS' AND finished_at <= CAST(:now AS TIMESTAMP)
+  WHERE layer = 'bronze' AND status = 'SUCCESS' AND is_backfill IS NOT TRUE AND finished_at <= CAST(:now AS TIMESTAMP)
     AND loaddate >= date_sub(to_date(CAST(:now AS TIMESTAMP)), :lookback_days)
     AND CASE WHEN watermarkcolumnname IS NULL THEN rows_read > 0 ELSE watermark_before IS NOT NULL END
 ),

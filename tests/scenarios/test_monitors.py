@@ -7,8 +7,10 @@ import pytest
 from pyspark.sql import SparkSession
 
 from harness import Mini
-from monitors_kit import commits, job, judged, put_monitors
+from monitors_kit import commits, job, judged, named, put_monitors
 from rcm_lakehouse.lake.lock import lakehouse_lock
+from rcm_lakehouse.pipeline.context import Backfill
+from windows_kit import BRONZE, insert, project
 
 PERSON = "Zebulonia"
 A_COLUMNS = "PatientID, FirstName, LastName, MiddleName, SSN, PhoneNumber, Gender, DOB, Address, ModifiedDate"
@@ -99,6 +101,26 @@ def test_a_load_that_failed_is_shown_until_it_went_well(network: Mini, capsys: p
     assert network.run().code == 0
     assert job(network, "--only", "failed_loads,failure_history") == 0
     assert "hos-b.patients" in capsys.readouterr().out, "the history still has it"
+
+
+def test_A09_a_backfill_and_a_reset_are_no_delivery_of_their_feed(spark: SparkSession, tmp_path: Path) -> None:
+    mini = project(spark, tmp_path)
+    mini.sql(insert("a", "2025-01-10 10:00:00"), insert("b", "2026-01-10 10:00:00"))
+    began = datetime.now(timezone.utc)
+    # Due in twelve hours; whatever came since half a day ago counts for it.
+    due, later = began + timedelta(hours=12), began + timedelta(hours=14)
+    put_monitors(mini, {"hos-a.visits": {"by": f"{due:%H:%M}", "early_minutes": 1440, "max_age_days": 3}})
+    assert mini.run(layers=BRONZE, backfill=Backfill(("hos-a.visits",), "2025-01-01", "2025-02-01")).log("bronze", "hosa_visits").rows_written == 1
+    assert mini.run(reset_watermark=("hos-a.visits", "beginning")).code == 0
+    found = judged(mini, later, "late_feeds", "feed_history", "stale_references")
+    assert named(found["late_feeds"], "tablename", "what_happened", "last_good_at") == [("visits", "nothing ran", None)]
+    assert named(found["feed_history"], "tablename", "verdict") == [("visits", "missing")]
+    assert named(found["stale_references"], "tablename", "last_good_at") == [("visits", None)]
+    # What a full refresh or a comparison is asked for reads the live window too.
+    assert mini.run(layers=BRONZE, full_refresh=("hos-a.visits",)).code == 0
+    found = judged(mini, later, "late_feeds", "feed_history", "stale_references")
+    assert (found["late_feeds"], found["stale_references"]) == ([], [])
+    assert named(found["feed_history"], "tablename", "verdict") == [("visits", "on time")]
 
 
 def test_without_a_run_the_status_says_so_and_fails(spark: SparkSession, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

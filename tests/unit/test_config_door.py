@@ -49,6 +49,7 @@ LEFT_OUT = {
     ("--full-refresh", "hos-a.patients", "--layers", "silver,gold"): "--full-refresh: 'hos-a.patients' would not be read, because --layers leaves out bronze.",
     ("--full-refresh", "hos-a.patients", "--only", "patient"): "--full-refresh: 'hos-a.patients' would not be read, because --only leaves it out.",
     ("--reset-watermark", "hos-a.patients", "beginning", "--only", "patient"): "--reset-watermark: 'hos-a.patients' would not be read, because --only",
+    ("--reset-watermark", "hos-a.patients", "beginning", "--reconcile", "hos-a.patients"): "'hos-a.patients' is named by --reconcile too, but a reset reads",
     ("--reconcile", "hos-a.patients", "--layers", "silver"): "--reconcile: 'hos-a.patients' would not be read, because --layers leaves out bronze.",
     ("--approve-deletes", "hos-a.visits", "--layers", "gold"): "--approve-deletes: 'hos-a.visits' would have no effect, because --layers leaves out bronze",
 }

@@ -27,7 +27,8 @@ class LoadLog:
 
     Bronze: rows_read = rows_written + rows_duplicate + rows_dropped; rows_late of the written ones lie below the watermark. Silver,
     counted per bronze load: rows_read = rows_written + rows_unchanged + rows_duplicate + rows_quarantined + rows_dropped. `consumed` maps
-    a bronze table to the newest `_batch_seq` that silver has taken; `fingerprint` names the inputs a gold table was built from. Times are UTC.
+    a bronze table to the newest `_batch_seq` that silver has taken; `fingerprint` names the inputs a gold table was built from. `is_backfill` is
+    true for a load of a range that a person named, which is no delivery of its feed, else NULL. Times are UTC.
     """
 
     id: str
@@ -67,6 +68,7 @@ class LoadLog:
     warnings: list[str] = field(default_factory=list)
     config_hash: str | None = None
     code_version: str | None = None
+    is_backfill: bool | None = None
 
     def as_row(self) -> dict[str, object]:
         """The row as a mapping in column order."""
@@ -83,6 +85,7 @@ _TYPES = {
     "finished_at": TimestampType(),
     "seconds": DoubleType(),
     "is_retryable": BooleanType(),
+    "is_backfill": BooleanType(),
     "warnings": ArrayType(StringType()),
 }
 

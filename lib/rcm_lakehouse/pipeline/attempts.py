@@ -30,12 +30,13 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a step ended; `facts` is what later steps need of it."""
+    """How a step ended; `facts` is what later steps need of it. `is_undone`: nothing failed, but what was asked by name was not done."""
 
     status: str
     logs: tuple[LoadLog, ...] = ()
     facts: Mapping[str, object] = field(default_factory=dict)
     is_data_stop: bool = False
+    is_undone: bool = False
 
     @property
     def failed(self) -> bool:

@@ -33,6 +33,14 @@ class BronzeState:
     window_high: str | None = None
 
 
+@dataclass(frozen=True)
+class Reset:
+    """A watermark before and after a named reset, as canonical text; None is the beginning."""
+
+    before: str | None
+    after: str | None
+
+
 def hash_sum() -> Column:
     """Order-free sum of the row hashes, exact: two frames with equal rows have equal sums."""
     return F.coalesce(F.sum(F.conv(F.substring("_row_hash", 1, 15), 16, 10).cast("decimal(38,0)")), F.lit(0).cast("decimal(38,0)"))
@@ -72,14 +80,10 @@ def _heads(frames: Mapping[Table, DataFrame]) -> dict[str, int]:
 
 def _newest_batch(label: str, of_table: DataFrame, head: int, column: str | None) -> DataFrame:
     rows = of_table.where(F.col("_batch_seq") == head)
-    is_data = F.col("_change_type") == "upsert"
-    uncounted = F.coalesce(F.arrays_overlap("_flags", F.array(*map(F.lit, UNCOUNTED_FLAGS))), F.lit(False))
-    value = _comparable(rows, column)
-    highest = F.lit(None).cast("string") if value is None else F.max(F.when(is_data & ~uncounted, value)).cast("string")
     snapshot = [F.count(F.lit(1)), hash_sum()] if column is None else [F.lit(0).cast("bigint"), F.lit(0).cast("decimal(38,0)")]
     return rows.agg(
         F.max("_watermark_before").alias("watermark_before"),
-        highest.alias("highest"),
+        _highest(rows, column).alias("highest"),
         F.max(F.col("_change_type") == "watermark").alias("is_reset"),
         snapshot[0].alias("snapshot_rows"),
         snapshot[1].alias("snapshot_sum"),
@@ -92,6 +96,20 @@ def comparable(value: Column, kind: Kind) -> Column:
     if kind == "digits":
         return F.when(value.cast("string").rlike(DIGITS), value.try_cast("decimal(38,0)"))
     return value.try_cast("decimal(38,0)") if kind == "int" else value
+
+
+def highest_read(lake: Lake, table: Table, column: str) -> str | None:
+    """The highest value of a column in the whole of a bronze table, as far as it proves how far loads came; None when there is none. One query."""
+    rows = lake.read(table)
+    found = rows.agg(_highest(rows, column).alias("highest")).first()
+    return None if found is None else found["highest"]
+
+
+def _highest(rows: DataFrame, column: str | None) -> Column:
+    is_data = F.col("_change_type") == "upsert"
+    uncounted = F.coalesce(F.arrays_overlap("_flags", F.array(*map(F.lit, UNCOUNTED_FLAGS))), F.lit(False))
+    value = _comparable(rows, column)
+    return F.lit(None).cast("string") if value is None else F.max(F.when(is_data & ~uncounted, value)).cast("string")
 
 
 def _comparable(rows: DataFrame, column: str | None) -> Column | None:

@@ -19,8 +19,8 @@ from rcm_lakehouse.lake.tables import Lake
 from rcm_lakehouse.pipeline import api_step, files_step
 from rcm_lakehouse.pipeline.attempts import Outcome
 from rcm_lakehouse.pipeline.bronze_state import BronzeState, read_states
-from rcm_lakehouse.pipeline.context import RunContext
-from rcm_lakehouse.pipeline.freeze import Frozen, JdbcPlan, overlap_of, watermark_of
+from rcm_lakehouse.pipeline.context import APPROVAL, RunContext
+from rcm_lakehouse.pipeline.freeze import Frozen, JdbcPlan, is_windowed, overlap_of, watermark_of
 from rcm_lakehouse.pipeline.graph import Step
 from rcm_lakehouse.pipeline.jdbc_stage import Stage, Staged, mapped_key, mapped_names, spelled
 from rcm_lakehouse.pipeline.reset_step import reset
@@ -42,20 +42,29 @@ def load(ctx: RunContext, lake: Lake, step: Step, done: Mapping[str, Outcome], f
     if row.label in frozen.refused:
         raise frozen.refused[row.label]
     if row.label in frozen.outside:
-        log = start_log(ctx, frozen, row, status="OUTSIDE_HOURS", message=frozen.outside[row.label])
-        return Outcome("OUTSIDE_HOURS", (log,), {"batch_seq": frozen.state_of(row).batch_seq})
+        return _outside(ctx, frozen, row)
     connection = ctx.project.connections[row.database]
     if isinstance(connection, JdbcConnection):
-        state = _state_of_try(lake, frozen, row)
+        state = _state_of_try(ctx, lake, frozen, row)
         if ctx.options.reset_watermark is not None and row.label == ctx.options.reset_watermark[0]:
-            return reset(ctx, lake, *ctx.options.reset_watermark, frozen, state)
+            return reset(ctx, lake, row.label, frozen, state)
         return JdbcLoad(ctx, lake, row, frozen, connection, state).run()
     if isinstance(connection, FilesConnection):
         return files_step.load_files(ctx, lake, row, frozen, connection)
     return api_step.load_api(ctx, lake, row, frozen, connection)
 
 
-def _state_of_try(lake: Lake, frozen: Frozen, row: LoadRow) -> BronzeState:
+def _outside(ctx: RunContext, frozen: Frozen, row: LoadRow) -> Outcome:
+    """The end of a load whose source may not be read now: planned and not run, as configured; but what was asked of it by name is told as undone."""
+    # Deletes of a snapshot are approved by what bronze has, those of a comparison by the next one.
+    needed = [verb for verb, name in ctx.options.verbs if name == row.label and (verb != APPROVAL or is_windowed(ctx.project, row))]
+    why = frozen.outside[row.label]
+    told = f"{', '.join(needed)} {row.label} was not done: {why}. Run it again then." if needed else why
+    log = start_log(ctx, frozen, row, status="OUTSIDE_HOURS", message=told)
+    return Outcome("OUTSIDE_HOURS", (log,), {"batch_seq": frozen.state_of(row).batch_seq}, is_undone=bool(needed))
+
+
+def _state_of_try(ctx: RunContext, lake: Lake, frozen: Frozen, row: LoadRow) -> BronzeState:
     """Where a try goes on from: the state of the run's start; for a repeated try the table's own, because an earlier one may have committed.
 
     A table that was lost or put back goes on with the run's number in every try: silver has taken the numbers before it.
@@ -64,7 +73,7 @@ def _state_of_try(lake: Lake, frozen: Frozen, row: LoadRow) -> BronzeState:
         frozen.begun.add(row.label)
         return frozen.state_of(row)
     table = bronze_table(row)
-    column = row.watermark if frozen.jdbc[row.label].window is not None else None
+    column = row.watermark if is_windowed(ctx.project, row) else None
     found = read_states(lake, {table: column})[table] if lake.exists(table) else BronzeState()
     return replace(found, batch_seq=max(found.batch_seq, frozen.state_of(row).batch_seq))
 
@@ -231,6 +240,7 @@ class JdbcLoad:
             rows_duplicate=duplicate,
             rows_dropped=dropped,
             warnings=list(plan.warnings),
+            is_backfill=True if plan.flag is not None else None,
         )
 
     def _scratch(self) -> str:

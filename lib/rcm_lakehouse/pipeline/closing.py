@@ -23,12 +23,12 @@ _STATUS = {0: "SUCCESS", 130: "CANCELLED", 143: "CANCELLED"}
 
 
 def verdict(outcomes: Mapping[str, Outcome], caught: Sequence[int]) -> int:
-    """The exit code of a run: that of the signal, 4 for a data stop, 1 when some step failed, else 0."""
+    """The exit code of a run: that of the signal, 4 for a data stop, 1 when some step failed or was not done though asked for by name, else 0."""
     if caught:
         return SIGNALS[signal.Signals(caught[0])]
     if any(outcome.is_data_stop for outcome in outcomes.values()):
         return 4
-    return 1 if any(outcome.failed for outcome in outcomes.values()) else 0
+    return 1 if any(outcome.failed or outcome.is_undone for outcome in outcomes.values()) else 0
 
 
 def close_run(ctx: RunContext, steps: Sequence[Step], outcomes: Mapping[str, Outcome], code: int, console: Console) -> tuple[int, list[LoadLog]]:

@@ -18,6 +18,7 @@ from rcm_lakehouse.lake.tables import Lake
 
 LAYERS = ("bronze", "silver", "gold")
 TEST_NOW = "RCM_TEST_NOW"
+APPROVAL = "--approve-deletes"
 
 
 @dataclass(frozen=True)
@@ -59,10 +60,26 @@ class RunOptions:
         return " ".join(told)
 
     @property
+    def verbs(self) -> tuple[tuple[str, str], ...]:
+        """(option, load) for each load that a verb or an approval names."""
+        named = {
+            "--full-refresh": self.full_refresh,
+            "--from/--to": self.backfill.loads if self.backfill else (),
+            "--reset-watermark": self.reset_loads,
+            "--reconcile": self.reconcile,
+            APPROVAL: self.approve_deletes,
+        }
+        return tuple((option, load) for option, loads in named.items() for load in loads)
+
+    @property
+    def reset_loads(self) -> tuple[str, ...]:
+        """The load whose watermark is reset: nothing of its source is needed."""
+        return self.reset_watermark[:1] if self.reset_watermark else ()
+
+    @property
     def verb_loads(self) -> tuple[str, ...]:
-        """Loads that a verb names: only these are read, whatever else is active. Empty without a verb."""
-        filled = self.backfill.loads if self.backfill else ()
-        return tuple(dict.fromkeys([*self.full_refresh, *filled, *((self.reset_watermark[0],) if self.reset_watermark else ()), *self.reconcile]))
+        """Loads that a verb names: only these are read, whatever else is active. Empty without a verb; an approval is none."""
+        return tuple(dict.fromkeys(load for option, load in self.verbs if option != APPROVAL))
 
 
 def utc_now() -> datetime:

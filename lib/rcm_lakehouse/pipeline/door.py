@@ -12,7 +12,7 @@ from rcm_lakehouse.pipeline.runner import run_pipeline
 EXIT_CODES = """\
 exit codes:
   0    all good
-  1    some load failed; the others are done
+  1    some load failed, or a verb was not done outside its source's hours; the others are done
   2    the configuration is wrong; nothing was read
   3    another run holds the lock; nothing was read
   4    a data stop: threshold, conservation, tie-out or shrunken snapshot
@@ -38,7 +38,7 @@ def parser() -> argparse.ArgumentParser:
     add_names(verbs, "--full-refresh", "loads to read from the beginning to the window's end; known rows are dropped", metavar="LOADS")
     verbs.add_argument("--from", dest="low", default=None, metavar="VALUE", help="back-fill: first value of the watermark to read, with --to and --only")
     verbs.add_argument("--to", dest="high", default=None, metavar="VALUE", help="back-fill: the value before which reading ends; the watermark stays")
-    verbs.add_argument("--reset-watermark", nargs=2, default=None, metavar=("LOAD", "VALUE"), help="set a watermark; 'beginning' reads everything next time")
+    verbs.add_argument("--reset-watermark", nargs=2, default=None, metavar=("LOAD", "VALUE"), help="set a watermark back; 'beginning' reads all next time")
     add_names(verbs, "--reconcile", "loads to compare with their source now: deleted rows are closed, missed ones loaded", metavar="LOADS")
     return options
 

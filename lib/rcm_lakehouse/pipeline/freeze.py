@@ -1,7 +1,7 @@
 """What each bronze load will read, frozen before anything is read: catalogs, clocks, states and windows."""
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
@@ -34,7 +34,7 @@ from rcm_lakehouse.lake.memory import WATERMARK, recall
 from rcm_lakehouse.lake.table import Table
 from rcm_lakehouse.lake.tables import Lake
 from rcm_lakehouse.pipeline.attempts import retrying
-from rcm_lakehouse.pipeline.bronze_state import BronzeState, read_states
+from rcm_lakehouse.pipeline.bronze_state import BronzeState, Reset, read_states
 from rcm_lakehouse.pipeline.context import utc_now
 from rcm_lakehouse.pipeline.graph import Step
 from rcm_lakehouse.pipeline.load_hours import outside_hours
@@ -72,6 +72,7 @@ class Frozen:
     rows: dict[str, LoadRow] = field(default_factory=dict)
     states: dict[str, BronzeState] = field(default_factory=dict)
     jdbc: dict[str, JdbcPlan] = field(default_factory=dict)
+    resets: dict[str, Reset] = field(default_factory=dict)
     refused: dict[str, RcmError] = field(default_factory=dict)
     outside: dict[str, str] = field(default_factory=dict)
     load_ids: dict[str, str] = field(default_factory=dict)
@@ -117,11 +118,11 @@ class Frozen:
         return (reads, plan.watermark_before or "none yet", low, high, f"bronze.{row.bronze_table}")
 
 
-def freeze(project: Project, lake: Lake, steps: Iterable[Step], run_id: str, state: AuditState | None = None) -> Frozen:
+def freeze(project: Project, lake: Lake, steps: Iterable[Step], run_id: str, state: AuditState | None = None, unread: Collection[str] = ()) -> Frozen:
     """Ask every needed connection for catalog and clock (one query each), read all bronze states, and set the windows.
 
-    `state` is what the audit knows: windows that a dead run left are finished as they were frozen. A connection that does not answer
-    refuses its own loads; nothing is raised here for a source.
+    `state` is what the audit knows: windows that a dead run left are finished as they were frozen. Loads named in `unread` do not need their
+    source and get no plan. A connection that does not answer refuses its own loads; nothing is raised here for a source.
     """
     wanted = {step.label for step in steps if step.layer == "bronze"}
     frozen = Frozen(rows={row.label: row for row in project.active_loads}, planned=wanted)
@@ -131,7 +132,7 @@ def freeze(project: Project, lake: Lake, steps: Iterable[Step], run_id: str, sta
     frozen.slots = {name: Slots(connection.max_connections) for name, connection in relational.items()}
     by_connection: dict[str, list[LoadRow]] = {}
     for row in project.active_loads:
-        if row.label in wanted and row.database in relational:
+        if row.label in wanted and row.label not in unread and row.database in relational:
             by_connection.setdefault(row.database, []).append(row)
     if by_connection:
         with ThreadPoolExecutor(max_workers=min(4, len(by_connection))) as pool:

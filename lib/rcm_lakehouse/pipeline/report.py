@@ -26,7 +26,10 @@ def plan_rows(project: Project, steps: Iterable[Step], frozen: Frozen, options: 
     lines: list[tuple[str, ...]] = []
     for step in steps:
         if options.reset_watermark and step.name == f"bronze:{options.reset_watermark[0]}":
-            lines.append((step.name, "nothing", frozen.described(step.label)[1], "", options.reset_watermark[1], "the watermark"))
+            before = frozen.resets[step.label].before if step.label in frozen.resets else None
+            lines.append((step.name, "nothing", before or "none yet", "", options.reset_watermark[1], "the watermark"))
+        elif step.layer == "reconcile" and step.label in frozen.outside:
+            lines.append((step.name, *frozen.described(step.label)))
         elif step.layer == "reconcile":
             row = frozen.rows[step.label]
             lines.append((step.name, f"sums of {row.tablename}, rows where they differ", "", "", "", f"bronze.{row.bronze_table}"))

@@ -73,8 +73,8 @@ def run_pipeline(home: Path, environment: str, options: RunOptions, console: Con
         lake = Lake(get_session(project.settings, home), project.settings, home).for_thread()
         if options.dry_run:
             check_models(lake, project, options)
-            planned = freeze(project, lake, steps, run_id)
-            apply_verbs(planned, options)
+            planned = freeze(project, lake, steps, run_id, unread=options.reset_loads)
+            apply_verbs(lake, planned, options)
             show_plan(console, plan_rows(project, steps, planned, options))
             show_left_out(console, left_behind(project, options, steps))
             return Finished(0, run_id)
@@ -89,8 +89,8 @@ def _locked_run(project: Project, lake: Lake, options: RunOptions, steps: list[S
         keep_calendar(lake, project.feeds)
         ctx = RunContext(project, lake, options, run_id, utc_now(), AuditSpool(spools, run_id), state)
         with stop_signals(ctx.cancel, lake.spark) as caught:
-            frozen = freeze(project, lake, steps, run_id, state)
-            apply_verbs(frozen, options)
+            frozen = freeze(project, lake, steps, run_id, state, options.reset_loads)
+            apply_verbs(lake, frozen, options)
             refuse_lost_loads(ctx, frozen)
             crash_point("P2")
             mark_start(lake, start_mark(ctx, frozen))

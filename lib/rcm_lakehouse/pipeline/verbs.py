@@ -3,30 +3,33 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
-from rcm_lakehouse.bronze.windows import Window, canonical, compare
+from rcm_lakehouse.bronze.windows import Kind, Window, canonical, compare
 from rcm_lakehouse.config.connections import JdbcConnection
 from rcm_lakehouse.config.errors import ConfigError
 from rcm_lakehouse.config.problems import did_you_mean
 from rcm_lakehouse.config.project import Project
 from rcm_lakehouse.config.worklist import LoadRow
-from rcm_lakehouse.pipeline.context import Backfill, RunOptions
-from rcm_lakehouse.pipeline.freeze import Frozen, JdbcPlan, is_windowed
+from rcm_lakehouse.lake.memory import WATERMARK, recall
+from rcm_lakehouse.lake.tables import Lake
+from rcm_lakehouse.pipeline.bronze_state import BronzeState, Reset, highest_read
+from rcm_lakehouse.pipeline.context import APPROVAL, Backfill, RunOptions
+from rcm_lakehouse.pipeline.freeze import Frozen, JdbcPlan, is_windowed, watermark_of
+from rcm_lakehouse.pipeline.silver_sources import bronze_table
+from rcm_lakehouse.pipeline.source_checks import watermark_drift
 
 BACKFILL_FLAG = "backfill"
 BEGINNING = "beginning"
 _UNTOUCHED = "Nothing was read or written."
+# What a column of bronze is as a watermark; any other type is a number.
+_KINDS: dict[str, Kind] = {"date": "date", "timestamp": "timestamp", "timestamp_ntz": "timestamp", "string": "digits"}
 
 
 def check_verbs(project: Project, options: RunOptions) -> None:
     """Raise ConfigError for a verb on a load that does not exist or cannot take it, or that other options leave out; nothing was read or written."""
     loads = {row.label: row for row in project.active_loads}
-    given = [("--full-refresh", name) for name in options.full_refresh]
-    given += [("--from/--to", name) for name in (options.backfill.loads if options.backfill else ())]
-    given += [("--reset-watermark", options.reset_watermark[0])] if options.reset_watermark else []
-    given += [("--reconcile", name) for name in options.reconcile]
-    given += [("--approve-deletes", name) for name in options.approve_deletes]
-    problems = [problem for verb, name in given for problem in _problems(project, loads, verb, name)]
-    problems += [problem for verb, name in given if name in loads for problem in _left_out(options, verb, name)]
+    problems = [problem for verb, name in options.verbs for problem in _problems(project, loads, verb, name)]
+    problems += [problem for verb, name in options.verbs if name in loads for problem in _left_out(options, verb, name)]
+    problems += _beside_reset(options)
     beside = [name for name in options.only if name in loads and name not in options.verb_loads] if options.verb_loads else []
     if beside:
         read = ", ".join(options.verb_loads)
@@ -51,7 +54,7 @@ def _problems(project: Project, loads: dict[str, LoadRow], verb: str, name: str)
     row = loads.get(name)
     if row is None:
         yield f"{verb}: '{name}' is no active load.{did_you_mean(name, loads)} There are: {', '.join(loads)}."
-    elif verb == "--approve-deletes":
+    elif verb == APPROVAL:
         if row.loadtype == "Incremental" and not isinstance(project.connections[row.database], JdbcConnection):
             yield f"{verb}: '{name}' has no deletes to approve: only full loads and comparisons with a database find any."
     elif not isinstance(project.connections[row.database], JdbcConnection):
@@ -64,7 +67,7 @@ def _problems(project: Project, loads: dict[str, LoadRow], verb: str, name: str)
 
 def _left_out(options: RunOptions, verb: str, name: str) -> Iterable[str]:
     """A verb that would do nothing and say so nowhere, because the run leaves out what it acts on."""
-    if verb == "--approve-deletes":
+    if verb == APPROVAL:
         if not {"bronze", "silver"} & set(options.layers):
             yield f"{verb}: '{name}' would have no effect, because --layers leaves out bronze and silver."
     elif "bronze" not in options.layers:
@@ -73,14 +76,24 @@ def _left_out(options: RunOptions, verb: str, name: str) -> Iterable[str]:
         yield f"{verb}: '{name}' would not be read, because --only leaves it out. Name it there too, or leave --only out."
 
 
-def apply_verbs(frozen: Frozen, options: RunOptions) -> None:
+def _beside_reset(options: RunOptions) -> Iterable[str]:
+    """What else is asked of a load that is reset: it would not be done, and nothing would say so."""
+    for name, _ in [options.reset_watermark] if options.reset_watermark else []:
+        others = [verb for verb, load in options.verbs if load == name and verb != "--reset-watermark"]
+        if others:
+            yield f"--reset-watermark: '{name}' is named by {', '.join(others)} too, but a reset reads nothing of its source. Give them one after the other."
+
+
+def apply_verbs(lake: Lake, frozen: Frozen, options: RunOptions) -> None:
     """Change the frozen plans of the named loads.
 
     A full refresh reads the whole table again; what bronze has already is dropped and counted, and the watermark is never lowered. A
     back-fill reads [low, high) without overlap, rows without a value left out, and marks its rows so that they move no watermark. It ends where
-    the load's own window ends now, with a warning: rows stamped later would be known when their window comes, and move no watermark then.
+    the load's own window ends now, with a warning: rows stamped later would be known when their window comes, and move no watermark then. A
+    reset is planned by what bronze has; its source is not asked.
 
-    Raises ConfigError when a bound or the value of a reset is no value of the watermark's kind, and for a back-fill that would hold no value.
+    Raises ConfigError when a bound or the value of a reset is no value of the watermark's kind, for a back-fill that would hold no value, and
+    for a reset that would go forward.
     """
     for name in options.full_refresh:
         plan = frozen.jdbc.get(name)
@@ -92,14 +105,16 @@ def apply_verbs(frozen: Frozen, options: RunOptions) -> None:
             frozen.jdbc[name] = _backfilled(plan, options.backfill)
     if options.reset_watermark:
         name, value = options.reset_watermark
-        if name in frozen.jdbc and value.lower() != BEGINNING:
-            checked_value(frozen.jdbc[name], "--reset-watermark", value)
+        row = frozen.rows[name]
+        state = frozen.state_of(row)
+        if name not in frozen.refused and state.batch_seq > 0:
+            frozen.resets[name] = _reset(lake, row, state, value)
 
 
 def _backfilled(plan: JdbcPlan, wanted: Backfill) -> JdbcPlan:
     assert plan.window is not None
     kind = plan.window.kind
-    low, high = (checked_value(plan, verb, text) for verb, text in (("--from", wanted.low), ("--to", wanted.high)))
+    low, high = (_checked(kind, plan.row, verb, text) for verb, text in (("--from", wanted.low), ("--to", wanted.high)))
     if compare(kind, low, high) >= 0:
         raise ConfigError(f"--from {low} is not before --to {high}. {_UNTOUCHED}")
     present = plan.rest_high or plan.window.high or high
@@ -111,15 +126,41 @@ def _backfilled(plan: JdbcPlan, wanted: Backfill) -> JdbcPlan:
     return replace(plan, window=window, warnings=(*plan.warnings, *([told] if is_cut else [])), flag=BACKFILL_FLAG)
 
 
-def checked_value(plan: JdbcPlan, verb: str, text: str) -> str:
+def _reset(lake: Lake, row: LoadRow, state: BronzeState, value: str) -> Reset:
+    """The reset of a load that has rows.
+
+    A watermark is never raised by hand, for what lies between would not be read. A table without one (set to the beginning before, or read
+    by another column until now) takes no value above the highest that bronze has. Raises ConfigError then; nothing was read or written.
+    """
+    assert row.watermark is not None
+    table, column = bronze_table(row), row.watermark.lower()
+    types = {field.name.lower(): field.dataType.simpleString() for field in lake.read(table).schema}
+    kind = _KINDS.get(types.get(column, ""), "int")
+    before = None if watermark_drift(row, recall(lake, table).get(WATERMARK)) else watermark_of(kind, state)
+    if value.lower() == BEGINNING:
+        return Reset(before, None)
+    most = before or highest_read(lake, table, column)
+    if most is None:
+        told = f"--reset-watermark: bronze has no value of {row.watermark} of {row.label}, so '{BEGINNING}' alone fits."
+        raise ConfigError(f"{told} {_UNTOUCHED}")
+    most, after = canonical(kind, most), _checked(kind, row, "--reset-watermark", value)
+    if compare(kind, after, most) > 0:
+        stands = f"the watermark of {row.label} is {most}" if before else f"{row.label} has no watermark now, and the highest value in bronze is {most}"
+        raise ConfigError(
+            f"--reset-watermark: {stands}. A reset goes back, never forward: rows between that and {after} would not be read. Nothing was read or "
+            "written. Give a value that is not above it; only loads move a watermark forward. To leave rows out, load a view that has the others."
+        )
+    return Reset(before, after)
+
+
+def _checked(kind: Kind, row: LoadRow, verb: str, text: str) -> str:
     """A value of the watermark's kind as canonical text.
 
     Raises ConfigError when it is none; nothing was read or written.
     """
-    assert plan.window is not None
     try:
-        return canonical(plan.window.kind, text)
+        return canonical(kind, text)
     except ValueError:
-        expected = {"date": "a day like 2026-01-31", "int": "an integer", "digits": "an integer"}.get(plan.window.kind, "a time like 2026-01-31 08:30:00")
-        told = f"{verb}: the value is no {plan.window.kind} watermark of {plan.row.label}; expected {expected}."
+        expected = {"date": "a day like 2026-01-31", "int": "an integer", "digits": "an integer"}.get(kind, "a time like 2026-01-31 08:30:00")
+        told = f"{verb}: the value is no {kind} watermark of {row.label}; expected {expected}."
         raise ConfigError(f"{told} {_UNTOUCHED}") from None
