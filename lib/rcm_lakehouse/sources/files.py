@@ -106,7 +106,7 @@ def arrived(path: Path, name: str, first: Look | None, options: FileTableOptions
 def _waits_for(path: Path, first: Look, options: FileTableOptions, now: datetime) -> str:
     if Look.at(path) != first:
         return "it changed while the folder was read"
-    if options.arrival == "manifest" and not path.with_name(path.name + MANIFEST).exists():
+    if options.arrival == "manifest" and _modified(path.with_name(path.name + MANIFEST)) is None:
         return f"for {path.name}{MANIFEST}"
     if options.arrival == "marker":
         markers = [at for at in (_modified(path.with_name(path.name + DONE)), _modified(path.parent / MARKER)) if at is not None]
