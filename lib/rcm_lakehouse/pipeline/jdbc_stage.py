@@ -12,7 +12,7 @@ from pyspark.sql.types import StructType
 from rcm_lakehouse.bronze.conform import conformed, fit_of
 from rcm_lakehouse.bronze.lineage import with_lineage
 from rcm_lakehouse.bronze.overlap import without_known
-from rcm_lakehouse.bronze.windows import Kind, Window
+from rcm_lakehouse.bronze.windows import COUNTERS, Kind, Window
 from rcm_lakehouse.config.connections import JdbcTableOptions
 from rcm_lakehouse.config.errors import SourceDataError
 from rcm_lakehouse.config.matching import key_of_table
@@ -28,6 +28,8 @@ from rcm_lakehouse.sources.jdbc import ZERO_DATES, zero_date_flags
 from rcm_lakehouse.sources.jdbc_errors import translated
 
 _COUNTS = "_counts"
+# More than any clock of a source is apart from UTC.
+_ZONES = "INTERVAL 1 DAY"
 
 
 @dataclass(frozen=True)
@@ -135,10 +137,12 @@ class Stage:
         return F.count_if(F.coalesce(F.col(_COUNTS) < bound(before, window.kind), F.lit(False)))
 
     def _bronze(self, column: str) -> DataFrame:
-        """Bronze rows that may equal a row of the window: those at or above its start, without a value, or deleted.
+        """Bronze rows that may equal a row of the window, or be newer than one that does: those at or above its start, without a value, or deleted.
 
-        Where rows without a watermark are loaded they are read again each time, so a key's newest row may lie below the window: then all
-        of bronze is asked.
+        A key's newest row may lie below the window: a back-fill, a comparison or an earlier window brought it after the one that lies in it.
+        Values with a clock come before the end of the batch that brings them, so such a row is in a batch that ended behind the window's
+        start. A counter has no clock: of its rows only those of the window are asked. Where rows without a watermark are loaded they are
+        read again each time: then all of bronze is asked.
         """
         bronze = self.lake.read(bronze_table(self.row)).where(F.col("_change_type") != "watermark")
         window = self.plan.window
@@ -146,7 +150,11 @@ class Stage:
         if name is None or window is None or window.low is None or self.options.null_watermark == "include":
             return bronze
         value = comparable(F.col(f"`{name}`"), window.kind)
-        return bronze.where((value >= bound(window.low, window.kind)) | value.isNull() | (F.col("_change_type") == "delete"))
+        low = bound(window.low, window.kind)
+        # The first batch is newer than none.
+        since = (F.col("_batch_seq") > 1) & (F.col("_window_high") >= low.cast("timestamp") - F.expr(_ZONES))
+        later = F.lit(False) if window.kind in COUNTERS else since
+        return bronze.where((value >= low) | later | value.isNull() | (F.col("_change_type") == "delete"))
 
     def _check_missing_watermarks(self, count: int) -> None:
         if count and self.options.null_watermark == "fail":
