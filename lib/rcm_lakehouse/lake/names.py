@@ -12,12 +12,12 @@ from pyspark.sql import SparkSession
 
 from rcm_lakehouse.config.errors import ConfigError, RcmError
 from rcm_lakehouse.config.load import load_settings
+from rcm_lakehouse.config.places import LAYER_FOLDERS
 from rcm_lakehouse.config.settings import LakehouseSettings
 from rcm_lakehouse.lake.session import get_session, silence_query_logs
 from rcm_lakehouse.lake.table import Table, layer_table, sql_name
 from rcm_lakehouse.lake.tables import Lake
 
-LAYERS = ("bronze", "silver", "quarantine", "gold", "audit")
 HOME_CONF = "spark.rcm.home"
 
 _log = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ def open_lakehouse(home: Path, environment: str | None = None) -> SparkSession:
 def tables_on_disk(root: Path) -> list[Table]:
     """Every Delta table below the root: `bronze/hosa/patients` is bronze.hosa_patients, `gold/dim_date` is gold.dim_date."""
     found = []
-    for layer in LAYERS:
+    for layer in LAYER_FOLDERS:
         for folder in _delta_folders(root / layer):
             parts = folder.relative_to(root / layer).parts
             found.append(Table(layer, "_".join(parts).lower(), folder.relative_to(root).as_posix()))
@@ -62,7 +62,7 @@ def register_all(spark: SparkSession, settings: LakehouseSettings, home: Path) -
     lake = Lake(spark, settings, home)
     if settings.catalog or not lake.is_local:
         return []
-    for layer in LAYERS:
+    for layer in LAYER_FOLDERS:
         spark.sql(f"CREATE SCHEMA IF NOT EXISTS `{getattr(settings.schemas, layer)}`")
     return [table.label for table in tables_on_disk(Path(lake.root)) if _register(lake, table)]
 

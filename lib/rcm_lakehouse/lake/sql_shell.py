@@ -15,9 +15,10 @@ from pathlib import Path
 
 from rcm_lakehouse.config.errors import ConfigError, RcmError
 from rcm_lakehouse.config.load import load_settings
+from rcm_lakehouse.config.places import LAYER_FOLDERS
 from rcm_lakehouse.config.settings import LakehouseSettings
 from rcm_lakehouse.lake.log_check import has_begun
-from rcm_lakehouse.lake.names import LAYERS, rows_view_sql, tables_on_disk
+from rcm_lakehouse.lake.names import rows_view_sql, tables_on_disk
 from rcm_lakehouse.lake.table import Table, register_sql
 
 START_FILE = ".hiverc"
@@ -35,7 +36,7 @@ def start_statements(settings: LakehouseSettings, home: Path) -> list[str]:
     there = {table.label: table for table in tables_on_disk(root) if _is_sound(root, table)}
     if not there:
         raise ConfigError(f"there is none below {root} yet. The first run makes them.")
-    schemas = [f"CREATE SCHEMA IF NOT EXISTS `{getattr(settings.schemas, layer)}`" for layer in LAYERS]
+    schemas = [f"CREATE SCHEMA IF NOT EXISTS `{getattr(settings.schemas, layer)}`" for layer in LAYER_FOLDERS]
     tables = [register_sql(settings, table, str(root / table.path)) for table in there.values()]
     views = [
         rows_view_sql(settings, table, has_silver={f"silver.{table.name}", f"silver.{table.name}_tombstones"} <= there.keys())

@@ -151,10 +151,11 @@ class Stage:
             return bronze
         value = comparable(F.col(f"`{name}`"), window.kind)
         low = bound(window.low, window.kind)
-        # The first batch is newer than none.
-        since = (F.col("_batch_seq") > 1) & (F.col("_window_high") >= low.cast("timestamp") - F.expr(_ZONES))
-        later = F.lit(False) if window.kind in COUNTERS else since
-        return bronze.where((value >= low) | later | value.isNull() | (F.col("_change_type") == "delete"))
+        found = (value >= low) | value.isNull() | (F.col("_change_type") == "delete")
+        if window.kind not in COUNTERS:
+            # The first batch is newer than none.
+            found |= (F.col("_batch_seq") > 1) & (F.col("_window_high") >= low.cast("timestamp") - F.expr(_ZONES))
+        return bronze.where(found)
 
     def _check_missing_watermarks(self, count: int) -> None:
         if count and self.options.null_watermark == "fail":

@@ -147,8 +147,8 @@ def _reset(lake: Lake, row: LoadRow, state: BronzeState, value: str) -> Reset:
     if compare(kind, after, most) > 0:
         stands = f"the watermark of {row.label} is {most}" if before else f"{row.label} has no watermark now, and the highest value in bronze is {most}"
         raise ConfigError(
-            f"--reset-watermark: {stands}. A reset goes back, never forward: rows between that and {after} would not be read. Nothing was read or "
-            "written. Give a value that is not above it; only loads move a watermark forward. To leave rows out, load a view that has the others."
+            f"--reset-watermark: {stands}. A reset goes back, never forward: rows between that and {after} would not be read. {_UNTOUCHED} "
+            "Give a value that is not above it; only loads move a watermark forward. To leave rows out, load a view that has the others."
         )
     return Reset(before, after)
 

@@ -13,6 +13,8 @@ from urllib.parse import urlencode
 
 Query = Mapping[str, str]
 Record = Mapping[str, str | None]
+# Readings of a query whose rows come or go meanwhile, before it is refused.
+TRIES = 3
 
 
 def asked_text(query: Query) -> str:

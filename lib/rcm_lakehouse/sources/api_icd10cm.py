@@ -10,12 +10,11 @@ import string
 from collections.abc import Sequence
 
 from rcm_lakehouse.config.connections import ApiTableOptions
-from rcm_lakehouse.sources.api_cache import Query, Record, Spool, asked_text
+from rcm_lakehouse.sources.api_cache import TRIES, Query, Record, Spool, asked_text
 from rcm_lakehouse.sources.api_http import HttpClient
 
 PAGE_LIMIT = 500
 CEILING = 7500
-TRIES = 3
 COLUMNS = ("code", "name")
 KEY = "code"
 _LONGEST_CODE = len("S72.001A")

@@ -12,13 +12,12 @@ from datetime import datetime, timezone
 from typing import Any
 
 from rcm_lakehouse.config.connections import ApiTableOptions
-from rcm_lakehouse.sources.api_cache import Query, Record, Spool, asked_text
+from rcm_lakehouse.sources.api_cache import TRIES, Query, Record, Spool, asked_text
 from rcm_lakehouse.sources.api_http import HttpClient
 
 VERSION = "2.1"
 PAGE_LIMIT = 200
 SKIP_LIMIT = 1000
-TRIES = 3
 COLUMNS = (
     *("number", "entity_type", "status", "first_name", "last_name", "middle_name", "credential", "organization_name", "sex"),
     *("primary_taxonomy_code", "primary_taxonomy_desc", "state", "postal_code", "enumeration_date", "last_updated"),
