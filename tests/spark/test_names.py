@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pyspark
@@ -18,6 +19,8 @@ from rcm_lakehouse.lake.install import HOME_CONF, install_hook, install_profile
 from rcm_lakehouse.lake.names import name_for_readers, register_all
 from rcm_lakehouse.lake.sql_shell import main as start_file
 from rcm_lakehouse.lake.sql_shell import write_start_file
+from rcm_lakehouse.lake.table import Table
+from rcm_lakehouse.lake.tables import Lake
 from rcm_lakehouse.silver.schema import QUARANTINE
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -162,6 +165,24 @@ def test_our_own_session_registers_all_when_asked(home: Path, spark: SparkSessio
     names = register_all(spark, load_settings(home), home)
     assert names == ["bronze.hosa_patients", "silver.patient", "quarantine.patient", "gold.claims_by_name"]
     assert [record.getMessage().partition(":")[0] for record in caplog.records] == ["gold.torn at gold/torn is not known by name"]
+
+
+def test_threads_that_need_a_name_of_another_lakehouse_at_once_all_find_their_own(spark: SparkSession, tmp_path: Path) -> None:
+    """A run after another root in one process: its loads meet at the names that the other root left."""
+    (tmp_path / "conf").mkdir()
+    (tmp_path / "conf" / "lakehouse.yml").write_text("default: {}\nlocal: {root: lakehouse}\n")
+    table = Table("gold", "met_at_once", "gold/met_at_once")
+    for number, home in enumerate((tmp_path / "a", tmp_path / "b")):
+        spark.range(number + 1).coalesce(1).write.format("delta").save(str(home / "lakehouse" / table.path))
+
+    def count(lake: Lake) -> int:
+        assert lake.exists(table)
+        return lake.read(table).count()
+
+    for turn in range(4):
+        lake = Lake(spark, load_settings(tmp_path), tmp_path / "ab"[turn % 2])
+        with ThreadPoolExecutor(4) as threads:
+            assert list(threads.map(count, [lake.for_thread() for _ in range(4)])) == [turn % 2 + 1] * 4
 
 
 BROKEN = {  # what the settings of the project are: what the one line says

@@ -8,6 +8,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from threading import RLock
 
 from delta.tables import DeltaTable
 from py4j.protocol import Py4JJavaError
@@ -29,6 +30,9 @@ FORMAT_PROPERTY = "rcm.formatVersion"
 ID_PROPERTY = "rcm.tableId"
 LAST_VERSION = "spark.databricks.delta.lastCommitVersionInSession"
 
+# The in-memory catalog is one for all sessions and threads of a process; a name that changes its lakehouse is dropped and made again.
+_names = RLock()
+
 _log = logging.getLogger(__name__)
 
 
@@ -44,7 +48,7 @@ class Lake:
 
     def __init__(self, spark: SparkSession, settings: LakehouseSettings, home: Path, registered: set[str] | None = None) -> None:
         self.spark = spark
-        # The in-memory catalog is one for all sessions of a process: a name is registered once.
+        # A name is registered once a process.
         self._registered: set[str] = set() if registered is None else registered
         self.settings = settings
         self.home = home
@@ -93,11 +97,11 @@ class Lake:
             return False
         self._create_schema(table)
         name = self.sql_name(table)
-        if name not in self._registered:
-            is_registered = self._forget_other_lakehouse(table)
-            if not is_registered:
-                self.spark.sql(register_sql(self.settings, table, self.location(table)))
-            self._registered.add(name)
+        with _names:
+            if name not in self._registered:
+                if not self._forget_other_lakehouse(table):
+                    self.spark.sql(register_sql(self.settings, table, self.location(table)))
+                self._registered.add(name)
         return True
 
     def _forget_other_lakehouse(self, table: Table) -> bool:
@@ -147,7 +151,8 @@ class Lake:
         if self.has_local_log:
             forget_unbegun(Path(self.location(table)), table.label)
         self._create_schema(table)
-        self._forget_other_lakehouse(table)
+        with _names:
+            self._forget_other_lakehouse(table)
         builder = DeltaTable.createIfNotExists(self.spark).tableName(self.sql_name(table)).addColumns(schema)
         if not self.settings.catalog:
             builder = builder.location(self.location(table))
