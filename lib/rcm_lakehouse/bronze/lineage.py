@@ -24,11 +24,13 @@ LINEAGE = StructType(
 )
 LINEAGE_NAMES = tuple(LINEAGE.names)
 # Names that the way to silver adds: a source column called so would be overwritten in silence.
-RESERVED = frozenset([*LINEAGE_NAMES, "data_source", "_source_table", "_salt", "_counts", "_rank", "_known_hash", "_zero_dates"])
+RESERVED = frozenset([*LINEAGE_NAMES, "data_source", "_source_table", "_salt", "_counts", "_rank", "_known_hash", "_empties"])
 # A field's metadata: true for times that are instants (stored in UTC), absent for the wall clock of the source.
 IS_INSTANT = "rcm.isInstant"
 # A flag of a row, followed by a column: the source held a day that is none (0000-00-00), and bronze holds NULL.
 ZERO_DATE = "zero_date:"
+# The same of a number that is none (NaN in a decimal, which Spark's decimals cannot hold).
+NOT_A_NUMBER = "not_a_number:"
 # Differ between two runs over the same input; everything else must be equal.
 VOLATILE = ("_load_id", "load_id", "_ingested_at", "_window_high", "_salt", "seen_at")
 

@@ -26,7 +26,7 @@ from rcm_lakehouse.pipeline.jdbc_stage import Stage, Staged, mapped_key, mapped_
 from rcm_lakehouse.pipeline.reset_step import reset
 from rcm_lakehouse.pipeline.returned import with_returns
 from rcm_lakehouse.pipeline.silver_sources import bronze_table
-from rcm_lakehouse.sources.jdbc import ZERO_DATES, Database, has_rows, highest_time, read_table
+from rcm_lakehouse.sources.jdbc import EMPTIES, Database, has_rows, highest_time, read_table
 
 _PROPERTIES = {"delta.autoOptimize.autoCompact": "true", "delta.enableTypeWidening": "true"}
 _SECOND = "-2"
@@ -175,7 +175,7 @@ class JdbcLoad:
             )
 
     def _ensure(self, schema: StructType, plan: JdbcPlan) -> None:
-        full = StructType([*(field for field in schema if field.name != ZERO_DATES), *LINEAGE.fields])
+        full = StructType([*(field for field in schema if field.name != EMPTIES), *LINEAGE.fields])
         column = self.row.watermark if plan.watermark is not None else None
         statistics = [*_STATISTICS, *([spelled(schema, column)] if column else [])]
         own = {"delta.dataSkippingStatsColumns": ",".join(statistics), WATERMARK: (column or "").lower()}

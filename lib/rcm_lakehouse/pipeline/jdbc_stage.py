@@ -24,7 +24,7 @@ from rcm_lakehouse.pipeline.bronze_state import UNCOUNTED_FLAGS, comparable, has
 from rcm_lakehouse.pipeline.context import RunContext
 from rcm_lakehouse.pipeline.freeze import JdbcPlan
 from rcm_lakehouse.pipeline.silver_sources import bronze_table
-from rcm_lakehouse.sources.jdbc import ZERO_DATES, zero_date_flags
+from rcm_lakehouse.sources.jdbc import EMPTIES, flags_of_empties
 from rcm_lakehouse.sources.jdbc_errors import translated
 
 _COUNTS = "_counts"
@@ -114,7 +114,7 @@ class Stage:
         return conformed(rows, fit)
 
     def _lined(self, rows: DataFrame, column: str | None) -> DataFrame:
-        flagged = rows.withColumn("_flags", flags(column, self.plan.window, self.plan.flag, zero_date_flags(rows))).drop(ZERO_DATES)
+        flagged = rows.withColumn("_flags", flags(column, self.plan.window, self.plan.flag, flags_of_empties(rows))).drop(EMPTIES)
         return with_lineage(
             flagged,
             load_id=self.load_id,
@@ -172,8 +172,8 @@ def bound(text: str, kind: Kind) -> Column:
     return F.lit(text).cast(types.get(kind, "decimal(38,0)"))
 
 
-def flags(column: str | None, window: Window | None, flag: str | None, zero_dates: Column | None) -> Column:
-    """`_flags` of a row: the load's own flag, a missing watermark, a watermark far beyond the window, days that are none; NULL without any."""
+def flags(column: str | None, window: Window | None, flag: str | None, empties: Column | None) -> Column:
+    """`_flags` of a row: the load's own flag, a missing watermark, a watermark far beyond the window, values that are none; NULL without any."""
     found = [F.lit(flag).cast("string")]
     if column is not None and window is not None:
         value = comparable(F.col(f"`{column}`"), window.kind)
@@ -181,7 +181,7 @@ def flags(column: str | None, window: Window | None, flag: str | None, zero_date
         if window.future_from is not None:
             found.append(F.when(value >= F.lit(window.future_from).cast("timestamp"), F.lit("future_watermark")))
     own = F.array_compact(F.array(*found))
-    listed = own if zero_dates is None else F.concat(own, zero_dates)
+    listed = own if empties is None else F.concat(own, empties)
     return F.when(F.size(listed) > 0, listed)
 
 

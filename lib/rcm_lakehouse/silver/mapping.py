@@ -4,9 +4,8 @@ from collections.abc import Collection, Mapping
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import DateType, TimestampType
 
-from rcm_lakehouse.bronze.lineage import IS_INSTANT, JSON_TIMES, LINEAGE_NAMES, ZERO_DATE, source_columns
+from rcm_lakehouse.bronze.lineage import IS_INSTANT, JSON_TIMES, LINEAGE_NAMES, NOT_A_NUMBER, ZERO_DATE, source_columns
 from rcm_lakehouse.bronze.returned import MICROSECOND, after_deletes
 from rcm_lakehouse.bronze.windows import FUTURE_MARGIN
 from rcm_lakehouse.config.contracts import Column as ContractColumn
@@ -18,6 +17,8 @@ from rcm_lakehouse.silver.cleaning import CLEANERS, null_text, null_value, payer
 from rcm_lakehouse.silver.keys import durable_key
 
 SALT_COLUMN = "_salt"
+# Flags of values that are none, by the type in which bronze has NULL for them.
+_EMPTIES = {"date": ZERO_DATE, "timestamp": ZERO_DATE, "decimal": NOT_A_NUMBER, "string": NOT_A_NUMBER}
 _MARGIN = f"INTERVAL '{FUTURE_MARGIN.days}' DAY"
 
 
@@ -29,13 +30,13 @@ def mapped(rows: DataFrame, contract: Contract, mapping: SourceMapping, *, time_
     `event_at` (UTC; a day means its local midnight; without a sequence, or with one more than a day ahead of it, the end of the load's
     window), `is_future` (the sequence lies so far ahead), `is_delete`, `is_outside` (the
     mapping does not take the row: its `where`, or a delete that it ignores), `cast_failures` (columns whose text or derived value did not
-    fit the type, or whose day is none) and `raw_row` (JSON of the source's columns).
+    fit the type, or whose day or number is none) and `raw_row` (JSON of the source's columns).
 
     Raises SourceDataError when the source lacks a column that makes the key or the sequence; nothing was written.
     """
     names = {name.lower(): name for name in rows.columns}
     instants = {field.name for field in rows.schema if field.metadata.get(IS_INSTANT)}
-    days = {field.name for field in rows.schema if field.dataType in (DateType(), TimestampType())}
+    held = {field.name: field.dataType.typeName() for field in rows.schema}
     _check_required(contract, mapping, names)
     sources_of = {column.name: _source(column, mapping, names) for column in contract.columns if column.derive is None}
     raws = {name: _raw(found, mapping.columns.get(name), found in instants, time_zone) for name, found in sources_of.items()}
@@ -46,7 +47,7 @@ def mapped(rows: DataFrame, contract: Contract, mapping: SourceMapping, *, time_
     cleaned = first.select("*", *[_cleaned(column, types[column.name], contract).alias(f"_clean_{column.name}") for column in plain])
     second = cleaned.select("*", *[_value(column, types[column.name], personal).alias(column.name) for column in plain])
     third = second.withColumns({column.name: F.expr(column.derive).try_cast(column.type) for column in contract.columns if column.derive is not None})
-    failures = [_failure(column, sources_of[column.name], days) for column in plain if column.key_of is None]
+    failures = [_failure(column, sources_of[column.name], held) for column in plain if column.key_of is None]
     misfits = [_misfit(column.name, column.derive) for column in contract.columns if column.derive is not None]
     derived = third.withColumn("cast_failures", F.array_compact(F.array(*failures, *misfits)))
     salt = F.col(SALT_COLUMN) if contract.entity in personal else None
@@ -124,11 +125,13 @@ def _value(column: ContractColumn, source_type: str, personal: Collection[str]) 
     return typed(cleaned, "string" if is_text else source_type, column.type, column.formats).cast(column.type)
 
 
-def _failure(column: ContractColumn, source: str | None, days: Collection[str]) -> Column:
+def _failure(column: ContractColumn, source: str | None, held: Mapping[str, str]) -> Column:
     # A cleaner that finds nothing usable in a text field is a rule's matter; only a type that does not fit is a failed cast.
     missing = F.col(f"_clean_{column.name}").isNotNull() & F.col(column.name).isNull()
-    if source in days:
-        missing = missing | F.coalesce(F.array_contains("_flags", f"{ZERO_DATE}{source}"), F.lit(False))
+    # A decimal of any number of digits is read as text: its NaN is one where a number is wanted.
+    flag = None if source is None or (held[source], column.type) == ("string", "string") else _EMPTIES.get(held[source])
+    if flag is not None:
+        missing = missing | F.coalesce(F.array_contains("_flags", f"{flag}{source}"), F.lit(False))
     return F.when(missing, F.lit(column.name))
 
 

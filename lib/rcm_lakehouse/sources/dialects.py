@@ -4,15 +4,34 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from rcm_lakehouse.bronze.lineage import NOT_A_NUMBER, ZERO_DATE
 from rcm_lakehouse.bronze.windows import DIGITS, Kind
 from rcm_lakehouse.config.connections import JdbcConnection
 from rcm_lakehouse.config.embedded import h2_url
 
 _MYSQL_DRIVER = "org.mariadb.jdbc.Driver"
-_DATES = ("date", "datetime", "timestamp")
 _FLOATS = ("float", "real", "double", "double precision")
 _DIGITS = DIGITS.replace("{", "{{").replace("}", "}}")
 LOOPBACK = ("localhost", "127.0.0.1", "::1", "[::1]")
+
+
+@dataclass(frozen=True)
+class Empty:
+    """Values of a type that are none: SQL that is true for them, SQL that reads them as NULL, and the flag that tells it, before a column's name.
+
+    `near` is a condition, with its AND, that an index can serve and that all of them meet.
+    """
+
+    is_so: str
+    as_null: str
+    flag: str
+    near: str = ""
+
+
+_ZERO_DAY = "(DAY({column}) = 0 OR MONTH({column}) = 0)"
+_ZERO_DATE = Empty(_ZERO_DAY, f"IF({_ZERO_DAY}, NULL, {{column}})", ZERO_DATE, "{column} < DATE '1000-01-01' AND ")
+# NULLIF keeps the column's digits, which CASE does not.
+_NOT_A_NUMBER = Empty("{column} = 'NaN'", "NULLIF({column}, 'NaN')", NOT_A_NUMBER)
 
 
 @dataclass(frozen=True)
@@ -25,8 +44,8 @@ class Dialect:
 
     `casts` are expressions for declared types that Spark would read as something else; `text_types` have no Spark twin and are read
     as text of any length. `zoned_types` hold instants; all other times are the source's wall clock. `transactions_right` is what
-    an account needs to see others' open transactions; None: this product does not tell when they began. `zero_dates` is true for days
-    and times that are no day, which some products hold; None: this one has none. `digits` is the number that a text of digits is, NULL for
+    an account needs to see others' open transactions; None: this product does not tell when they began. `empties` are the values that a
+    product holds and Spark has no twin of, by declared type: they are read as NULL, with a flag. `digits` is the number that a text of digits is, NULL for
     other text: it computes no other, for which some products fail and some give 0.
     """
 
@@ -45,7 +64,7 @@ class Dialect:
     text_types: tuple[str, ...] = ()
     zoned_types: tuple[str, ...] = ("timestamp with time zone",)
     rowversion_types: tuple[str, ...] = ()
-    zero_dates: str | None = None
+    empties: Mapping[str, Empty] = field(default_factory=dict)
     digits: str = f"CASE WHEN {{column}} REGEXP '{_DIGITS}' THEN CAST({{column}} AS DECIMAL(38,0)) END"
     bucket: str = ""
 
@@ -56,25 +75,27 @@ class Dialect:
     def expression(self, name: str, declared: str, precision: int) -> str:
         """A column of a declared type as it is read. Decimals of more than 38 digits, or of any number of digits (precision 0), are text."""
         quoted = self.quoted(name)
-        if self.zero_dates is not None and declared in _DATES:
-            return f"IF({self.zero_dates.format(column=quoted)}, NULL, {quoted})"
+        value = self.empties[declared].as_null.format(column=quoted) if declared in self.empties else quoted
         wanted = self.text_cast if self.is_read_as_text(declared, precision) else self.casts.get(declared, "{column}")
-        return wanted.format(column=quoted)
+        return wanted.format(column=value)
 
     def is_read_as_text(self, declared: str, precision: int) -> bool:
         """True for types without a Spark twin and for decimals of more than 38 digits, or of any number of digits (precision 0)."""
         return declared in self.text_types or (declared in ("numeric", "decimal") and not 1 <= precision <= 38)
 
-    def zero_date_names(self, columns: Mapping[str, str], declared: Mapping[str, str]) -> str | None:
-        """Text of the bronze names, comma between, of a row's columns that hold no day; None for a product or table without such.
+    def flags_of_empties(self, columns: Mapping[str, str], declared: Mapping[str, str]) -> str | None:
+        """SQL of a text: the flags of a row's columns that hold such a value, comma between; None for a table that cannot have any.
 
         `columns` maps source names to bronze names, `declared` to types.
         """
-        dates = {name: bronze for name, bronze in columns.items() if declared[name] in _DATES}
-        if self.zero_dates is None or not dates:
-            return None
-        parts = [f"IF({self.zero_dates.format(column=self.quoted(name))}, '{bronze}', NULL)" for name, bronze in dates.items()]
-        return f"CONCAT_WS(',', {', '.join(parts)})"
+        parts = []
+        for name, bronze in columns.items():
+            empty = self.empties.get(declared[name])
+            if empty is not None:
+                flag = (empty.flag + bronze).replace("'", "''")
+                literal = flag.replace("\\", "\\\\") if self.driver == _MYSQL_DRIVER else flag
+                parts.append(f"CASE WHEN {empty.is_so.format(column=self.quoted(name))} THEN '{literal}' END")
+        return f"CONCAT_WS(',', {', '.join(parts)})" if parts else None
 
     def comparable(self, column: str, declared: str, kind: Kind) -> str:
         """SQL of a watermark column as values that compare by size; text that holds no digits is NULL."""
@@ -84,13 +105,14 @@ class Dialect:
         return f"CAST({quoted} AS bigint)" if declared in self.rowversion_types else quoted
 
     def missing(self, column: str, declared: str, kind: Kind) -> str:
-        """SQL that is true for a watermark without a value, a day that is none and text that holds no digits included.
+        """SQL that is true for a watermark without a value; a day or number that is none and text that holds no digits included.
 
         For days and times an index can serve it. A real day of the first thousand years is a value: below the watermark it is not read again.
         """
         quoted = self.quoted(column)
-        if self.zero_dates is not None and declared in _DATES:
-            return f"({quoted} IS NULL OR ({quoted} < DATE '1000-01-01' AND ({self.zero_dates.format(column=quoted)})))"
+        if kind != "digits" and declared in self.empties:
+            empty = self.empties[declared]
+            return f"({quoted} IS NULL OR ({empty.near}{empty.is_so}))".format(column=quoted)
         return f"{self.comparable(column, declared, kind) if kind == 'digits' else quoted} IS NULL"
 
     def literal(self, kind: Kind, text: str) -> str:
@@ -143,7 +165,7 @@ _MYSQL = Dialect(
     text_types=("time", "json", "year", "uuid", "inet4", "inet6"),
     # Stored in UTC and shown in the session's zone, which is UTC here; DATETIME is the wall clock.
     zoned_types=("timestamp",),
-    zero_dates="DAY({column}) = 0 OR MONTH({column}) = 0",
+    empties=dict.fromkeys(("date", "datetime", "timestamp"), _ZERO_DATE),
     bucket="MOD(CRC32({column}), {count})",
 )
 DIALECTS: Mapping[str, Dialect] = {
@@ -179,6 +201,7 @@ DIALECTS: Mapping[str, Dialect] = {
             "money": "CAST({column} AS numeric(19,2))",
             "character": "CAST({column} AS text)",
         },
+        empties=dict.fromkeys(("numeric", "decimal"), _NOT_A_NUMBER),
         text_cast="CAST({column} AS text)",
         text_types=(
             *("time without time zone", "time with time zone", "json", "jsonb", "interval", "uuid", "xml", "bit", "bit varying"),

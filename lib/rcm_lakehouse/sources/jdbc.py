@@ -11,7 +11,7 @@ from pyspark.errors import PySparkException
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from rcm_lakehouse.bronze.lineage import IS_INSTANT, ZERO_DATE
+from rcm_lakehouse.bronze.lineage import IS_INSTANT
 from rcm_lakehouse.bronze.windows import Kind, SourceClock, Window, as_text
 from rcm_lakehouse.config.connections import JdbcConnection, JdbcTableOptions
 from rcm_lakehouse.config.errors import SourceAuthError, SourceDataError
@@ -21,7 +21,7 @@ from rcm_lakehouse.sources.dialects import DIALECTS, Dialect, jdbc_url
 from rcm_lakehouse.sources.jdbc_errors import translated
 from rcm_lakehouse.sources.partitions import predicates
 
-ZERO_DATES = "_zero_dates"
+EMPTIES = "_empties"
 _DATES = ("date",)
 _BLIND = (
     "open transactions cannot be seen by this account (it lacks {right}): windows end settle_seconds before now, and a transaction that commits "
@@ -164,6 +164,8 @@ def highest_value(database: Database, table: SourceTable, column: SourceColumn, 
     """The greatest watermark in the table as text, None when there is none; asked only for kinds without a clock."""
     value = database.dialect.comparable(column.name, column.data_type, kind)
     sql = f"SELECT MAX({value}) AS highest FROM {qualified(database.dialect, table)}"
+    if kind != "digits" and column.data_type in database.dialect.empties:
+        sql += f" WHERE NOT ({database.dialect.empties[column.data_type].is_so.format(column=database.dialect.quoted(column.name))})"
     if column.data_type in database.dialect.rowversion_types:
         # Below the oldest open transaction's first rowversion everything is committed.
         sql = "SELECT CAST(MIN_ACTIVE_ROWVERSION() AS bigint) - 1 AS highest"
@@ -233,15 +235,15 @@ def read_table(
 ) -> DataFrame:
     """A lazy frame of the table's rows, of one window of them or of those that meet an SQL condition; the filter is part of the query that the source runs.
 
-    Fields of instants say so in their metadata. `_zero_dates`, where a product has such days, names the columns that held one.
+    Fields of instants say so in their metadata. `_empties`, where a table may hold values without a twin in Spark, has their flags.
     With `partitions` above 1 each part is its own connection and snapshot: rows that move between parts fall into the next
     window. Memory is bounded by the fetch size.
     """
     chosen = options or JdbcTableOptions()
     wanted = condition if watermark is None or window is None else window_predicate(database.dialect, watermark, window)
     where = f" WHERE {wanted}" if wanted else ""
-    zeros = _zero_dates(database.dialect, table, names)
-    sql = f"SELECT {projection(database.dialect, table, names)}{zeros} FROM {qualified(database.dialect, table)}{where}"
+    empties = _empties(database.dialect, table, names)
+    sql = f"SELECT {projection(database.dialect, table, names)}{empties} FROM {qualified(database.dialect, table)}{where}"
     parts = predicates(database, table, chosen, where, names) if chosen.partitions > 1 else []
     rows = database.frame(sql, f"reading {table.schema}.{table.name}", fetch_size=chosen.fetch_size, parts=parts)
     for column in table.columns:
@@ -250,18 +252,15 @@ def read_table(
     return rows
 
 
-def _zero_dates(dialect: Dialect, table: SourceTable, names: Sequence[str]) -> str:
+def _empties(dialect: Dialect, table: SourceTable, names: Sequence[str]) -> str:
     columns = {column.name: column.spelled(names) for column in table.columns}
-    found = dialect.zero_date_names(columns, {column.name: column.data_type for column in table.columns})
-    return "" if found is None else f", {found} AS {dialect.quoted(ZERO_DATES)}"
+    found = dialect.flags_of_empties(columns, {column.name: column.data_type for column in table.columns})
+    return "" if found is None else f", {found} AS {dialect.quoted(EMPTIES)}"
 
 
-def zero_date_flags(rows: DataFrame) -> Column | None:
-    """`zero_date:<column>` for each column of a row whose day is none, from the column `_zero_dates`; None where the source has no such days."""
-    if ZERO_DATES not in rows.columns:
-        return None
-    named = F.filter(F.split(ZERO_DATES, ","), lambda name: name != "")
-    return F.transform(named, lambda name: F.concat(F.lit(ZERO_DATE), name))
+def flags_of_empties(rows: DataFrame) -> Column | None:
+    """`zero_date:<column>` for each column of a row whose day is none and `not_a_number:<column>`, from the column `_empties`; None where there are none."""
+    return F.filter(F.split(EMPTIES, ","), lambda flag: flag != "") if EMPTIES in rows.columns else None
 
 
 def has_rows(database: Database, table: SourceTable, watermark: SourceColumn | None, window: Window | None) -> bool:
