@@ -99,6 +99,7 @@ class PostgresServer(Server):
             "timezone": "UTC",
             "fsync": "off",
             "shared_buffers": "32MB",
+            "max_prepared_transactions": "4",
         }
         return [self.paths["postgres"], "-D", f"{folder}/data", *(part for key, value in settings.items() for part in ("-c", f"{key}={value}"))]
 

@@ -16,6 +16,11 @@ from servers import PLAIN_CONTRACT, MariaDbServer, Server, connection_to
 from servers_notes import UTC_NOW, Notes
 
 BEGIN = {"mariadb": "START TRANSACTION", "postgresql": "BEGIN"}
+# Begin, prepare, and commit from elsewhere.
+TWO_PHASES = {
+    "mariadb": ("XA START 'posting'", "XA END 'posting'; XA PREPARE 'posting'", "XA COMMIT 'posting';"),
+    "postgresql": ("BEGIN", "PREPARE TRANSACTION 'posting'", "COMMIT PREPARED 'posting';"),
+}
 
 
 @pytest.fixture(params=["mariadb", "postgresql"])
@@ -148,6 +153,25 @@ def test_F17_a_transaction_seen_to_be_open_holds_the_window_until_it_commits(ser
         assert of_notes(held).rows_written == 0
         assert of_notes(held).warnings == []
         late.execute("COMMIT")
+    ended = notes.run()
+    assert of_notes(ended).rows_written == 3
+    assert notes.in_bronze() == notes.in_source()
+
+
+def test_F17_a_transaction_prepared_to_be_committed_by_another_session_holds_the_window(server: Server, spark: SparkSession, tmp_path: Path) -> None:
+    """Two-phase commit: once prepared the transaction belongs to no session any more."""
+    notes = Notes(server, spark, tmp_path, table={"overlap_seconds": 0})
+    notes.add(1, 2)
+    assert of_notes(notes.run()).rows_written == 2
+    begin, prepare, commit = TWO_PHASES[server.kind]
+    with server.session("notes") as posting:
+        posting.execute(f"{begin}; INSERT INTO {server.qualified('base')} VALUES (3, 'early time, late commit', {UTC_NOW[server.kind]})")
+        time.sleep(0.5)
+        posting.execute(prepare)
+    notes.add(4, 5)
+    held = of_notes(notes.run())
+    assert (held.rows_written, held.warnings) == (0, [])
+    notes.sql(commit)
     ended = notes.run()
     assert of_notes(ended).rows_written == 3
     assert notes.in_bronze() == notes.in_source()

@@ -116,7 +116,7 @@ def test_days_that_are_none_wait_in_quarantine_and_are_no_missing_value(spark: S
     mariadb_server.execute("CREATE TABLE notes (id INT PRIMARY KEY, content VARCHAR(20), changed DATETIME(6), born DATE);", "types")
     mariadb_server.execute(
         f"{insert} (1, 'sound', '2024-01-01', '1960-02-29'), (2, 'no day', '2024-01-02', '0000-00-00'), (3, 'no month', '2024-01-03', '1960-00-15'), "
-        "(4, 'no birth date', '2024-01-04', NULL);",
+        "(7, 'no such day', '2024-01-03 10:00', '2023-02-29'), (8, 'no such day', '2024-01-03 10:00', '2023-04-31'), (4, 'no birth date', '2024-01-04', NULL);",
         "types",
     )
     born = {"name": "born", "type": "date", "description": "a day"}
@@ -130,7 +130,7 @@ def test_days_that_are_none_wait_in_quarantine_and_are_no_missing_value(spark: S
 
     assert first.code == 0, first.said
     assert mini.rows("silver.note", "content", "born") == [("no birth date", None), ("sound", dt.date(1960, 2, 29))]
-    assert mini.rows("quarantine.note", "entity_key", "reasons.columns") == [("hos-a|2", ["born"]), ("hos-a|3", ["born"])]
+    assert mini.rows("quarantine.note", "entity_key", "reasons.columns") == [(f"hos-a|{number}", ["born"]) for number in (2, 3, 7, 8)]
     assert first.log("bronze", "hosa_notes").watermark_after == "2024-01-04 00:00:00.000000"
 
     mariadb_server.execute(f"{insert} (5, 'no time', '0000-00-00 00:00:00', NULL), (6, 'sound', '2024-01-05', NULL);", "types")
@@ -156,10 +156,11 @@ def test_a_real_time_of_long_ago_is_loaded_once_and_a_time_that_is_none_is_met_e
 def test_F31_a_number_that_is_none_waits_in_quarantine_alone(spark: SparkSession, tmp_path: Path, postgresql_server: Server) -> None:
     """PostgreSQL's decimals may hold NaN, which neither its driver nor Spark's decimals take; a counter of changes may hold it too."""
     postgresql_server.make_database("types")
-    odd = '"its ""fee\'s"""'
-    columns = f"id INT PRIMARY KEY, content VARCHAR(20), changed NUMERIC(9,0), fee NUMERIC(12,2), share NUMERIC, {odd} NUMERIC(5,1)"
+    odd = '"its ""fee\'s""`"'
+    columns = f"id INT PRIMARY KEY, content VARCHAR(20), changed NUMERIC(9,0), fee NUMERIC(12,2), share NUMERIC, {odd} NUMERIC(5,1), until DATE"
     postgresql_server.execute(f"CREATE TABLE notes ({columns});", "types")
-    rows = "(1, 'sound', 1, 1.50, 0.125, 'NaN'), (2, 'no fee', 2, 'NaN', 1, 2), (3, 'no share', 3, 1, 'NaN', 2), (4, 'no change', 'NaN', 2, 3, 2)"
+    sound = "(1, 'sound', 1, 1.50, 0.125, 'NaN', 'infinity')"
+    rows = f"{sound}, (2, 'no fee', 2, 'NaN', 1, 2, NULL), (3, 'no share', 3, 1, 'NaN', 2, NULL), (4, 'no change', 'NaN', 2, 3, 2, NULL)"
     postgresql_server.execute(f"INSERT INTO notes VALUES {rows};", "types")
     numbers = {"fee": "decimal(18,2)", "share": "decimal(18,4)"}
     contract = {
@@ -181,7 +182,8 @@ def test_F31_a_number_that_is_none_waits_in_quarantine_alone(spark: SparkSession
     assert mini.rows("silver.note", "content", "CAST(fee AS STRING)", "CAST(share AS STRING)") == [("sound", "1.50", "0.1250")]
     assert mini.rows("quarantine.note", "entity_key", "reasons.columns") == [("hos-a|2", ["fee"]), ("hos-a|3", ["share"])]
     assert mini.frame("bronze.hosa_notes").schema["fee"].dataType.simpleString() == "decimal(12,2)"
-    assert mini.rows("bronze.hosa_notes", "_flags", where="id = 1") == [(['not_a_number:its_"fee\'s"'],)]
-    postgresql_server.execute("INSERT INTO notes VALUES (5, 'later', 4, 3, 3, 3);", "types")
+    assert mini.rows("bronze.hosa_notes", "_flags", "until", where="id = 1") == [(['not_a_number:its_"fee\'s"_', "infinite:until"], dt.date(9999, 12, 31))]
+    postgresql_server.execute("INSERT INTO notes VALUES (5, 'later', 4, 3, 3, 3, '-infinity');", "types")
     later = mini.run(layers=("bronze",)).log("bronze", "hosa_notes")
     assert (later.rows_written, later.watermark_after) == (1, "4")
+    assert mini.rows("bronze.hosa_notes", "_flags", where="id = 5") == [(["infinite:until"],)]

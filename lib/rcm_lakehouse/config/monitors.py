@@ -157,7 +157,7 @@ class _Check:
         for table in tables:
             layer, _, name = table.partition(".")
             if table not in self.known and not (layer == "bronze" and self.work_list.may_make(name)):
-                text = f"it reads '{table}', which does not exist.{did_you_mean(table, sorted(self.known))}"
+                text = f"it reads '{table}', which does not exist.{did_you_mean(table, sorted(known for known in self.known if _ONE not in known))}"
                 self.problems.append(Problem(source.file, source.line_of(table), text))
         for unknown in judged(tree, self.tables.columns_of).unknown:
             note(unknown.text, unknown.line)

@@ -1,4 +1,4 @@
-"""Tables and columns of a source as the database itself names them; names are met in any case."""
+"""Tables and columns of a source as the database itself names them; names are met in any case, one that is met exactly before others."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from rcm_lakehouse.config.errors import SourceDataError
 from rcm_lakehouse.config.problems import did_you_mean
 
-_FORBIDDEN = re.compile(r"[ ,;{}()\n\t=]")
+_FORBIDDEN = re.compile(r"[ ,;{}()\n\t=`]")
 
 
 @dataclass(frozen=True)
@@ -54,19 +54,26 @@ class Catalog:
     default_schema: str
 
     def table(self, schema: str | None, name: str) -> SourceTable:
-        """The table of this schema and name, in any case.
+        """The table of exactly this schema and name, else the one table that has them in another case.
 
-        Raises SourceDataError with the nearest name; nothing was read.
+        Raises SourceDataError with the nearest name, or with all that differ in case alone; nothing was read.
         """
-        wanted = (schema or self.default_schema).lower()
-        found = self.tables.get((wanted, name.lower()))
-        if found is None:
-            names = sorted({table for place, table in self.tables if place == wanted})
+        wanted = schema or self.default_schema
+        alike = [place for place in self.tables if (place[0].lower(), place[1].lower()) == (wanted.lower(), name.lower())]
+        found = [place for place in alike if place == (wanted, name)] or alike
+        if len(found) == 1:
+            return self.tables[found[0]]
+        if found:
+            told = ", ".join(sorted(".".join(place) for place in found))
             raise SourceDataError(
-                f"connection '{self.connection}': there is no table '{wanted}.{name}' that this account may see."
-                f"{did_you_mean(name, names)} Nothing was read. Check tablename in load_config.csv, `schemas` in conf/connections.yml and the grants."
+                f"connection '{self.connection}': '{wanted}.{name}' may be any of the tables {told}, whose names differ in case alone. Nothing was read. "
+                "Spell tablename in load_config.csv (or the schema, in `schemas` of conf/connections.yml) as the database spells the one you mean."
             )
-        return found
+        names = sorted({table.lower() for place, table in self.tables if place.lower() == wanted.lower()})
+        raise SourceDataError(
+            f"connection '{self.connection}': there is no table '{wanted.lower()}.{name}' that this account may see."
+            f"{did_you_mean(name, names)} Nothing was read. Check tablename in load_config.csv, `schemas` in conf/connections.yml and the grants."
+        )
 
 
 def catalog_of(connection: str, rows: Sequence[Sequence[object]], default_schema: str) -> Catalog:
@@ -75,5 +82,4 @@ def catalog_of(connection: str, rows: Sequence[Sequence[object]], default_schema
     for schema, table, name, data_type, precision, scale in rows:
         place = (str(schema), str(table))
         columns.setdefault(place, []).append(SourceColumn(str(name), str(data_type).lower(), int(str(precision or 0)), int(str(scale or 0))))
-    tables = {(schema.lower(), table.lower()): SourceTable(schema, table, tuple(found)) for (schema, table), found in columns.items()}
-    return Catalog(connection, tables, default_schema)
+    return Catalog(connection, {place: SourceTable(*place, tuple(found)) for place, found in columns.items()}, default_schema)

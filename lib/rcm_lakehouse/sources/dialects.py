@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rcm_lakehouse.bronze.lineage import NOT_A_NUMBER, ZERO_DATE
+from rcm_lakehouse.bronze.lineage import INFINITE, NOT_A_NUMBER, ZERO_DATE
 from rcm_lakehouse.bronze.windows import DIGITS, Kind
 from rcm_lakehouse.config.connections import JdbcConnection
 from rcm_lakehouse.config.embedded import h2_url
@@ -19,19 +19,27 @@ LOOPBACK = ("localhost", "127.0.0.1", "::1", "[::1]")
 class Empty:
     """Values of a type that are none: SQL that is true for them, SQL that reads them as NULL, and the flag that tells it, before a column's name.
 
-    `near` is a condition, with its AND, that an index can serve and that all of them meet.
+    `near` is a condition, with its AND, that an index can serve and that all of them meet which lie below any window. A `twin` stands in
+    Spark for such a value, so that as a watermark it is not missing.
     """
 
     is_so: str
     as_null: str
     flag: str
     near: str = ""
+    twin: bool = False
 
 
-_ZERO_DAY = "(DAY({column}) = 0 OR MONTH({column}) = 0)"
+# With ALLOW_INVALID_DATES there is a 31st of February, which Java would read as the 3rd of March.
+_LAST_DAY = (
+    "ELT(MONTH({column}), 31, 28 + (YEAR({column}) % 4 = 0 AND (YEAR({column}) % 100 <> 0 OR YEAR({column}) % 400 = 0)), "
+    "31, 30, 31, 30, 31, 31, 30, 31, 30, 31) + 0"
+)
+_ZERO_DAY = f"(DAY({{column}}) = 0 OR MONTH({{column}}) = 0 OR DAY({{column}}) > {_LAST_DAY})"
 _ZERO_DATE = Empty(_ZERO_DAY, f"IF({_ZERO_DAY}, NULL, {{column}})", ZERO_DATE, "{column} < DATE '1000-01-01' AND ")
 # NULLIF keeps the column's digits, which CASE does not.
 _NOT_A_NUMBER = Empty("{column} = 'NaN'", "NULLIF({column}, 'NaN')", NOT_A_NUMBER)
+_INFINITE = Empty("NOT isfinite({column})", "{column}", INFINITE, twin=True)
 
 
 @dataclass(frozen=True)
@@ -45,8 +53,8 @@ class Dialect:
     `casts` are expressions for declared types that Spark would read as something else; `text_types` have no Spark twin and are read
     as text of any length. `zoned_types` hold instants; all other times are the source's wall clock. `transactions_right` is what
     an account needs to see others' open transactions; None: this product does not tell when they began. `empties` are the values that a
-    product holds and Spark has no twin of, by declared type: they are read as NULL, with a flag. `digits` is the number that a text of digits is, NULL for
-    other text: it computes no other, for which some products fail and some give 0.
+    product holds and Spark has no like of, by declared type: they are read as NULL or as their twin, with a flag. `digits` is the number
+    that a text of digits is, NULL for other text: it computes no other, for which some products fail and some give 0.
     """
 
     name: str
@@ -110,8 +118,8 @@ class Dialect:
         For days and times an index can serve it. A real day of the first thousand years is a value: below the watermark it is not read again.
         """
         quoted = self.quoted(column)
-        if kind != "digits" and declared in self.empties:
-            empty = self.empties[declared]
+        empty = self.empties.get(declared)
+        if kind != "digits" and empty is not None and not empty.twin:
             return f"({quoted} IS NULL OR ({empty.near}{empty.is_so}))".format(column=quoted)
         return f"{self.comparable(column, declared, kind) if kind == 'digits' else quoted} IS NULL"
 
@@ -135,9 +143,13 @@ _MYSQL_OLDEST = (
     f"SELECT UTC_TIMESTAMP() - INTERVAL MAX({_MYSQL_AGE}) SECOND "
     "FROM information_schema.innodb_trx WHERE trx_is_read_only = 0 AND trx_mysql_thread_id <> CONNECTION_ID()"
 )
+_POSTGRES_STALL = "{max_stall} * interval '1 second'"
+# Of a prepared transaction only the time of its PREPARE is told: it may have written for max_stall before, and is waited for as long after.
+# Sessions are listed first: one that prepares its transaction meanwhile is met in both.
 _POSTGRES_OLDEST = (
-    "SELECT min(xact_start) AT TIME ZONE 'UTC' FROM pg_stat_activity "
-    "WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type <> 'autovacuum worker'"
+    "SELECT min(began) AT TIME ZONE 'UTC' FROM (SELECT xact_start AS began, xact_start AS waited_from FROM pg_stat_activity "
+    "WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type <> 'autovacuum worker' "
+    f"UNION ALL SELECT prepared - {_POSTGRES_STALL}, prepared FROM pg_prepared_xacts WHERE database = current_database()) AS opened"
 )
 _SQLSERVER_OLDEST = (
     "SELECT DATEADD(MINUTE, -DATEPART(TZOFFSET, SYSDATETIMEOFFSET()), MIN(t.transaction_begin_time)) "
@@ -192,7 +204,7 @@ DIALECTS: Mapping[str, Dialect] = {
         default_port=5432,
         transactions_right="pg_read_all_stats",
         clock_sql=f"SELECT clock_timestamp() AT TIME ZONE 'UTC' AS now_utc, ({_POSTGRES_OLDEST}) AS oldest_utc, "
-        f"({_POSTGRES_OLDEST} AND xact_start > clock_timestamp() - {{max_stall}} * interval '1 second') AS young_utc, "
+        f"({_POSTGRES_OLDEST} WHERE waited_from > clock_timestamp() - {_POSTGRES_STALL}) AS young_utc, "
         "CASE WHEN pg_has_role('pg_read_all_stats', 'USAGE') THEN 1 ELSE 0 END AS sees",
         blind_clock_sql="SELECT clock_timestamp() AT TIME ZONE 'UTC' AS now_utc, CAST(NULL AS timestamp) AS oldest_utc, "
         "CAST(NULL AS timestamp) AS young_utc, 0 AS sees",
@@ -201,7 +213,10 @@ DIALECTS: Mapping[str, Dialect] = {
             "money": "CAST({column} AS numeric(19,2))",
             "character": "CAST({column} AS text)",
         },
-        empties=dict.fromkeys(("numeric", "decimal"), _NOT_A_NUMBER),
+        empties={
+            **dict.fromkeys(("numeric", "decimal"), _NOT_A_NUMBER),
+            **dict.fromkeys(("date", "timestamp without time zone", "timestamp with time zone"), _INFINITE),
+        },
         text_cast="CAST({column} AS text)",
         text_types=(
             *("time without time zone", "time with time zone", "json", "jsonb", "interval", "uuid", "xml", "bit", "bit varying"),

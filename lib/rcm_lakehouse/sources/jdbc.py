@@ -164,8 +164,9 @@ def highest_value(database: Database, table: SourceTable, column: SourceColumn, 
     """The greatest watermark in the table as text, None when there is none; asked only for kinds without a clock."""
     value = database.dialect.comparable(column.name, column.data_type, kind)
     sql = f"SELECT MAX({value}) AS highest FROM {qualified(database.dialect, table)}"
-    if kind != "digits" and column.data_type in database.dialect.empties:
-        sql += f" WHERE NOT ({database.dialect.empties[column.data_type].is_so.format(column=database.dialect.quoted(column.name))})"
+    empty = database.dialect.empties.get(column.data_type)
+    if kind != "digits" and empty is not None:
+        sql += f" WHERE NOT ({empty.is_so.format(column=database.dialect.quoted(column.name))})"
     if column.data_type in database.dialect.rowversion_types:
         # Below the oldest open transaction's first rowversion everything is committed.
         sql = "SELECT CAST(MIN_ACTIVE_ROWVERSION() AS bigint) - 1 AS highest"
@@ -195,11 +196,12 @@ def projection(dialect: Dialect, table: SourceTable, names: Sequence[str]) -> st
     Spark twin as text.
     """
     spelled = [column.spelled(names) for column in table.columns]
-    twice = sorted({name for name in spelled if [other.lower() for other in spelled].count(name.lower()) > 1})
+    lowered = [name.lower() for name in spelled]
+    twice = sorted(column.name for column, name in zip(table.columns, lowered, strict=True) if lowered.count(name) > 1)
     if twice:
         raise SourceDataError(
-            f"{table.schema}.{table.name}: the columns {', '.join(twice)} have one name in any case, so they cannot be told apart. Nothing was read. "
-            "Give load_config.csv a view of the table that names them apart."
+            f"{table.schema}.{table.name}: the columns {', '.join(twice)} have one name in any case, blanks and other signs that no table may have taken as "
+            "underscores, so they cannot be told apart. Nothing was read. Give load_config.csv a view of the table that names them apart."
         )
     return ", ".join(
         f"{dialect.expression(column.name, column.data_type, column.precision)} AS {dialect.quoted(name)}"
