@@ -1,6 +1,12 @@
 """`--only` runs what it names and nothing else, and says what it left behind; the next run takes it."""
 
+from datetime import date
+
 from faulted import Small
+from harness import PROJECT
+from rcm_lakehouse.config.load import load_project
+from rcm_lakehouse.pipeline.context import RunOptions
+from rcm_lakehouse.pipeline.plan import left_behind, steps_of
 
 LEFT = "--only ran what it names alone. Left as they are until the next run without it: "
 
@@ -37,3 +43,19 @@ def test_a_run_that_rebuilds_no_kpis_shows_none_and_names_what_it_left_behind(wa
     assert (whole.code, lines_of(whole.said, LEFT), "No KPIs" in whole.said) == (0, [], False)
     assert "KPIs as of" in whole.said
     assert waiting.commits("gold.kpi_summary") > before
+
+
+def test_what_is_left_behind_is_named_whatever_the_alphabet_says_of_who_comes_first() -> None:
+    project = load_project(PROJECT)
+    early = project.models["kpi_summary"].model_copy(update={"name": "a_sum", "sql": "SELECT sum(value) AS value FROM gold.kpi_summary"})
+    project = project.model_copy(update={"models": {"a_sum": early, **project.models}})
+
+    def left(only: str) -> list[str]:
+        options = RunOptions(as_of=date(2026, 1, 31), only=(only,))
+        return left_behind(project, options, steps_of(project, options))
+
+    found = left("hos-a.patients")
+    assert [name for name in found if name.startswith("silver:")] == ["silver:patient", "silver:encounter", "silver:transaction", "silver:claim"]
+    assert found[-2:] == ["gold:kpi_summary", "gold:a_sum"]
+    assert left("dim_patient") == ["gold:fact_claims", "gold:fact_encounters", "gold:fact_transactions", "gold:kpi_summary", "gold:a_sum"]
+    assert left("a_sum") == []

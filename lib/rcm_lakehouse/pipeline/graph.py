@@ -35,6 +35,15 @@ def ready(steps: Iterable[Step], started: frozenset[str], ended: frozenset[str])
     return [step for step in steps if step.name not in started and (step.needs & planned) <= ended]
 
 
+def in_order(steps: Iterable[Step]) -> list[Step]:
+    """The steps, each behind all that it needs, and otherwise as given; those that wait for each other are left out."""
+    steps = list(steps)
+    ordered: dict[str, Step] = {}
+    while waiting := ready(steps, frozenset(ordered), frozenset(ordered)):
+        ordered[waiting[0].name] = waiting[0]
+    return list(ordered.values())
+
+
 @dataclass
 class GraphRun(Generic[Result]):
     """Results by step name; steps that never started because of a cancel are absent."""

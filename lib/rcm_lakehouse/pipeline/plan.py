@@ -12,7 +12,7 @@ from rcm_lakehouse.config.worklist import LoadRow
 from rcm_lakehouse.gold.models import inputs_of
 from rcm_lakehouse.pipeline.context import RunOptions
 from rcm_lakehouse.pipeline.freeze import is_windowed
-from rcm_lakehouse.pipeline.graph import Step
+from rcm_lakehouse.pipeline.graph import Step, in_order
 
 
 def steps_of(project: Project, options: RunOptions) -> list[Step]:
@@ -37,12 +37,16 @@ def steps_of(project: Project, options: RunOptions) -> list[Step]:
 
 
 def left_behind(project: Project, options: RunOptions, steps: Iterable[Step]) -> list[str]:
-    """Names of the steps that `--only` left out though they take what `steps` bring, in the order of the data; empty without `--only`."""
+    """Names of the steps that `--only` left out though they take what `steps` bring, at first or second hand; empty without `--only`.
+
+    They stand in the order of the data.
+    """
     if not options.only:
         return []
     chosen = {step.name for step in steps}
     behind = dict[str, None]()
-    for step in steps_of(project, replace(options, only=())):
+    # A plan names entities and models by the alphabet: without the order one would be asked before what it follows.
+    for step in in_order(steps_of(project, replace(options, only=()))):
         if step.name not in chosen and step.needs & (chosen | behind.keys()):
             behind[step.name] = None
     return list(behind)
