@@ -1,5 +1,6 @@
 """An audit table that cannot be written: the run fails loudly, its rows wait in a local file, the next run flushes them."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -66,3 +67,31 @@ def test_F35_a_run_whose_start_cannot_be_marked_loads_nothing_and_a_spool_that_c
     spool.unlink()
     assert len(waiting.rows("audit.load_logs", "id", where=f"run_id = '{ended.run_id}'")) == len(ended.logs)
     assert Wanted.of(waiting) == wanted
+
+
+def test_F35_an_audit_that_is_no_table_ends_the_run_before_it_begins_and_an_unusable_spool_does_not(waiting: Small) -> None:
+    audit, versions = waiting.place("audit"), waiting.versions()
+    away = audit.rename(waiting.home / "_away")
+    cases = {  # what is in the way: what is told
+        "load_logs": "audit.load_logs: a file stands where its folder belongs. Nothing was read from it or written to it. Move the file away",
+        "load_logs/notes.txt": "audit.load_logs: its folder holds notes.txt but no Delta log. Nothing was read from it or written to it. Put `_delta_log` back",
+        "load_logs/_delta_log": "audit.load_logs: its `_delta_log` is a file. Nothing was read from it or written to it. Put the folder of that name back",
+        "runs/part-0.parquet": "audit.runs: its folder holds part-0.parquet but no Delta log.",
+        "": "audit.runs cannot be written (Py4JJavaError). No source was read, and no bronze, silver or gold table was written to",
+    }
+    for place, told in cases.items():
+        blocked = audit / place
+        blocked.parent.mkdir(parents=True, exist_ok=True)
+        blocked.write_text("")
+        with pytest.raises(TableStateError) as refused:
+            waiting.run(day=2)
+        assert (str(refused.value)[: len(told)], refused.value.exit_code) == (told, 1)
+        assert "DELTA_" not in str(refused.value)
+        shutil.rmtree(audit) if audit.is_dir() else audit.unlink()
+    assert waiting.versions() == versions
+    shutil.rmtree(away / "_spool")
+    (away / "_spool").write_text("")
+    away.rename(audit)
+    healed = waiting.run(day=2, layers=("bronze",))
+    assert healed.code == 0, healed.said
+    assert len(waiting.rows("audit.load_logs", "id", where=f"run_id = '{healed.run_id}'")) == len(healed.logs)

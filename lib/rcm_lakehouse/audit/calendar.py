@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from pyspark.sql.types import ArrayType, BooleanType, DateType, IntegerType, StringType, StructField, StructType
 
+from rcm_lakehouse.audit.writer import NOT_BEGUN, writing
 from rcm_lakehouse.config.feeds import ExpectedFeed
 from rcm_lakehouse.lake.table import layer_table
 from rcm_lakehouse.lake.tables import Lake
@@ -35,12 +36,15 @@ def keep_calendar(lake: Lake, expected: Sequence[ExpectedFeed]) -> bool:
     """Make the table say what the configuration says; True when it had to be written. A calendar as it was makes no commit.
 
     Without any feed in the configuration no table is made, and one that is there becomes empty.
+
+    Raises TableStateError when the table cannot be made, read or written; no source was read yet.
     """
-    if is_up_to_date(lake, expected):
-        return False
-    lake.ensure(CALENDAR_TABLE, CALENDAR)
-    rows = [dict(zip(CALENDAR.names, row, strict=True)) for row in _rows(expected)]
-    lake.replace(CALENDAR_TABLE, lake.made(rows, CALENDAR), metadata={"kind": "feed_calendar"})
+    with writing(CALENDAR_TABLE, NOT_BEGUN):
+        if is_up_to_date(lake, expected):
+            return False
+        lake.ensure(CALENDAR_TABLE, CALENDAR)
+        rows = [dict(zip(CALENDAR.names, row, strict=True)) for row in _rows(expected)]
+        lake.replace(CALENDAR_TABLE, lake.made(rows, CALENDAR), metadata={"kind": "feed_calendar"})
     return True
 
 

@@ -27,13 +27,21 @@ RUNS_TABLE = layer_table("audit", "runs")
 # Statistics on ids and messages help no query and cost space; the times and the status do.
 _STATS = {"delta.dataSkippingStatsColumns": "loaddate,run_id,layer,status,finished_at", "delta.autoOptimize.autoCompact": "true"}
 
+_STANDS = "The tables of the other layers are as their commits left them."
+NOT_BEGUN = "No source was read, and no bronze, silver or gold table was written to: a run without an audit does not begin."
+
 _log = logging.getLogger(__name__)
 
 
 def ensure_audit(lake: Lake) -> None:
-    """Create both audit tables, empty, unless they exist."""
-    lake.ensure(RUNS_TABLE, RUNS, properties={"delta.autoOptimize.autoCompact": "true"})
-    lake.ensure(LOAD_LOGS_TABLE, LOAD_LOGS, properties=_STATS)
+    """Create both audit tables, empty, unless they exist.
+
+    Raises TableStateError when one cannot be made or opened: a run without an audit must not begin.
+    """
+    with writing(RUNS_TABLE, NOT_BEGUN):
+        lake.ensure(RUNS_TABLE, RUNS, properties={"delta.autoOptimize.autoCompact": "true"})
+    with writing(LOAD_LOGS_TABLE, NOT_BEGUN):
+        lake.ensure(LOAD_LOGS_TABLE, LOAD_LOGS, properties=_STATS)
 
 
 def mark_start(lake: Lake, row: dict[str, object]) -> None:
@@ -41,7 +49,7 @@ def mark_start(lake: Lake, row: dict[str, object]) -> None:
 
     Raises TableStateError when it cannot be written: a run without a mark must not begin.
     """
-    with _writing(RUNS_TABLE):
+    with writing(RUNS_TABLE):
         lake.append(RUNS_TABLE, lake.made([row], RUNS), metadata={"run_id": row["run_id"], "kind": "start"})
 
 
@@ -53,7 +61,10 @@ class AuditSpool:
         self.rows: list[LoadLog] = []
         self.is_flushed = False
         self._lock = Lock()
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        try:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            _log.error("the folder of the audit spool cannot be made (%s)", error.strerror)
 
     def add(self, row: LoadLog) -> None:
         """Keep a terminal row; it is on disk when this returns, unless the disk refused it: then it is kept in memory and said so."""
@@ -93,19 +104,20 @@ def append_logs(lake: Lake, rows: Sequence[LoadLog]) -> None:
 
     Raises TableStateError when the table cannot be written; nothing was appended.
     """
-    with _writing(LOAD_LOGS_TABLE):
+    with writing(LOAD_LOGS_TABLE):
         frame = lake.made([row.as_row() for row in rows], LOAD_LOGS)
         # Columns of a newer release are added as they come.
         lake.append(LOAD_LOGS_TABLE, frame, metadata={"run_id": rows[0].run_id, "kind": "load_logs"}, merge_schema=True)
 
 
 @contextmanager
-def _writing(table: Table) -> Iterator[None]:
+def writing(table: Table, left: str = _STANDS) -> Iterator[None]:
+    """Tell an audit table that cannot be written in the taxonomy's words, without the driver's; `left` says what state is left."""
     try:
         yield
     except (PySparkException, Py4JError, CommitConflictError) as error:
         raise TableStateError(
-            f"{table.label} cannot be written ({type(error).__name__}). The tables of the other layers are as their commits left them. Check free "
+            f"{table.label} cannot be written ({type(error).__name__}). {left} Check free "
             f"space and permissions of {table.path} below the lakehouse's root; the next run takes up what is missing."
         ) from None
 

@@ -14,6 +14,7 @@ from rcm_lakehouse.config.errors import TableStateError
 _COMMIT = re.compile(r"^(\d{20})\.json$")
 _CHECKPOINT = re.compile(r"^(\d{20})\.checkpoint.*\.parquet$")
 _PARQUET_END = b"PAR1"
+_FILES = "Files must be files, and readable to who runs this."
 
 
 def has_begun(folder: Path, label: str) -> bool:
@@ -26,7 +27,7 @@ def has_begun(folder: Path, label: str) -> bool:
     try:
         return _has_begun(folder, label)
     except OSError as error:
-        raise _refused(label, _unreadable(folder, error), "Files must be files, and readable to who runs this.") from error
+        raise _refused(label, _unreadable(folder, error), _FILES) from error
 
 
 def _has_begun(folder: Path, label: str) -> bool:
@@ -48,15 +49,32 @@ def forget_unbegun(folder: Path, label: str) -> None:
 
     Only what a process leaves that dies while it makes a table is taken: empty folders and Delta's own unfinished files.
 
-    Raises TableStateError when the log holds anything else, or is torn; nothing was changed.
+    Raises TableStateError when the folder or its log holds anything else, is a file, cannot be read, or is torn; nothing was changed.
     """
-    log = folder / "_delta_log"
-    if has_begun(folder, label) or not log.is_dir():
+    if has_begun(folder, label):
         return
+    try:
+        _check_unbegun(folder, label)
+    except OSError as error:
+        raise _refused(label, _unreadable(folder, error), _FILES) from error
+    if (folder / "_delta_log").is_dir():
+        shutil.rmtree(folder / "_delta_log")
+
+
+def _check_unbegun(folder: Path, label: str) -> None:
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise _refused(label, "a file stands where its folder belongs", "Move the file away; if it took the place of the table, put that back from a backup.")
+    log = folder / "_delta_log"
+    if log.exists() and not log.is_dir():
+        raise _refused(label, "its `_delta_log` is a file", "Put the folder of that name back from a backup, or move the table's folder away.")
+    others = sorted(path.name for path in folder.iterdir() if path != log)
+    if others:
+        raise _refused(label, f"its folder holds {others[0]} but no Delta log", "Put `_delta_log` back from a backup, or move the folder away.")
     strange = sorted(path.name for path in log.rglob("*") if path.is_file() and not path.name.startswith("."))
     if strange:
         raise _refused(label, f"its log holds {strange[0]} but no commit", "Put `_delta_log` back from a backup, or move the folder away.")
-    shutil.rmtree(log)
 
 
 def newest_version(folder: Path) -> int | None:
