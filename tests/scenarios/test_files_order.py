@@ -1,6 +1,7 @@
 """A delivery and its corrections: all of them in one run give the tables that a run after each of them gives."""
 
 import copy
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -67,3 +68,31 @@ def test_F22_of_two_files_of_one_run_the_later_in_order_wins_whatever_its_lines_
     silver = ended.log("silver", "bill")
     assert (silver.rows_read, silver.rows_quarantined, silver.rows_duplicate) == (21, 2, 3)
     assert not [text for text in silver.warnings if "differ" in text], "a correction is no conflict"
+
+
+CORRECTION = {  # line of a later file: what its bill then is in silver (note, time it counts from, version), rows written
+    bill(1, note="paid"): ([("paid", "2026-01-06", 1)], 1),
+    bill(2, amount="20.00", modified="2026-01-09"): ([(None, "2026-01-06", 1)], 0),
+    bill(3, note="same"): ([("same", "2026-01-06", 1)], 0),
+    bill(4, note="first", modified="2026-01-08"): ([("first", "2026-01-06", 1)], 1),
+    bill(5, modified="2026-01-05") + "\n" + bill(5): ([(None, "2026-01-05", 1)], 1),
+}
+
+
+def test_F22_a_correction_that_takes_a_version_away_is_written_as_one_that_replaces_it_is(
+    spark: SparkSession, lakehouses: tuple[Mini, Ended, Mini], tmp_path: Path
+) -> None:
+    """B4's second version is told to have been as its first; B5's version begins earlier, and the line that repeats it tells nothing."""
+    mini = project(spark, tmp_path / "home")
+    shutil.copytree(lakehouses[2].home / "lakehouse", mini.home / "lakehouse")
+    commits = mini.commits("silver.bill")
+    mini.land("a/bills_11.csv", bills(*CORRECTION))
+    ended = mini.run(now="2031-01-05T06:00:00Z")
+    assert ended.code == 0, ended.said
+    found = mini.rows("silver.bill", "source_bill_id", "note", "date_format(effective_from, 'yyyy-MM-dd')", "version", where="length(source_bill_id) = 2")
+    wanted = {line.partition(",")[0]: versions for line, (versions, _) in CORRECTION.items()}
+    assert {key: [row[1:] for row in found if row[0] == key] for key in wanted} == wanted
+    log = ended.log("silver", "bill")
+    written = sum(rows for _, rows in CORRECTION.values())
+    assert (log.rows_read, log.rows_written, log.rows_unchanged, log.rows_duplicate, log.numberofrowscopied) == (6, written, 6 - written, 0, written)
+    assert mini.commits("silver.bill") == commits + 1

@@ -26,9 +26,10 @@ class LoadLog:
     """One attempt of one step. Counts are source rows; NULL where a step has no such count.
 
     Bronze: rows_read = rows_written + rows_duplicate + rows_dropped; rows_late of the written ones lie below the watermark. Silver,
-    counted per bronze load: rows_read = rows_written + rows_unchanged + rows_duplicate + rows_quarantined + rows_dropped. `consumed` maps
-    a bronze table to the newest `_batch_seq` that silver has taken; `fingerprint` names the inputs a gold table was built from. `is_backfill` is
-    true for a load of a range that a person named, which is no delivery of its feed, else NULL. Times are UTC.
+    counted per bronze load: rows_read = rows_written + rows_unchanged + rows_duplicate + rows_quarantined + rows_dropped; written
+    ones begin, end, replace or take away a version, and `numberofrowscopied` is their number. `consumed` maps a bronze table to the newest
+    `_batch_seq` that silver has taken; `fingerprint` names the inputs a gold table was built from. `is_backfill` is true for a load of a range
+    that a person named, which is no delivery of its feed, else NULL. Times are UTC.
     """
 
     id: str

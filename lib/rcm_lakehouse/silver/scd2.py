@@ -33,8 +33,11 @@ class History:
 def timeline(events: DataFrame, history: History, contract: Contract) -> DataFrame:
     """Every event of the touched keys, old and new, each with its fate; one row an event.
 
-    `events` are good canonical rows of one batch. Added: `_is_new`, `_fate` (`written`, `unchanged` or `duplicate`; NULL for old
-    events), `_is_conflict` (two contents at one time in one delivery), `_wins` (decides its time), `_starts` (begins a version).
+    `events` are good canonical rows of one batch. Added: `_is_new`, `_fate` (NULL for old events), `_is_conflict` (two contents at
+    one time in one delivery), `_wins` (decides its time), `_starts` (begins a version).
+
+    Fates: `written` begins or ends a version, or says something else at the time of an old one, whose content it replaces or which
+    it takes away; `unchanged` says what was known or loses its time to an old event; `duplicate` loses it to another of its batch.
     """
     rows = _new_events(events, contract)
     if history.versions is not None:
@@ -158,7 +161,9 @@ def _with_fate(rows: DataFrame, contract: Contract) -> DataFrame:
     is_known = F.col("_old").isNotNull() & (F.col("_old.record_hash") == F.col("record_hash")) & (F.col("_old.loose_hash") == F.col("_loose_hash"))
     winner = (
         F.when(F.col("_is_delete"), F.when(F.col("_had_tombstone"), "unchanged").otherwise("written"))
-        .when(F.col("_starts"), F.when(F.coalesce(is_known, F.lit(False)), "unchanged").otherwise("written"))
+        .when(F.coalesce(is_known, F.lit(False)), "unchanged")
+        # One that begins no version may still take one away: at the time of a version, what stood before it is said again.
+        .when(F.col("_starts") | F.col("_old").isNotNull(), "written")
         .otherwise("unchanged")
     )
     loser = F.when(F.col("_first._is_new"), "duplicate").otherwise("unchanged")
