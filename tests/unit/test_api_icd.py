@@ -10,7 +10,7 @@ import pytest
 from api_clients import client, credentials
 from rcm_lakehouse.config.connections import ApiTableOptions
 from rcm_lakehouse.config.errors import ConfigError, SourceAuthError, SourceDataError, SourceUnavailableError
-from rcm_lakehouse.demo import api_server
+from rcm_lakehouse.demo import api_content, api_server
 from rcm_lakehouse.demo.api_content import CLASSIFICATION, default_codes
 from rcm_lakehouse.demo.api_server import CLIENT_SECRET, NLM_PATH, TOKEN_PATH, WHO_PATH, ApiServer, Asked
 from rcm_lakehouse.sources import api_who
@@ -150,6 +150,14 @@ def test_an_array_of_another_shape_is_refused(server: ApiServer, tmp_path: Path,
         codes(server, tmp_path, {"terms": "A"})
 
 
+@pytest.mark.parametrize("rows", [[["M51.0", "Made-up"]], [["", "Made-up"]]])
+def test_I26_a_prefix_that_is_answered_with_other_codes_is_refused(server: ApiServer, tmp_path: Path, rows: list[list[str]]) -> None:
+    body = [len(rows), [code for code, _ in rows], None, rows]
+    server.misbehave(NLM_PATH, status=200, body=json.dumps(body).encode(), times=None)
+    with pytest.raises(SourceDataError, match=r"none of the codes that a prefix is answered with begins with it|is not \[code, name\]"):
+        codes(server, tmp_path, {"terms": "A"})
+
+
 def test_the_release_is_walked_breadth_first(server: ApiServer, tmp_path: Path) -> None:
     rows, notes = nodes(server, tmp_path, {})
     assert [row["code"] for row in rows] == ["I", "II", "A00-A09", "M50-M54", "A00", "A01", "M51", "A00.0", "A00.9"]
@@ -225,6 +233,17 @@ def test_a_start_code_cannot_leave_its_path(server: ApiServer, tmp_path: Path) -
 def test_a_code_that_its_parent_names_must_be_there(server: ApiServer, tmp_path: Path) -> None:
     server.misbehave(WHO_PATH, status=404, after=3)
     with pytest.raises(SourceDataError, match="a code that its parent names is not there"):
+        nodes(server, tmp_path, {})
+
+
+NO_NODES = [{}, {"message": "API rate limit exceeded"}, {"code": None, "child": None}, {"code": "I", "title": {"@value": "Made-up"}}, api_content.node("II")]
+
+
+@pytest.mark.parametrize("after", [0, 1])
+@pytest.mark.parametrize("body", NO_NODES)
+def test_I26_a_body_that_is_no_node_or_another_ones_is_refused(server: ApiServer, tmp_path: Path, body: object, after: int) -> None:
+    server.misbehave(WHO_PATH, status=200, body=json.dumps(body).encode(), after=after)
+    with pytest.raises(SourceDataError, match=r"an answer is (no node of the classification|of another code than the one that was asked for)"):
         nodes(server, tmp_path, {})
 
 

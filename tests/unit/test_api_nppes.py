@@ -302,6 +302,22 @@ def test_an_answer_of_another_shape_is_refused(server: ApiServer, tmp_path: Path
     assert len(server.asked) == 1
 
 
+WRONG = {
+    "without basic": {"number": npi_of(1)},
+    "basic that is none": {"number": npi_of(1), "basic": None},
+    "without number": {"basic": {"status": "A"}},
+    "a number that is none": {"number": "12", "basic": {"status": "A"}},
+    "another number": {"number": npi_of(2), "basic": {"status": "A"}},
+}
+
+
+@pytest.mark.parametrize("result", WRONG.values(), ids=WRONG.keys())
+def test_a_look_up_whose_answer_cannot_be_right_says_nothing_of_the_number(server: ApiServer, tmp_path: Path, result: dict[str, Any]) -> None:
+    server.misbehave(NPPES_PATH, status=200, body=json.dumps({"result_count": 1, "results": [result]}).encode())
+    with pytest.raises(SourceDataError, match=r"without `number` or `basic`|is answered with another one"):
+        fetched(server, tmp_path, {"number": npi_of(1)})
+
+
 def test_the_stub_has_every_quirk_it_is_there_for() -> None:
     entries = [clinician(npi_of(place)) for place in range(1, 200)]
     assert {type(entry["number"]) for entry in entries} == {int, str}

@@ -61,14 +61,19 @@ class Icd10Cm:
                 found |= _by_code(rows)
                 if told != total or rows[:1] != last:
                     return found, moved
-        return found, None if len(found) == total else f"the pages of a prefix have {len(found)} different codes where the service counts {total}"
+        if len(found) != total:
+            return found, f"the pages of a prefix have {len(found)} different codes where the service counts {total}"
+        # The search may find more than beginnings; but an answer without a single one is another prefix's.
+        if found and not any(code.upper().startswith(prefix) for code in found):
+            return found, "none of the codes that a prefix is answered with begins with it"
+        return found, None
 
     def _rows(self, prefix: str, offset: int, most: int = PAGE_LIMIT) -> tuple[int, list[Record]]:
         params = {"sf": "code", "df": "code,name", "terms": prefix, "count": str(min(self._page, most)), "offset": str(offset)}
         body = self._client.get(self._client.connection.base_url, params)
         if not isinstance(body, list) or len(body) < 4 or not isinstance(body[3], list) or not _is_count(body[0]):
             raise self._client.refused("an answer is not [total, codes, extra, rows]", "Ask the service's notices whether its version 3 has changed.")
-        if not all(isinstance(row, list) and len(row) == 2 and all(isinstance(cell, str) for cell in row) for row in body[3]):
+        if not all(isinstance(row, list) and len(row) == 2 and all(isinstance(cell, str) for cell in row) and row[0].strip() for row in body[3]):
             raise self._client.refused("a row of an answer is not [code, name]", "Ask the service's notices whether its version 3 has changed.")
         return body[0], [{"code": code, "name": name} for code, name in body[3]]
 

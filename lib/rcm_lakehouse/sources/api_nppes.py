@@ -65,6 +65,8 @@ class Nppes:
     def _look_up(self, query: Query, spool: Spool) -> None:
         found = [record_of(result) for result in self._results(query, 0)]
         own = [record for record in found if record["number"] == query["number"]]
+        if found and not own:
+            raise self._client.refused("the look-up of a number is answered with another one", "Run again later; a cache or proxy may be in between.")
         spool.add(own[0] if own else {"number": query["number"], "status": NOT_FOUND})
 
     def _search(self, query: Query, spool: Spool) -> set[str | None]:
@@ -117,6 +119,9 @@ class Nppes:
             raise self._client.refused("an answer has no list `results`", "Ask the registry's notices whether its version 2.1 has changed.")
         if body.get("result_count") not in (len(results), str(len(results))):
             raise self._client.refused("an answer's result_count is not the number of its results", "Run again later.")
+        # Without `basic` an entry would pass for an inactive one; an empty one is a list, as some services write empty objects.
+        if not all(_NPI.match(_text(result.get("number")) or "") and isinstance(result.get("basic"), Mapping | list) for result in results):
+            raise self._client.refused("an answer has a result without `number` or `basic`", "Ask the registry's notices whether its version 2.1 has changed.")
         return results
 
 

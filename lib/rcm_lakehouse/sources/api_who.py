@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlsplit, urlunsplit
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from rcm_lakehouse.config.connections import ApiTableOptions
 from rcm_lakehouse.config.errors import SourceAuthError, SourceDataError
@@ -107,11 +107,25 @@ class WhoIcd:
     def _node(self, address: str) -> Mapping[str, Any] | None:
         """The body of an address, its newest release when the address names none; None for an unknown code."""
         body = self._get(address)
+        asked = address
         if isinstance(body, Mapping) and "latestRelease" in body and "code" not in body:
-            body = self._get(self._own(body["latestRelease"]))
-        if body is not None and not isinstance(body, Mapping):
+            asked = self._own(body["latestRelease"])
+            body = self._get(asked)
+        if body is None:
+            return None
+        if not isinstance(body, Mapping):
             raise self._client.refused("an answer is no object", "Ask the service's notices whether its version v2 has changed.")
+        self._check(body, asked, is_root=address == self._base)
         return body
+
+    def _check(self, node: Mapping[str, Any], asked: str, *, is_root: bool) -> None:
+        """Refuse a body that is no node, or another's: what lies below it would be lost, or stand twice, without a trace."""
+        uri = _text(node.get("@id"))
+        if uri is not None and unquote(_last(uri) or "") != unquote(_last(asked) or ""):
+            raise self._client.refused("an answer is of another code than the one that was asked for", "Run again later; a cache or proxy may be in between.")
+        is_node = bool(node.get("child")) if is_root else uri is not None and _text(node.get("code")) and isinstance(node.get("title"), Mapping)
+        if not is_node:
+            raise self._client.refused("an answer is no node of the classification", "Run again later; a service in trouble may answer so.")
 
     def _get(self, address: str) -> object:
         try:
