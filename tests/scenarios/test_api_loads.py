@@ -12,11 +12,13 @@ from pyspark.sql import SparkSession
 from api_clients import connection, credentials
 from harness import Mini
 from rcm_lakehouse.demo.api_content import clinician, npi_of
-from rcm_lakehouse.demo.api_server import CLIENT_SECRET, NPPES_PATH, ApiServer
+from rcm_lakehouse.demo.api_server import CLIENT_SECRET, NPPES_PATH, WHO_PATH, ApiServer
+from rcm_lakehouse.sources import api_who
 
 DAY_1, DAY_2, DAY_32, LATER = "2026-01-05T06:00:00Z", "2026-01-06T06:00:00Z", "2026-02-05T06:00:00Z", "2026-02-05T09:00:00Z"
 ACTIVE, GONE, UNKNOWN, NEW = npi_of(11), npi_of(13), npi_of(15), npi_of(17)
 WRONG = f"{ACTIVE[:9]}{(int(ACTIVE[9]) + 1) % 10}"
+STALE_SINCE_DAY_1 = "stale: last good version of 2026-01-05T06:00:00Z"
 SEARCH = {"state": "NC", "address_purpose": "LOCATION"}
 
 
@@ -185,7 +187,9 @@ def test_I26_I27_never_half_a_page_and_one_copy_of_a_repeated_record(spark: Spar
     assert mini.frame("silver.ref_npi").where("is_current").count() == 450
 
 
-def test_the_classification_is_walked_into_bronze_and_no_secret_is_told(spark: SparkSession, tmp_path: Path, server: ApiServer) -> None:
+def test_F40_the_classification_is_walked_into_bronze_no_secret_is_told_and_an_answer_that_cannot_be_read_marks_it_stale(
+    spark: SparkSession, tmp_path: Path, server: ApiServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     mini = Mini(spark, tmp_path, ["who,network,icd10_who,Full,,1,network"], contracts=["ref_icd10cm"])
     mini.connections = {"who": entry(server, "who_icd")}
     mini.write()
@@ -199,6 +203,21 @@ def test_the_classification_is_walked_into_bronze_and_no_secret_is_told(spark: S
     told = ended.said + str(ended.logs) + kept
     assert [word for word in (CLIENT_SECRET, *server.tokens) if word in told] == []
     assert server.tokens
+    assert refused(mini, server, b'{"code": "I", "title": {"@value": "Made-up \\ud800"}}') == ("half a character", STALE_SINCE_DAY_1, 9)
+    with monkeypatch.context() as patched:
+        patched.setattr(api_who.WhoIcd, "_record", lambda *_: "\ud800".encode())
+        assert refused(mini, server, b"") == ("cannot be read (UnicodeEncodeError at", STALE_SINCE_DAY_1, 9)
+
+
+def refused(mini: Mini, server: ApiServer, body: bytes) -> tuple[str, str, int]:
+    """The words of a load that is due again and cannot take an answer, its last warning, and the rows that bronze keeps."""
+    server.faults.clear()
+    if body:
+        server.misbehave(WHO_PATH, status=200, body=body)
+    log = mini.run(now=DAY_32).log("bronze", "network_icd10_who")
+    assert (log.status, log.error_class, log.is_retryable) == ("FAILED", "SourceDataError", False)
+    told = next((words for words in ("half a character", "cannot be read (UnicodeEncodeError at") if words in (log.message or "")), str(log.message))
+    return told, log.warnings[-1], mini.frame("bronze.network_icd10_who").count()
 
 
 ORDER_FILE = {

@@ -13,7 +13,8 @@ import pytest
 from api_clients import Waits, client, connection
 from rcm_lakehouse.config.errors import ConfigError, RcmError, SourceAuthError, SourceDataError, SourceUnavailableError
 from rcm_lakehouse.demo.api_server import NPPES_PATH, ApiServer, FaultKind
-from rcm_lakehouse.sources.api_http import HttpClient, Pace, StoppedError, UnauthorizedError, is_loopback, pace_of, seconds_asked
+from rcm_lakehouse.sources.api_answers import seconds_asked
+from rcm_lakehouse.sources.api_http import HttpClient, Pace, StoppedError, UnauthorizedError, is_loopback, pace_of
 
 NOW = datetime(2026, 11, 23, 12, 0, 0, tzinfo=timezone.utc)
 QUERY = {"number": "2000000017", "version": "2.1"}
@@ -104,8 +105,28 @@ def test_retry_after_is_read_as_seconds_or_date_and_nothing_else() -> None:
         "-3": None,
         "²": None,
         "1.5": None,
+        "Mon, 99999999999999999999 Jan 2026 00:00:00 GMT": None,
+        "Mon, 23 Nov 2026 12:00:30 +99999999999999999999": None,
     }
     assert {text: seconds_asked(text, NOW) for text in cases} == cases
+
+
+def test_a_rest_asked_for_until_a_day_that_is_none_is_an_ordinary_wait(server: ApiServer) -> None:
+    server.misbehave(NPPES_PATH, status=429, headers={"Retry-After": "Mon, 99999999999999999999 Jan 2026 00:00:00 GMT"})
+    assert isinstance(ask(client(server)), dict)
+
+
+@pytest.mark.parametrize("text", [b'"\\ud800"', b'"\\uDC00\\uD800"', b'"\xed\xa0\x80"'])
+def test_F40_a_text_with_half_a_character_is_refused(server: ApiServer, text: bytes) -> None:
+    server.misbehave(NPPES_PATH, status=200, body=b'{"results": [{"name": ' + text + b"}]}", times=None)
+    with pytest.raises(SourceDataError, match="half a character"):
+        ask(client(server))
+    assert len(server.asked) == 1
+
+
+def test_a_pair_of_halves_is_a_character(server: ApiServer) -> None:
+    server.misbehave(NPPES_PATH, status=200, body=b'["\\ud83d\\ude00"]')
+    assert ask(client(server)) == ["\U0001f600"]
 
 
 def test_waits_between_tries_are_random_and_stay_below_the_cap(server: ApiServer) -> None:

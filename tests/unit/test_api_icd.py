@@ -14,7 +14,8 @@ from rcm_lakehouse.demo import api_content, api_server
 from rcm_lakehouse.demo.api_content import CLASSIFICATION, default_codes
 from rcm_lakehouse.demo.api_server import CLIENT_SECRET, NLM_PATH, TOKEN_PATH, WHO_PATH, ApiServer, Asked
 from rcm_lakehouse.sources import api_who
-from rcm_lakehouse.sources.api_cache import Spool
+from rcm_lakehouse.sources.api import fetch_whole
+from rcm_lakehouse.sources.api_cache import Query, Spool
 from rcm_lakehouse.sources.api_icd10cm import Icd10Cm, longer_prefixes
 from rcm_lakehouse.sources.api_who import WhoIcd
 
@@ -219,6 +220,24 @@ def test_an_answer_without_a_token_is_refused(server: ApiServer, tmp_path: Path)
         nodes(server, tmp_path, {})
 
 
+def test_a_token_that_no_header_can_carry_is_refused(server: ApiServer, tmp_path: Path) -> None:
+    server.misbehave(TOKEN_PATH, status=200, body='{"access_token":"t\u0142"}'.encode())
+    with pytest.raises(SourceDataError, match="without a token"):
+        nodes(server, tmp_path, {})
+    assert [asked.path for asked in server.asked] == [TOKEN_PATH]
+
+
+@pytest.mark.parametrize("seconds", ["1" + "0" * 400, "Infinity", "NaN", "-5", '"soon"'])
+def test_a_token_with_a_life_that_cannot_be_is_used_for_a_while(server: ApiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seconds: str) -> None:
+    now = [1000.0]
+    monkeypatch.setattr(api_who.time, "monotonic", lambda: now[0])
+    server.misbehave(TOKEN_PATH, status=200, body=b'{"access_token":"short", "expires_in": ' + seconds.encode() + b"}")
+    token = api_who.Token(client(server, "who_icd", home=tmp_path), tmp_path)
+    assert token.header() == {"Authorization": "Bearer short"}
+    now[0] += 301
+    assert token.header() != {"Authorization": "Bearer short"}
+
+
 def test_an_unknown_start_code_is_noted_and_the_others_are_walked(server: ApiServer, tmp_path: Path) -> None:
     rows, notes = nodes(server, tmp_path, {"code": "Z99"}, {"code": "A00"})
     assert [row["code"] for row in rows] == ["A00", "A00.0", "A00.9"]
@@ -252,12 +271,30 @@ def test_an_address_without_release_leads_to_the_newest(server: ApiServer, tmp_p
     assert [(row["code"], row["release"]) for row in rows] == [("M51", "2019")]
 
 
-@pytest.mark.parametrize("uri", ["http://elsewhere.example/icd/release/10/2019/A00", "http://id.who.int/icd/../secret", "http://id.who.int/a?b=c", 7, None])
+@pytest.mark.parametrize(
+    "uri", ["http://elsewhere.example/icd/release/10/2019/A00", "http://id.who.int/icd/../secret", "http://id.who.int/a?b=c", "http://[bad", 7, None]
+)
 def test_an_address_of_another_host_is_never_called(server: ApiServer, tmp_path: Path, uri: object) -> None:
     server.misbehave(WHO_PATH, status=200, body=json.dumps({"code": "I", "child": [uri]}).encode())
     with pytest.raises(SourceDataError, match="an answer names an address"):
         nodes(server, tmp_path, {})
     assert [asked.path for asked in server.asked] == [TOKEN_PATH, f"{WHO_PATH}/2019"]
+
+
+@pytest.mark.parametrize("error", [ValueError("no such day"), OverflowError("too large"), "\ud800".encode])
+def test_F40_an_answer_that_no_check_foresaw_is_refused_and_its_text_is_not_told(server: ApiServer, tmp_path: Path, error: Any) -> None:
+    class Stumbling:
+        notes: list[str] = []
+
+        def fetch(self, queries: Sequence[Query], spool: Spool) -> None:
+            if isinstance(error, Exception):
+                raise error
+            error()
+
+    with Spool(tmp_path / "spool.jsonl", "uri") as spool, pytest.raises(SourceDataError, match=r"cannot be read \(\w+Error at ") as caught:
+        fetch_whole(client(server, "who_icd", home=tmp_path), Stumbling(), [{}], spool)
+    assert "Nothing of this load was committed" in str(caught.value)
+    assert not [text for text in ("no such day", "too large", "surrogates") if text in str(caught.value)]
 
 
 def test_a_walk_that_breaks_off_is_an_error(server: ApiServer, tmp_path: Path) -> None:

@@ -6,6 +6,8 @@ carries a value of a patient, a secret or a row.
 
 import errno
 import re
+import traceback
+from pathlib import Path
 from typing import ClassVar
 
 
@@ -86,3 +88,9 @@ def is_storage_full(error: BaseException) -> bool:
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT):
         return True
     return _FULL.search(str(error)) is not None
+
+
+def raised_at(error: BaseException) -> str:
+    """Where in this package an error arose, as ` at api_who.py:132`; empty when nothing of the package is in its trace. Never its text."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "rcm_lakehouse" in frame.filename]
+    return f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""

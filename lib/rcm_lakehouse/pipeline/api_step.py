@@ -33,7 +33,7 @@ from rcm_lakehouse.pipeline.attempts import Outcome, error_class, safe_message
 from rcm_lakehouse.pipeline.context import RunContext, utc_now
 from rcm_lakehouse.pipeline.freeze import Frozen
 from rcm_lakehouse.pipeline.silver_sources import bronze_table
-from rcm_lakehouse.sources.api import GOOD_UNTIL, KINDS, open_source
+from rcm_lakehouse.sources.api import GOOD_UNTIL, KINDS, fetch_whole, open_source
 from rcm_lakehouse.sources.api_cache import Query, Spool, asked_text, due, plan_hash
 from rcm_lakehouse.sources.api_http import HttpClient, StoppedError
 from rcm_lakehouse.sources.api_nppes import is_valid_npi
@@ -152,7 +152,7 @@ class ApiLoad:
         client = HttpClient(self.row.database, self.connection, home=home, stop=self.ctx.cancel)
         source = open_source(client, self.options, home)
         with Spool(Path(self._scratch()) / "records.jsonl", KINDS[self.connection.kind].key) as spool:
-            source.fetch(asking, spool)
+            fetch_whole(client, source, asking, spool)
         self.notes += [*source.notes, f"{client.requests} requests for {len(asking)} queries"]
         return spool
 

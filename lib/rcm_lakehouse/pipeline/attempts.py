@@ -4,17 +4,15 @@ import logging
 import os
 import re
 import time
-import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
-from pathlib import Path
 
 from pyspark.errors import PySparkException
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from rcm_lakehouse.audit.schema import LoadLog
-from rcm_lakehouse.config.errors import DataStopError, RcmError, StorageFullError, is_storage_full
+from rcm_lakehouse.config.errors import DataStopError, RcmError, StorageFullError, is_storage_full, raised_at
 from rcm_lakehouse.config.settings import RetrySettings
 from rcm_lakehouse.lake.crash_points import crash_point
 from rcm_lakehouse.pipeline.context import RunContext
@@ -132,7 +130,5 @@ def safe_message(error: BaseException, *, has_committed: bool = False) -> str:
     """The text of our own errors; of others only the class, because their text may quote a row."""
     if isinstance(error, RcmError):
         return re.sub(r"\s+", " ", str(error))
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "rcm_lakehouse" in frame.filename]
-    place = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
     left = _COMMITTED if has_committed else _UNTOUCHED
-    return f"unexpected {error_class(error)}{place}. {left}. The error's own text is left out because it may quote a row."
+    return f"unexpected {error_class(error)}{raised_at(error)}. {left}. The error's own text is left out because it may quote a row."

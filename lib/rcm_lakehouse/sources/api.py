@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from rcm_lakehouse.config.connections import ApiTableOptions
+from rcm_lakehouse.config.errors import raised_at
 from rcm_lakehouse.sources import api_icd10cm, api_nppes, api_who
 from rcm_lakehouse.sources.api_cache import Query, Spool
 from rcm_lakehouse.sources.api_http import HttpClient
@@ -43,3 +44,16 @@ def open_source(client: HttpClient, options: ApiTableOptions, home: Path) -> Api
     if kind == "nppes":
         return api_nppes.Nppes(client, options)
     return api_icd10cm.Icd10Cm(client, options) if kind == "nlm_icd10cm" else api_who.WhoIcd(client, options, home)
+
+
+def fetch_whole(client: HttpClient, source: ApiSource, queries: Sequence[Query], spool: Spool) -> None:
+    """Let a source spool every record of every query, or raise.
+
+    An answer with a value that none of the source's checks foresaw raises SourceDataError too: an answer that cannot be read is refused
+    as such, so that the last good version is marked stale.
+    """
+    try:
+        source.fetch(queries, spool)
+    except (ValueError, OverflowError, RecursionError) as error:
+        found = f"an answer has a value that cannot be read ({type(error).__name__}{raised_at(error)})"
+        raise client.refused(found, "Ask the service's notices whether its answers have changed.") from None

@@ -9,7 +9,6 @@ import ssl
 import time
 from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
-from email.utils import parsedate_to_datetime
 from functools import cache
 from pathlib import Path
 from threading import Event, Lock
@@ -22,6 +21,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_aft
 from rcm_lakehouse import __version__
 from rcm_lakehouse.config.connections import ApiConnection
 from rcm_lakehouse.config.errors import ConfigError, RcmError, SourceAuthError, SourceDataError, SourceUnavailableError
+from rcm_lakehouse.sources.api_answers import has_half_characters, seconds_asked
 from rcm_lakehouse.sources.api_deadline import CuttableAdapter
 
 USER_AGENT = f"rcm-lakehouse/{__version__}"
@@ -81,21 +81,6 @@ def is_loopback(host: str | None) -> bool:
         return host == "localhost" or ipaddress.ip_address(host or "").is_loopback
     except ValueError:
         return False
-
-
-def seconds_asked(retry_after: str | None, now: datetime) -> float | None:
-    """What a Retry-After header asks for: seconds, or an HTTP date (one in the past is 0); None when it is absent or neither."""
-    if retry_after is None:
-        return None
-    text = retry_after.strip()
-    if text.isascii() and text.isdigit():
-        return float(text)
-    try:
-        at = parsedate_to_datetime(text)
-    except ValueError:
-        return None
-    at = at if at.tzinfo else at.replace(tzinfo=timezone.utc)
-    return max(0.0, (at - now).total_seconds())
 
 
 class HttpClient:
@@ -280,9 +265,13 @@ class HttpClient:
 
     def _json(self, body: bytes) -> object:
         try:
-            return json.loads(body)
+            found = json.loads(body)
+            is_broken = has_half_characters(found)
         except (ValueError, RecursionError):
             raise _AgainError("an answer that is no JSON (a maintenance page, or cut short)") from None
+        if is_broken:
+            raise self.refused("a text of an answer has half a character (a lone surrogate)", "Ask the service's owner.")
+        return found
 
 
 def _trusted(name: str, connection: ApiConnection, home: Path) -> str | bool:

@@ -22,6 +22,8 @@ _HEADERS = {"Accept-Language": "en", "API-Version": "v2"}
 _SCOPE = "icdapi_access"
 _PUBLIC_HOST = "id.who.int"
 _EARLY_SECONDS = 60.0
+# Of a token, in seconds: what claims to live longer than a day is taken for a mistake.
+_LONGEST_LIFE = 86400
 
 
 class Token:
@@ -56,10 +58,11 @@ class Token:
             # A token service answers 400 to a wrong secret.
             raise _not_accepted(self._client.name) from None
         token = body.get("access_token") if isinstance(body, Mapping) else None
-        if not isinstance(body, Mapping) or not isinstance(token, str) or not token or not token.isprintable():
+        # What is no ASCII would not go into the header.
+        if not isinstance(body, Mapping) or not isinstance(token, str) or not token or not token.isascii() or not token.isprintable():
             raise self._client.refused("the token service answered without a token", "Mend token_url in conf/connections.yml.")
         seconds = body.get("expires_in")
-        life = float(seconds) if isinstance(seconds, int | float) and seconds > 0 else 300.0
+        life = float(seconds) if isinstance(seconds, int | float) and 0 < seconds <= _LONGEST_LIFE else 300.0
         self._good_until = time.monotonic() + max(life - _EARLY_SECONDS, life / 2)
         self._value = token
 
@@ -149,7 +152,10 @@ class WhoIcd:
         The token goes to the connection's own host alone: a URI of another host is refused.
         """
         base = urlsplit(self._base)
-        parts = urlsplit(uri if isinstance(uri, str) else "")
+        try:
+            parts = urlsplit(uri if isinstance(uri, str) else "")
+        except ValueError:
+            raise self._client.refused("an answer names an address that cannot be read", "Ask the service's owner.") from None
         if parts.hostname not in (base.hostname, _PUBLIC_HOST):
             raise self._client.refused("an answer names an address of another host", "Ask the service's owner; such an address is never called.")
         if parts.query or parts.fragment or ".." in parts.path.split("/"):
