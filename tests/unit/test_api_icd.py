@@ -9,7 +9,7 @@ import pytest
 
 from api_clients import client, credentials
 from rcm_lakehouse.config.connections import ApiTableOptions
-from rcm_lakehouse.config.errors import ConfigError, SourceAuthError, SourceDataError, SourceUnavailableError
+from rcm_lakehouse.config.errors import ConfigError, RcmError, SourceAuthError, SourceDataError, SourceUnavailableError
 from rcm_lakehouse.demo import api_content, api_server
 from rcm_lakehouse.demo.api_content import CLASSIFICATION, default_codes
 from rcm_lakehouse.demo.api_server import CLIENT_SECRET, NLM_PATH, TOKEN_PATH, WHO_PATH, ApiServer, Asked
@@ -212,6 +212,30 @@ def test_a_wrong_secret_is_told_without_showing_it(server: ApiServer, tmp_path: 
     monkeypatch.delenv("STUB_SECRET")
     with pytest.raises(ConfigError, match="env:STUB_SECRET"):
         nodes(server, tmp_path, {})
+
+
+# case: (what the service is told to do, options of the connection, the error, words of it)
+TOKEN_REFUSALS: dict[str, tuple[dict[str, Any], dict[str, Any], type[RcmError], str]] = {
+    "status 400": ({"status": 400}, {}, SourceAuthError, "does not accept client_id and client_secret"),
+    "status 401": ({"status": 401}, {}, SourceAuthError, "does not accept client_id and client_secret"),
+    "status 403": ({"status": 403}, {}, SourceAuthError, "does not accept client_id and client_secret"),
+    "a redirect": ({"status": 302}, {}, SourceDataError, "answers elsewhere"),
+    "an address that is none": ({"status": 404}, {}, SourceDataError, "status 404"),
+    "too large a body": ({"kind": "endless"}, {"max_response_mb": 1}, SourceDataError, "larger than max_response_mb = 1"),
+    "too many requests": ({"status": 500}, {"max_requests": 1}, SourceDataError, "needs more than max_requests = 1"),
+}
+
+
+def test_only_a_status_that_denies_the_credentials_is_told_as_wrong_secrets(server: ApiServer, tmp_path: Path) -> None:
+    for case, (doing, options, kind, words) in TOKEN_REFUSALS.items():
+        server.faults.clear()
+        server.asked.clear()
+        server.misbehave(TOKEN_PATH, times=None, **doing)
+        with pytest.raises(kind, match=words) as caught:
+            nodes(server, tmp_path, {}, **options)
+        assert [asked.path for asked in server.asked] == [TOKEN_PATH], case
+        told = {text: text in str(caught.value) for text in ("secrets they refer to", "the token service that was asked, at token_url")}
+        assert list(told.values()) == [kind is SourceAuthError, kind is SourceDataError], case
 
 
 def test_an_answer_without_a_token_is_refused(server: ApiServer, tmp_path: Path) -> None:

@@ -26,6 +26,8 @@ from rcm_lakehouse.sources.api_deadline import CuttableAdapter
 
 USER_AGENT = f"rcm-lakehouse/{__version__}"
 RETRIED_STATUSES = frozenset({429, 500, 502, 503, 504})
+# What a token service answers to a wrong id or secret.
+_DENIED = frozenset({400, 401, 403})
 _CHUNK = 1 << 16
 # A server that says nothing is told by the socket's own timeout, which must come first.
 _GRACE_SECONDS = 0.1
@@ -122,9 +124,9 @@ class HttpClient:
         """The JSON that a URL answers with; None for status 404 when `absent_ok`."""
         return self._patiently(lambda: self._once("GET", url, params=params, headers=headers, absent_ok=absent_ok))
 
-    def post_form(self, url: str, form: Mapping[str, str]) -> object:
-        """The JSON that a form is answered with."""
-        return self._patiently(lambda: self._once("POST", url, form=form))
+    def post_form(self, url: str, form: Mapping[str, str], *, denied: SourceAuthError) -> object:
+        """The JSON that a form of credentials is answered with; `denied` is raised for a status that says they are wrong."""
+        return self._patiently(lambda: self._once("POST", url, form=form, denied=denied))
 
     def refused(self, found: str, advice: str) -> SourceDataError:
         """The error for an answer that cannot be taken."""
@@ -170,6 +172,7 @@ class HttpClient:
         headers: Mapping[str, str] | None = None,
         form: Mapping[str, str] | None = None,
         absent_ok: bool = False,
+        denied: SourceAuthError | None = None,
     ) -> object:
         self._check(url)
         self._rest(self._pace.delay())
@@ -184,6 +187,8 @@ class HttpClient:
             ):
                 if response.status_code == 404 and absent_ok:
                     return None
+                if denied is not None and response.status_code in _DENIED:
+                    raise denied
                 self._check_status(response)
                 return self._json(self._body(response, deadline))
         except failures.Timeout:
@@ -232,10 +237,10 @@ class HttpClient:
         if status == 403:
             raise SourceAuthError(f"{self._place}: status 403, access is forbidden. {_KEPT} Ask the service's owner, or mend the credentials.")
         if 300 <= status < 400:
-            raise self.refused(f"status {status}, the service answers elsewhere", "Redirects are not followed: mend base_url in conf/connections.yml.")
+            raise self.refused(f"status {status}, the service answers elsewhere", "Redirects are not followed: mend its address in conf/connections.yml.")
         if status >= 500:
             raise SourceUnavailableError(f"{self._place}: status {status}. {_KEPT} Run again later.")
-        raise self.refused(f"status {status}, the request is not accepted", "Mend the queries of this load in conf/connections.yml.")
+        raise self.refused(f"status {status}, the request is not accepted", "Mend the queries of this load or its address in conf/connections.yml.")
 
     def _again_after(self, reason: str, header: str | None) -> Exception:
         asked = seconds_asked(header, datetime.now(timezone.utc))

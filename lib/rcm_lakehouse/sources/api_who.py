@@ -53,10 +53,9 @@ class Token:
             "client_secret": resolve(connection.client_secret or "", home=self._home),
         }
         try:
-            body = self._client.post_form(connection.token_url or "", form)
-        except SourceDataError:
-            # A token service answers 400 to a wrong secret.
-            raise _not_accepted(self._client.name) from None
+            body = self._client.post_form(connection.token_url or "", form, denied=_not_accepted(self._client.name))
+        except SourceDataError as error:
+            raise SourceDataError(f"{error} It was the token service that was asked, at token_url.") from None
         token = body.get("access_token") if isinstance(body, Mapping) else None
         # What is no ASCII would not go into the header.
         if not isinstance(body, Mapping) or not isinstance(token, str) or not token or not token.isascii() or not token.isprintable():
