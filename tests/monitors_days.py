@@ -78,7 +78,7 @@ def other_days() -> list[LoadLog]:
         load("hos-b", "claims", "2026-03-09T12:00"),
         load("hos-a", "monthly", "2026-02-01T09:30"),
         # References.
-        load("network", "fresh", "2026-02-20T09:00"),
+        load("network", "fresh", "2026-02-20T09:00", warnings=["stale_codes.csv: 2 blank lines were passed over"]),
         load("network", "failing", "2026-01-20T09:00"),
         load("network", "failing", "2026-03-09T09:00", "FAILED", error_class="SourceUnavailableError"),
         load("network", "served_old", "2026-01-20T09:00"),
