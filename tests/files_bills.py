@@ -74,7 +74,7 @@ def landing_of(mini: Mini) -> list[str]:
 def archive_of(mini: Mini, letter: str) -> list[str]:
     """Names of a hospital's archived files without their hashes."""
     base = mini.home / "archive" / f"hos-{letter}.bills"
-    return sorted(path.name.partition("-")[2] for path in base.rglob("*") if path.is_file())
+    return sorted(path.name.partition("-")[2] for path in base.rglob("[!.]*") if path.is_file())
 
 
 def silver_ids(mini: Mini, letter: str, *columns: str) -> list[Any]:

@@ -33,7 +33,7 @@ class Runs:
 
     def run(self, now: str) -> None:
         self.ended.append(self.mini.run(now=now))
-        self.silver.append({letter: silver_ids(self.mini, letter, "billed_amount", "version", "effective_from") for letter in "abcdehi"})
+        self.silver.append({letter: silver_ids(self.mini, letter, "billed_amount", "version", "effective_from") for letter in "abcdefhi"})
         self.landing.append(landing_of(self.mini))
         self.commits.append(self.mini.commits("silver.bill"))
 
@@ -45,7 +45,7 @@ def _codes(*numbers: int) -> str:
 @pytest.fixture(scope="module")
 def runs(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Runs:
     home = tmp_path_factory.mktemp("ledger")
-    mini = bills_project(spark, home, {letter: {} for letter in "abcdei"} | {"h": {"pattern": "h/*.csv", "arrival": "manifest"}})
+    mini = bills_project(spark, home, {letter: {} for letter in "abcdefi"} | {"h": {"pattern": "h/*.csv", "arrival": "manifest"}})
     landing = dict(mini.connections["landing"])
     landing["tables"] = {**landing["tables"], "procedure_codes": {"pattern": "codes/*.csv"}}
     mini.connections = {"landing": landing}
@@ -54,7 +54,11 @@ def runs(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Runs:
     mini.write()
     runs = Runs(mini)
     _land_first(mini)
-    runs.run("2031-01-01T06:00:00Z")
+    mini.land("f/grow.csv", ORIGINAL)
+    # A writer that has the file open pauses during the first run and goes on after it.
+    with (home / "landing/f/grow.csv").open("a") as writer:
+        runs.run("2031-01-01T06:00:00Z")
+        writer.write(bill(4, amount="40.00") + "\n" + bill(5, amount="50.00") + "\n")
     _land_second(mini)
     runs.run("2031-01-02T06:00:00Z")
     _land_third(mini)
@@ -152,6 +156,18 @@ def test_X01_a_committed_file_that_a_crash_left_in_the_landing_folder_is_skipped
     assert [name for name in runs.landing[1] if name.startswith("c/")] == []
     versions = runs.mini.frame("silver.bill").where("data_source = 'hos-c'").groupBy("source_bill_id").count().collect()
     assert {row[0]: row[1] for row in versions} == {"B1": 1, "B2": 1, "B3": 1, "B9": 2}
+
+
+def test_F24_what_a_writer_adds_to_a_loaded_file_is_taken_by_the_next_run_and_said(runs: Runs) -> None:
+    assert [row[0] for row in runs.silver[0]["f"]] == ["B1", "B2", "B3"]
+    log = runs.ended[1].log("bronze", "hosf_bills")
+    assert (log.status, log.rows_written, log.watermark_after) == ("SUCCESS", 5, "f/grow.csv")
+    assert says(log.warnings, "f/grow.csv: it was changed after it was loaded (", "it is back in the landing folder and is taken again")
+    assert says(log.warnings, "f/grow.csv: correction; 0 rows of its earlier deliveries are absent from it")
+    assert [row[0] for row in runs.silver[1]["f"]] == ["B1", "B2", "B3", "B4", "B5"]
+    assert archive_of(runs.mini, "f") == ["grow.csv"]
+    third = runs.ended[2].log("bronze", "hosf_bills")
+    assert (third.status, third.warnings) == ("NOOP", [])
 
 
 def test_F21_the_same_content_under_two_hospitals_patterns_is_loaded_for_each_and_said(runs: Runs) -> None:

@@ -14,6 +14,7 @@ from rcm_lakehouse.config.connections import FileTableOptions
 from rcm_lakehouse.config.errors import SourceAuthError, SourceUnavailableError
 from rcm_lakehouse.sources import files, files_landing
 from rcm_lakehouse.sources.files import FileItem, Ledger, archive_file, archived_path, arrived, look_twice, sha256_of
+from rcm_lakehouse.sources.files_archive import remember, take_back
 from rcm_lakehouse.sources.files_landing import fits, landed, unclaimed
 
 LATER = datetime.now(timezone.utc) + timedelta(hours=1)
@@ -306,3 +307,70 @@ def test_an_archive_on_another_file_system_gets_a_whole_copy(tmp_path: Path, mon
     assert archive_file(item, tmp_path / "archive")
     assert archived_path(item, tmp_path / "archive").read_text() == "a\n1\n"
     assert not path.exists()
+
+
+def archived(folder: Path, *names: str) -> list[Path]:
+    """Files that were loaded in this order and moved to the archive, and where they are there."""
+    items = [FileItem(path, name, "new", files.Look.at(path), sha256_of(path)) for name in names for path in [put(folder, f"landing/{name}", f"a\n{name}\n")]]
+    remember(items, folder / "archive", LATER)
+    for item in items:
+        assert archive_file(item, folder / "archive")
+    return [archived_path(item, folder / "archive") for item in items]
+
+
+def test_F24_a_file_that_changed_in_the_archive_goes_back_and_no_other(tmp_path: Path) -> None:
+    first, _, rewritten, touched_file = archived(tmp_path, "2026/a.csv", "b.csv", "c.csv", "d.csv")
+    archived(tmp_path, "e.csv")
+    landing, archive = tmp_path / "landing", tmp_path / "archive"
+    assert take_back(archive, landing, is_snapshot=False) == []
+    grows(first)
+    rewritten.write_text("a\nC.csv\n")
+    touched(rewritten)
+    touched(touched_file)
+    assert take_back(archive, tmp_path / "nowhere", is_snapshot=False) == []
+    back = "it is back in the landing folder and is taken again"
+    expected = [
+        f"2026/a.csv: it was changed after it was loaded (13 bytes then, 15 now); {back}",
+        f"c.csv: it was changed after it was loaded (8 bytes then, 8 now); {back}",
+    ]
+    assert take_back(archive, landing, is_snapshot=False) == expected
+    assert [path.relative_to(landing).as_posix() for path in landed(landing, "**/*").files] == ["2026/a.csv", "c.csv"]
+    assert (landing / "2026/a.csv").read_text() == "a\n2026/a.csv\n2\n"
+    assert not first.exists()
+    assert take_back(archive, landing, is_snapshot=False) == []
+
+
+def test_F24_a_file_that_changed_in_the_archive_never_takes_the_place_of_something_newer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = archived(tmp_path, "a.csv", "b.csv")
+    landing, archive = tmp_path / "landing", tmp_path / "archive"
+    grows(first)
+    told = take_back(archive, landing, is_snapshot=True)
+    assert len(told) == 1
+    assert told[0].endswith(f"so it stays in the archive as {first.name}; if its rows are wanted, have them delivered under a name of their own")
+    newer = put(landing, "a.csv", "a\nnewer\n")
+    assert "something newer has come since" in take_back(archive, landing, is_snapshot=False)[0]
+    assert (newer.read_text(), first.exists()) == ("a\nnewer\n", True)
+    grows(second)
+    (landing / "a.csv").unlink()
+
+    def closed(path: Path, target: Path) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "link", closed)
+        told = take_back(archive, landing, is_snapshot=False)
+    assert f"(Operation not permitted): move {first.name} from the archive to the landing folder under its own name" in told[0]
+    assert len(take_back(archive, landing, is_snapshot=True)) == 2, "the newest snapshot goes back, the one before it does not"
+    assert [path.name for path in landed(landing, "*").files] == ["b.csv"]
+
+
+def test_F24_the_list_of_the_archive_forgets_after_a_week_and_a_broken_one_is_begun_anew(tmp_path: Path) -> None:
+    (path,) = archived(tmp_path, "a.csv")
+    grows(path)
+    remember([], tmp_path / "archive", LATER + timedelta(days=8))
+    assert take_back(tmp_path / "archive", tmp_path / "landing", is_snapshot=False) == []
+    put(tmp_path / "archive", ".loaded.json", "[{}")
+    assert take_back(tmp_path / "archive", tmp_path / "landing", is_snapshot=False) == []
+    (other,) = archived(tmp_path, "b.csv")
+    grows(other)
+    assert len(take_back(tmp_path / "archive", tmp_path / "landing", is_snapshot=False)) == 1

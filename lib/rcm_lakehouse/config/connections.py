@@ -89,7 +89,10 @@ class FileTableOptions(Frozen):
         "manifest: also <name>.manifest.json with `rows` (records without header) or `sha256`, or both, and the file agrees",
     )
     stable_seconds: float = Field(
-        0.0, ge=0, le=86_400, description="a file must not have changed for this long; above 0 a run looks twice and waits for a file whose size or time moved"
+        0.0,
+        ge=0,
+        le=86_400,
+        description="a file must not have changed for this long; above 0 a run looks twice and waits for a file whose size or time moved; 0: taken as it is",
     )
     require_final_newline: bool = Field(
         True, description="true: a file whose last line has no end is refused, for it may be cut inside its last value; a sha256 of a manifest makes up for it"

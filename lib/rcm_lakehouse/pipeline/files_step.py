@@ -28,6 +28,7 @@ from rcm_lakehouse.pipeline.files_rows import absent_rows, bronze_schema, expect
 from rcm_lakehouse.pipeline.freeze import Frozen
 from rcm_lakehouse.pipeline.silver_sources import bronze_table
 from rcm_lakehouse.sources.files import FileItem, Ledger, archive_file, arrived, look_twice, utc_text
+from rcm_lakehouse.sources.files_archive import remember, take_back
 from rcm_lakehouse.sources.files_header import Expected, refused
 from rcm_lakehouse.sources.files_landing import landed
 from rcm_lakehouse.sources.files_parse import Parsed, parse_file
@@ -78,6 +79,7 @@ class FilesLoad:
     def run(self) -> Outcome:
         """Look, judge, parse, append, archive, tell."""
         self.lake.ensure(self.table, bronze_schema(self.ctx.project, self.row), properties=_PROPERTIES)
+        self.notes += take_back(self.place.archive, self.place.landing, is_snapshot=self.is_snapshot)
         found = landed(self.place.landing, self.place.pattern)
         self.notes += [f"{name}: a link, not a file; it is left alone" for name in found.links]
         self._note_strangers()
@@ -224,14 +226,20 @@ class FilesLoad:
 
     def _archive(self, items: Sequence[FileItem]) -> list[str]:
         """Move what is committed or known; what cannot be moved is known by its content and tried again by the next run."""
-        told = []
-        for item in [*items, *self.repeated]:
+        told: list[str] = []
+        known = [*items, *self.repeated]
+        try:
+            if known:
+                remember(known, self.place.archive, utc_now())
+        except OSError as error:
+            return [_not_archived(item, error) for item in known]
+        for item in known:
             crash_point("P7", self.row.label)
             try:
                 if not archive_file(item, self.place.archive):
                     told.append(f"{item.name}: another delivery took its place meanwhile; the next run takes it")
             except OSError as error:
-                told.append(f"{item.name}: loaded, but not archived ({error.strerror}); the next run tries again")
+                told.append(_not_archived(item, error))
         return told
 
     def _log(self, deliveries: Sequence[Delivery], records: int, *, is_last: bool) -> LoadLog:
@@ -273,3 +281,7 @@ class FilesLoad:
 
     def _scratch(self) -> str:
         return f"{self.lake.scratch(self.ctx.run_id)}/files/{self.row.bronze_table}"
+
+
+def _not_archived(item: FileItem, error: OSError) -> str:
+    return f"{item.name}: loaded, but not archived ({error.strerror}); the next run tries again"
