@@ -14,6 +14,8 @@ from files_bills import archive_of, bill, bills, bills_project, landing_of, load
 from harness import Ended, Mini
 from rcm_lakehouse.sources import files
 
+# As Python reads the name caf\xe9.csv in Latin-1.
+BAD_NAME = os.fsdecode(b"h/caf\xe9.csv")
 WHOLE = bills(*[bill(number) for number in range(200)])
 OPTIONS = {
     "a": {"stable_seconds": 30},
@@ -21,6 +23,7 @@ OPTIONS = {
     "c": {"arrival": "manifest"},
     "d": {"pattern": "d/*.csv"},
     "f": {},
+    "h": {},
 }
 
 
@@ -90,6 +93,9 @@ def _land_first(mini: Mini) -> Path:
     mini.land("f/3_cut_in_the_last_value.csv", bills(bill("cut3"))[:-3])
     mini.land("f/4_sound.csv", bills(bill(1)))
     mini.land("f/5_wrong_encoding.csv", bills(bill(2, note="Zoë")).encode("latin-1"))
+    mini.land("h/good.csv", bills(bill(1)))
+    mini.land(BAD_NAME, bills(bill(2)))
+    mini.land("stray_" + Path(BAD_NAME).name, "no load takes it")
     return growing
 
 
@@ -100,6 +106,7 @@ def _land_second(mini: Mini) -> None:
     mini.land("f/1_cut.csv.gz", gzip.compress(WHOLE.encode()))
     for name in ("2_cut_in_a_line.csv", "3_cut_in_the_last_value.csv", "5_wrong_encoding.csv"):
         (mini.home / "landing/f" / name).unlink()
+    (mini.home / "landing" / BAD_NAME).rename(mini.home / "landing/h/café.csv")
     mini.land("nowhere.csv", bills(bill(1)), folder="nowhere")
 
 
@@ -166,6 +173,17 @@ def test_F25_F26_F29_cut_and_undecodable_files_are_refused_whole_and_the_sound_o
     assert sorted(row[0] for row in files_in_bronze) == ["f/1_cut.csv.gz", "f/4_sound.csv"]
     second = runs.second.log("bronze", "hosf_bills")
     assert (second.status, second.rows_written) == ("SUCCESS", 200)
+
+
+def test_F24_a_file_whose_name_is_not_utf8_is_refused_alone_and_named(runs: Runs) -> None:
+    log = runs.first.log("bronze", "hosh_bills")
+    assert (log.status, log.rows_written, log.watermark_after, log.error_class) == ("FAILED", 1, "h/good.csv", "SourceDataError")
+    assert log.message is not None
+    assert log.message.startswith("h/caf\\xe9.csv: its name has bytes that are not UTF-8")
+    assert runs.first_silver["h"] == ["B1"]
+    assert BAD_NAME in runs.first_landing
+    assert says(runs.first.log("bronze", "hosa_bills").warnings, "stray_caf\\xe9.csv")
+    assert silver_ids(runs.mini, "h") == ["B1", "B2"], "under another name it is taken"
 
 
 def test_a_landing_folder_that_is_not_there_fails_its_own_load_alone(runs: Runs) -> None:

@@ -15,7 +15,7 @@ from rcm_lakehouse.config.errors import SourceAuthError, SourceUnavailableError
 from rcm_lakehouse.sources import files, files_landing
 from rcm_lakehouse.sources.files import FileItem, Ledger, archive_file, archived_path, arrived, look_twice, sha256_of
 from rcm_lakehouse.sources.files_archive import remember, take_back
-from rcm_lakehouse.sources.files_landing import fits, landed, unclaimed
+from rcm_lakehouse.sources.files_landing import escaped, fits, landed, unclaimed
 
 LATER = datetime.now(timezone.utc) + timedelta(hours=1)
 
@@ -113,6 +113,11 @@ def test_Q29_files_that_no_pattern_takes_are_found(tmp_path: Path) -> None:
     for name in ("claims/hospital1.csv", "claims/hospital3.csv", "notes.txt", "claims/.hidden", "claims/x.part", "_archive/old.csv"):
         put(tmp_path, name)
     assert unclaimed(tmp_path, [(tmp_path, "claims/hospital[12].csv"), (tmp_path / "elsewhere", "*.txt")]) == ["claims/hospital3.csv", "notes.txt"]
+
+
+def test_a_name_is_shown_in_one_line_of_marks_that_print() -> None:
+    assert escaped("Zoë 1.csv") == "Zoë 1.csv"
+    assert escaped(os.fsdecode(b"caf\xe9\x1b[2J\n\xe2\x80\xae.csv")) == "caf\\xe9\\x1b[2J\\n\\u202e.csv"
 
 
 def grows(path: Path) -> None:

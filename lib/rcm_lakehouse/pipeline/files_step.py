@@ -30,7 +30,7 @@ from rcm_lakehouse.pipeline.silver_sources import bronze_table
 from rcm_lakehouse.sources.files import FileItem, Ledger, archive_file, arrived, look_twice, utc_text
 from rcm_lakehouse.sources.files_archive import remember, take_back
 from rcm_lakehouse.sources.files_header import Expected, refused
-from rcm_lakehouse.sources.files_landing import landed
+from rcm_lakehouse.sources.files_landing import escaped, landed
 from rcm_lakehouse.sources.files_parse import Parsed, parse_file
 
 _PROPERTIES = {
@@ -81,7 +81,7 @@ class FilesLoad:
         self.lake.ensure(self.table, bronze_schema(self.ctx.project, self.row), properties=_PROPERTIES)
         self.notes += take_back(self.place.archive, self.place.landing, is_snapshot=self.is_snapshot)
         found = landed(self.place.landing, self.place.pattern)
-        self.notes += [f"{name}: a link, not a file; it is left alone" for name in found.links]
+        self.notes += [f"{escaped(name)}: a link, not a file; it is left alone" for name in found.links]
         self._note_strangers()
         deliveries = self._read(self._arrived(found.files)) if found.files else []
         filled = [delivery for delivery in deliveries if delivery[1].records]
@@ -131,7 +131,7 @@ class FilesLoad:
     def _wait(self, item: FileItem) -> None:
         since = f", there since {utc_text(item.look.modified_ns)}" if item.look else ""
         self.waiting.append(item)
-        self.notes.append(f"{item.name}: waiting, {item.reason}{since}")
+        self.notes.append(f"{item.shown}: waiting, {item.reason}{since}")
 
     def _ledger(self, items: Sequence[FileItem]) -> Ledger:
         """What bronze knows of these names and contents, and of the newest batch."""

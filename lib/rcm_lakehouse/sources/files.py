@@ -17,7 +17,7 @@ from time import sleep
 from typing import Literal
 
 from rcm_lakehouse.config.connections import FileTableOptions
-from rcm_lakehouse.sources.files_landing import DONE, MANIFEST, MARKER
+from rcm_lakehouse.sources.files_landing import DONE, MANIFEST, MARKER, escaped
 
 Status = Literal["arrived", "new", "correction", "duplicate", "skipped", "waiting", "refused"]
 # Longest pause between the two looks at a folder: long enough to see a writer at work, short beside any load.
@@ -65,6 +65,11 @@ class FileItem:
     is_hash_verified: bool = False
 
     @property
+    def shown(self) -> str:
+        """Its name for messages, see `escaped`."""
+        return escaped(self.name)
+
+    @property
     def is_unchanged(self) -> bool:
         """True when the file is still what was hashed."""
         try:
@@ -89,6 +94,8 @@ def look_twice(paths: Sequence[Path], options: FileTableOptions) -> dict[Path, L
 def arrived(path: Path, name: str, first: Look | None, options: FileTableOptions, now: datetime) -> FileItem:
     """The file at the second look: arrived, with its hash, waiting, with what for, or refused by its manifest."""
     item = FileItem(path, name, "arrived", first)
+    if not _is_text(name):
+        return replace(item, status="refused", reason="its name has bytes that are not UTF-8, so no table can hold it, and it needs another")
     try:
         reason = "it vanished while the folder was read" if first is None else _waits_for(path, first, options, now)
         if reason:
@@ -101,6 +108,14 @@ def arrived(path: Path, name: str, first: Look | None, options: FileTableOptions
     except OSError as error:
         return replace(item, status="refused", reason=f"it cannot be read: {error.strerror}")
     return _agreeing(item) if options.arrival == "manifest" else item
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _waits_for(path: Path, first: Look, options: FileTableOptions, now: datetime) -> str:

@@ -31,7 +31,7 @@ class Expected:
 
 def refused(item: FileItem, found: str, advice: str) -> SourceDataError:
     """The error that refuses a file whole."""
-    return SourceDataError(f"{item.name}: {found}. Nothing of it was loaded; it stays in the landing folder. To mend it, {advice}.")
+    return SourceDataError(f"{item.shown}: {found}. Nothing of it was loaded; it stays in the landing folder. To mend it, {advice}.")
 
 
 def as_names(item: FileItem, cells: Sequence[str] | None) -> list[str]:

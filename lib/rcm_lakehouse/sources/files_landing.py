@@ -26,6 +26,16 @@ class Landed:
     links: tuple[str, ...] = ()
 
 
+def escaped(name: str) -> str:
+    r"""A name fit for a terminal and a log: marks that do not print and bytes that are not UTF-8 as `\x1b`, `\n`, `\xe9`."""
+    return "".join(mark if mark.isprintable() else _escape(mark) for mark in name)
+
+
+def _escape(mark: str) -> str:
+    # Python reads a byte that is not UTF-8 as one of these.
+    return f"\\x{ord(mark) - 0xDC00:02x}" if 0xDC80 <= ord(mark) <= 0xDCFF else mark.encode("unicode_escape").decode()
+
+
 def fits(name: str, pattern: str) -> bool:
     """True when a name relative to the landing folder (with /) fits a glob; `*` stays within a folder, `**` is any folders."""
     return _fits(name.split("/"), pattern.split("/"))
