@@ -16,6 +16,7 @@ from rcm_lakehouse.sources import files
 
 # As Python reads the name caf\xe9.csv in Latin-1.
 BAD_NAME = os.fsdecode(b"h/caf\xe9.csv")
+MARKED = "h/x\\x1b[2J\\nFAKE SUCCESS.csv"
 WHOLE = bills(*[bill(number) for number in range(200)])
 OPTIONS = {
     "a": {"stable_seconds": 30},
@@ -94,6 +95,7 @@ def _land_first(mini: Mini) -> Path:
     mini.land("f/4_sound.csv", bills(bill(1)))
     mini.land("f/5_wrong_encoding.csv", bills(bill(2, note="Zoë")).encode("latin-1"))
     mini.land("h/good.csv", bills(bill(1)))
+    mini.land("h/x\x1b[2J\nFAKE SUCCESS.csv", bills(bill(3)) + "\n")
     mini.land(BAD_NAME, bills(bill(2)))
     mini.land("stray_" + Path(BAD_NAME).name, "no load takes it")
     return growing
@@ -177,13 +179,23 @@ def test_F25_F26_F29_cut_and_undecodable_files_are_refused_whole_and_the_sound_o
 
 def test_F24_a_file_whose_name_is_not_utf8_is_refused_alone_and_named(runs: Runs) -> None:
     log = runs.first.log("bronze", "hosh_bills")
-    assert (log.status, log.rows_written, log.watermark_after, log.error_class) == ("FAILED", 1, "h/good.csv", "SourceDataError")
+    assert (log.status, log.rows_written, log.watermark_after, log.error_class) == ("FAILED", 2, f"h/good.csv, {MARKED}", "SourceDataError")
     assert log.message is not None
     assert log.message.startswith("h/caf\\xe9.csv: its name has bytes that are not UTF-8")
-    assert runs.first_silver["h"] == ["B1"]
+    assert runs.first_silver["h"] == ["B1", "B3"]
     assert BAD_NAME in runs.first_landing
     assert says(runs.first.log("bronze", "hosa_bills").warnings, "stray_caf\\xe9.csv")
-    assert silver_ids(runs.mini, "h") == ["B1", "B2"], "under another name it is taken"
+    assert silver_ids(runs.mini, "h") == ["B1", "B2", "B3"], "under another name it is taken"
+
+
+def test_F24_control_marks_of_a_name_reach_neither_the_terminal_nor_the_audit(runs: Runs) -> None:
+    log = runs.first.log("bronze", "hosh_bills")
+    assert f"{MARKED}: 1 blank lines were passed over" in log.warnings
+    assert f"hos-h.bills: {MARKED}: 1 blank lines were passed over" in runs.first.said
+    assert "\x1b" not in runs.first.said + str(log.watermark_after)
+    assert not [line for line in runs.first.said.splitlines() if line.startswith("FAKE")]
+    names = runs.mini.frame("bronze.hosh_bills").where("_source_file LIKE '%FAKE%'").select("_source_file").collect()
+    assert [row[0] for row in names] == ["h/x\x1b[2J\nFAKE SUCCESS.csv"], "the rows keep the true name"
 
 
 def test_a_landing_folder_that_is_not_there_fails_its_own_load_alone(runs: Runs) -> None:

@@ -10,7 +10,7 @@ from rcm_lakehouse.config.matching import table_options
 from rcm_lakehouse.config.project import Project
 from rcm_lakehouse.config.worklist import LoadRow
 from rcm_lakehouse.sources.files import FileItem, sha256_of
-from rcm_lakehouse.sources.files_landing import ARCHIVE, escaped, landed, taken, unclaimed
+from rcm_lakehouse.sources.files_landing import ARCHIVE, landed, taken, unclaimed
 
 _MOST_NAMES = 5
 
@@ -89,7 +89,7 @@ def strangers(project: Project, landing: Path) -> list[str]:
         if isinstance(connection, FilesConnection)
         for options in connection.tables.values()
     ]
-    names = [escaped(name) for name in unclaimed(landing, takers)]
+    names = unclaimed(landing, takers)
     shown = ", ".join(names[:_MOST_NAMES]) + (f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else "")
     taken_by_none = "no load takes this file; it stays" if len(names) == 1 else "no load takes these files; they stay"
     return [f"{shown}: {taken_by_none} in the landing folder, unread"] if names else []

@@ -81,7 +81,7 @@ class FilesLoad:
         self.lake.ensure(self.table, bronze_schema(self.ctx.project, self.row), properties=_PROPERTIES)
         self.notes += take_back(self.place.archive, self.place.landing, is_snapshot=self.is_snapshot)
         found = landed(self.place.landing, self.place.pattern)
-        self.notes += [f"{escaped(name)}: a link, not a file; it is left alone" for name in found.links]
+        self.notes += [f"{name}: a link, not a file; it is left alone" for name in found.links]
         self._note_strangers()
         deliveries = self._read(self._arrived(found.files)) if found.files else []
         filled = [delivery for delivery in deliveries if delivery[1].records]
@@ -89,7 +89,7 @@ class FilesLoad:
         commits = [[delivery] for delivery in filled] if self.is_snapshot else [filled] if filled else []
         logs = [self._commit(files, is_last=number == len(commits)) for number, files in enumerate(commits, 1)]
         logs = logs or [self._log(deliveries, 0, is_last=True)]
-        logs[-1].warnings += self._archive([item for item, _ in deliveries])
+        logs[-1].warnings += map(escaped, self._archive([item for item, _ in deliveries]))
         facts = {"batch_seq": self.head, "rows": sum(log.rows_written or 0 for log in logs)}
         return Outcome(logs[-1].status, tuple(logs), facts)
 
@@ -131,7 +131,7 @@ class FilesLoad:
     def _wait(self, item: FileItem) -> None:
         since = f", there since {utc_text(item.look.modified_ns)}" if item.look else ""
         self.waiting.append(item)
-        self.notes.append(f"{item.shown}: waiting, {item.reason}{since}")
+        self.notes.append(f"{item.name}: waiting, {item.reason}{since}")
 
     def _ledger(self, items: Sequence[FileItem]) -> Ledger:
         """What bronze knows of these names and contents, and of the newest batch."""
@@ -243,7 +243,7 @@ class FilesLoad:
         return told
 
     def _log(self, deliveries: Sequence[Delivery], records: int, *, is_last: bool) -> LoadLog:
-        names = [item.name for item, _ in deliveries]
+        names = [escaped(item.name) for item, _ in deliveries]
         log = self.ctx.log(
             "bronze",
             data_source=self.row.datasource,
@@ -257,7 +257,8 @@ class FilesLoad:
             rows_dropped=0,
             numberofrowscopied=records,
             table_id=self.lake.table_id(self.table),
-            warnings=list(self.notes) if is_last else [],
+            # Whoever names a file has a say in these lines of the terminal.
+            warnings=[escaped(note) for note in self.notes] if is_last else [],
         )
         if not deliveries:
             log.status, log.message = self._nothing()

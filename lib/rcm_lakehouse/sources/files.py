@@ -17,7 +17,7 @@ from time import sleep
 from typing import Literal
 
 from rcm_lakehouse.config.connections import FileTableOptions
-from rcm_lakehouse.sources.files_landing import DONE, MANIFEST, MARKER, escaped
+from rcm_lakehouse.sources.files_landing import DONE, MANIFEST, MARKER
 
 Status = Literal["arrived", "new", "correction", "duplicate", "skipped", "waiting", "refused"]
 # Longest pause between the two looks at a folder: long enough to see a writer at work, short beside any load.
@@ -63,11 +63,6 @@ class FileItem:
     reason: str = ""
     manifest_rows: int | None = None
     is_hash_verified: bool = False
-
-    @property
-    def shown(self) -> str:
-        """Its name for messages, see `escaped`."""
-        return escaped(self.name)
 
     @property
     def is_unchanged(self) -> bool:

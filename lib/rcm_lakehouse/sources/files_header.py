@@ -9,6 +9,7 @@ from rcm_lakehouse.config.connections import FileTableOptions
 from rcm_lakehouse.config.errors import SourceDataError
 from rcm_lakehouse.config.problems import SPELLING, did_you_mean, nearest, printable
 from rcm_lakehouse.sources.files import FileItem
+from rcm_lakehouse.sources.files_landing import escaped
 
 # Characters that Delta refuses in a column's name, and the one that quotes it: `CPT Codes` becomes CPT_Codes.
 _FORBIDDEN = re.compile(r"[ \u00a0,;{}()\t=`]")
@@ -31,7 +32,7 @@ class Expected:
 
 def refused(item: FileItem, found: str, advice: str) -> SourceDataError:
     """The error that refuses a file whole."""
-    return SourceDataError(f"{item.shown}: {found}. Nothing of it was loaded; it stays in the landing folder. To mend it, {advice}.")
+    return SourceDataError(f"{escaped(item.name)}: {found}. Nothing of it was loaded; it stays in the landing folder. To mend it, {advice}.")
 
 
 def as_names(item: FileItem, cells: Sequence[str] | None) -> list[str]:

@@ -74,7 +74,7 @@ def landed(landing: Path, pattern: str) -> Landed:
             elif entry.is_file(follow_symlinks=False) and fits(name, pattern):
                 files.append(Path(entry.path))
     except PermissionError as error:
-        folder = Path(str(error.filename)).name if error.filename else landing.name
+        folder = escaped(Path(str(error.filename)).name if error.filename else landing.name)
         raise SourceAuthError(
             f"landing folder {landing.name}: {folder} may not be read by this account. Nothing was read; no file was touched. Grant it reading, "
             "writing and searching of the folder."
