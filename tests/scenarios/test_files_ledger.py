@@ -96,6 +96,7 @@ def _land_second(mini: Mini) -> None:
 def _land_third(mini: Mini) -> None:
     mini.land("a/bills.csv", CORRECTED)
     mini.land("b/3.csv", SAME_ROWS)
+    mini.land("d/bills.csv", bills())
     mini.land("c/2.csv", bills(bill(9, amount="99.00", modified="2026-01-07")))
     (mini.home / "landing/codes/3.csv").unlink()
     mini.land("codes/4.csv", _codes(*range(100, 110)))
@@ -131,6 +132,13 @@ def test_F22_a_correction_changes_rows_counts_absent_ones_and_closes_none(runs: 
     assert {row[2] for row in runs.silver[2]["a"]} == {1}, "a correction at the same source time replaces the content in place"
     flags = runs.mini.frame("bronze.hosa_bills").where("_batch_seq = 2").select("_flags").distinct().collect()
     assert [row[0] for row in flags] == [["correction"]]
+
+
+def test_F22_a_correction_without_a_row_counts_all_rows_of_its_name_as_absent(runs: Runs) -> None:
+    log = runs.ended[2].log("bronze", "hosd_bills")
+    assert (log.status, log.rows_read, log.watermark_after) == ("SUCCESS", 0, "d/bills.csv")
+    assert log.warnings == ["d/bills.csv: correction; 1 rows of its earlier deliveries are absent from it and stay as they are"]
+    assert runs.silver[2]["d"] == runs.silver[0]["d"]
 
 
 def test_F23_the_same_rows_in_other_bytes_leave_silver_as_it_is_and_are_counted(runs: Runs) -> None:

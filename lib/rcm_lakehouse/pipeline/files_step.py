@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from rcm_lakehouse.audit.commits import riding
@@ -86,6 +87,7 @@ class FilesLoad:
         deliveries = self._read(self._arrived(found.files)) if found.files else []
         filled = [delivery for delivery in deliveries if delivery[1].records]
         self._note_elsewhere([item for item, _ in filled])
+        self._note_absent([item for item, parsed in deliveries if not parsed.records], None)
         commits = [[delivery] for delivery in filled] if self.is_snapshot else [filled] if filled else []
         logs = [self._commit(files, is_last=number == len(commits)) for number, files in enumerate(commits, 1)]
         logs = logs or [self._log(deliveries, 0, is_last=True)]
@@ -199,6 +201,14 @@ class FilesLoad:
         if self.options.drift == "discard":
             self.notes += [f"{item.name}: {count} values of the new column '{name}' were left out" for name, count in parsed.discarded.items()]
 
+    def _note_absent(self, items: Sequence[FileItem], rows: DataFrame | None) -> None:
+        """What corrections leave out of earlier deliveries; `rows` is what they hold, None when that is nothing."""
+        names = [item.name for item in items if item.status == "correction"]
+        if names and not self.is_snapshot:
+            earlier = self.lake.read(self.table)
+            key = key_of_table(self.row, self.ctx.project.contracts)
+            self.notes += absent_rows(earlier, earlier.limit(0) if rows is None else rows, names, key)
+
     def _commit(self, deliveries: Sequence[Delivery], *, is_last: bool) -> LoadLog:
         """Append the rows of files in one commit, each file a batch; the audit row rides in it."""
         # Commits of an earlier try count too: each has a load id of its own.
@@ -210,10 +220,7 @@ class FilesLoad:
         self.notes += behind
         rows = staged_rows(self.lake.spark, self._staged(deliveries[0][1].file).parent, deliveries, self.head + 1)
         lined = with_lineage(rows, load_id=load_id, batch_seq=F.col("_batch_seq"), window_high=at, watermark_before=None)
-        corrections = [item for item, _ in deliveries if item.status == "correction"]
-        if corrections and not self.is_snapshot:
-            key = key_of_table(self.row, self.ctx.project.contracts)
-            self.notes += absent_rows(self.lake.read(self.table), lined, [item.name for item in corrections], key)
+        self._note_absent([item for item, _ in deliveries], lined)
         self.head += len(deliveries)
         log = self._log(deliveries, sum(parsed.records for _, parsed in deliveries), is_last=is_last)
         log.load_id, log.batch_seq = load_id, self.head
