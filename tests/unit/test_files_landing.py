@@ -207,6 +207,21 @@ def test_F24_a_manifest_must_be_there_sound_and_right(tmp_path: Path, manifest: 
     assert says in item.reason
 
 
+def test_F24_a_manifest_of_rows_alone_counts_when_it_is_not_older_than_the_file(tmp_path: Path) -> None:
+    path = put(tmp_path, "a.csv")
+
+    def with_manifest(content: str, older_by: int) -> FileItem:
+        beside = put(tmp_path, "a.csv.manifest.json", content)
+        os.utime(beside, ns=(1, path.stat().st_mtime_ns - older_by))
+        return look(path, arrival="manifest")
+
+    left = with_manifest('{"rows": 1}', 1)
+    assert (left.status, left.reason) == ("waiting", "for a a.csv.manifest.json that is not older than the file or has a sha256")
+    assert with_manifest('{"rows": 1}', 0).status == "arrived"
+    assert with_manifest(f'{{"rows": 1, "sha256": "{sha256_of(path)}"}}', 1).status == "arrived", "a hash is of this content alone"
+    assert with_manifest("{", 1).status == "refused"
+
+
 def test_F24_a_manifest_gives_rows_and_a_verified_hash(tmp_path: Path) -> None:
     path = put(tmp_path, "a.csv")
     put(tmp_path, "a.csv.manifest.json", f'{{"rows": 1, "sha256": "{sha256_of(path).upper()}"}}')

@@ -86,7 +86,7 @@ class FileTableOptions(Frozen):
     arrival: Literal["stable", "marker", "manifest"] = Field(
         "stable",
         description="when a file is complete. stable: stable_seconds alone; marker: also <name>.done, or _SUCCESS in its folder, not older than the file; "
-        "manifest: also <name>.manifest.json with `rows` (records without header) or `sha256`, or both, and the file agrees",
+        "manifest: also <name>.manifest.json with `rows` (records without header; alone, not older than the file) or `sha256`, or both, and the file agrees",
     )
     stable_seconds: float = Field(
         0.0,

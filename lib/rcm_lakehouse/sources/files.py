@@ -116,8 +116,14 @@ def _is_text(name: str) -> bool:
 def _waits_for(path: Path, first: Look, options: FileTableOptions, now: datetime) -> str:
     if Look.at(path) != first:
         return "it changed while the folder was read"
-    if options.arrival == "manifest" and _modified(path.with_name(path.name + MANIFEST)) is None:
-        return f"for {path.name}{MANIFEST}"
+    if options.arrival == "manifest":
+        beside = path.with_name(path.name + MANIFEST)
+        given = _modified(beside)
+        if given is None:
+            return f"for {path.name}{MANIFEST}"
+        # The count that an earlier delivery left behind may happen to be that of a file half written; a hash cannot.
+        if given < first.modified_ns and _has_rows_alone(_manifest(beside)):
+            return f"for a {path.name}{MANIFEST} that is not older than the file or has a sha256"
     if options.arrival == "marker":
         markers = [at for at in (_modified(path.with_name(path.name + DONE)), _modified(path.parent / MARKER)) if at is not None]
         if not markers:
@@ -127,6 +133,10 @@ def _waits_for(path: Path, first: Look, options: FileTableOptions, now: datetime
             return f"for a {path.name}{DONE} or {MARKER} that is not older than the file"
     rested = first.rested_seconds(now)
     return f"it changed {max(rested, 0):.0f} s ago; it must rest for {options.stable_seconds:g} s" if rested < options.stable_seconds else ""
+
+
+def _has_rows_alone(manifest: Mapping[str, object]) -> bool:
+    return manifest.get("rows") is not None and manifest.get("sha256") is None
 
 
 def _modified(path: Path) -> int | None:
