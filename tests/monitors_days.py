@@ -35,11 +35,15 @@ TABLES = (
 ).split()
 
 
-def load(source: str, table: str, when: str, status: str = "SUCCESS", *, layer: str = "bronze", **values: Any) -> LoadLog:
+WHOLE = {"rows_read": 10, "rows_written": 10}
+HELD_BACK = "9 of 9 current keys are absent: their deletes are held. If it is right, run again with --approve-deletes hos-b.things"
+
+
+def load(source: str | None, table: str, when: str, status: str = "SUCCESS", *, layer: str = "bronze", **values: Any) -> LoadLog:
     """An audit row; a bronze row's counts add up unless they are given."""
     number = next(NUMBER)
     ended = at(when)
-    target = f"bronze.{source.replace('-', '')}_{table}" if layer == "bronze" else values.pop("target", "silver.thing")
+    target = f"bronze.{(source or '').replace('-', '')}_{table}" if layer == "bronze" else values.pop("target", "silver.thing")
     if layer == "bronze" and status == "SUCCESS":
         read = values.setdefault("rows_read", 10)
         values.setdefault("rows_written", read)
@@ -62,7 +66,7 @@ def marks_of(table: str, marks: Sequence[tuple[str, str | None]]) -> list[LoadLo
     ]
 
 
-def silver(source: str, table: str, when: str, **values: Any) -> LoadLog:
+def silver(source: str | None, table: str, when: str, **values: Any) -> LoadLog:
     return load(source, table, when, layer="silver", **values)
 
 
@@ -117,6 +121,14 @@ def other_counts() -> list[LoadLog]:
         load("hos-b", "mended", "2026-03-09T08:00"),
         load("hos-b", "abandoned", "2026-03-08T08:00"),
         load("hos-b", "abandoned", "2026-03-09T08:00", "ABANDONED"),
+        # Two hospitals in one silver table: one is held, the other goes on; then the step fails as a whole and is mended.
+        *[silver("hos-a", "things", f"2026-03-0{day}T08:01", target="silver.shared", **WHOLE) for day in (6, 7, 9)],
+        silver("hos-b", "things", "2026-03-06T08:01", target="silver.shared", **WHOLE),
+        silver("hos-b", "things", "2026-03-07T08:01", status="HELD", target="silver.shared", warnings=[HELD_BACK], **WHOLE),
+        silver(None, "shared", "2026-03-08T08:01", status="FAILED", target="silver.shared", error_class="X"),
+        # A hold that a later delivery has lifted.
+        silver("hos-a", "lifted", "2026-03-07T08:01", status="HELD", target="silver.lifted", warnings=[HELD_BACK], **WHOLE),
+        silver("hos-a", "lifted", "2026-03-08T08:01", target="silver.lifted", **WHOLE),
     ]
 
 

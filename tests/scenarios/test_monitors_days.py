@@ -6,7 +6,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from harness import Mini
-from monitors_days import FEEDS, TABLES, TUESDAY, damage, other_counts, other_days
+from monitors_days import FEEDS, HELD_BACK, TABLES, TUESDAY, damage, other_counts, other_days
 from monitors_kit import Rows, at, job, judged, named, put_monitors
 from rcm_lakehouse.audit.calendar import keep_calendar
 from rcm_lakehouse.audit.schema import LoadLog
@@ -122,8 +122,16 @@ def test_only_the_newest_run_of_a_step_counts_as_failed(tuesday: dict[str, Rows]
         ("hos-a.encounters", "FAILED"),
         ("hos-b.abandoned", "ABANDONED"),
         ("network.failing", "FAILED"),
+        ("silver.shared", "HELD"),
     ]
     assert ("hos-b.mended", "FAILED") in named(tuesday["failure_history"], "step", "status")
+
+
+def test_what_is_held_names_its_hospital_when_that_was_good_last_and_the_way_out(tuesday: dict[str, Rows]) -> None:
+    held = [row for row in tuesday["failed_loads"] if row["status"] == "HELD"]
+    assert named(held, "step", "data_source", "ended_at", "last_good_at", "message") == [
+        ("silver.shared", "hos-b", datetime(2026, 3, 7, 8, 1), datetime(2026, 3, 6, 8, 1), HELD_BACK)
+    ]
 
 
 def test_a_run_without_an_end_is_told_and_a_run_that_goes_on_is_waited_for(days: Mini, tuesday: dict[str, Rows]) -> None:
