@@ -12,10 +12,11 @@ import pytest
 
 from rcm_lakehouse.config.connections import FileTableOptions
 from rcm_lakehouse.config.errors import SourceAuthError, SourceUnavailableError
+from rcm_lakehouse.config.problems import escaped
 from rcm_lakehouse.sources import files, files_landing
 from rcm_lakehouse.sources.files import FileItem, Ledger, archive_file, archived_path, arrived, look_twice, sha256_of
 from rcm_lakehouse.sources.files_archive import remember, take_back
-from rcm_lakehouse.sources.files_landing import escaped, fits, landed, unclaimed
+from rcm_lakehouse.sources.files_landing import fits, landed, unclaimed
 
 LATER = datetime.now(timezone.utc) + timedelta(hours=1)
 
@@ -291,7 +292,7 @@ def test_a_name_too_long_for_the_archive_keeps_its_start_its_extensions_and_the_
         path = put(tmp_path, f"landing/2026/{name}", f"a\n{name}\n")
         item = FileItem(path, f"2026/{name}", "new", files.Look.at(path), sha256_of(path))
         assert archive_file(item, tmp_path / "archive"), name
-        kept = archived_path(item, tmp_path / "archive")
+        kept = archived_path(item.name, item.sha256, tmp_path / "archive")
         assert kept.read_text() == f"a\n{name}\n"
         digest, _, rest = kept.name.partition("-")
         assert (digest, rest.startswith(start), rest.endswith(end)) == (item.sha256, True, True), kept.name
@@ -325,7 +326,7 @@ def test_an_archive_on_another_file_system_gets_a_whole_copy(tmp_path: Path, mon
 
     monkeypatch.setattr(Path, "replace", crossing)
     assert archive_file(item, tmp_path / "archive")
-    assert archived_path(item, tmp_path / "archive").read_text() == "a\n1\n"
+    assert archived_path(item.name, item.sha256, tmp_path / "archive").read_text() == "a\n1\n"
     assert not path.exists()
 
 
@@ -335,7 +336,7 @@ def archived(folder: Path, *names: str) -> list[Path]:
     remember(items, folder / "archive", LATER)
     for item in items:
         assert archive_file(item, folder / "archive")
-    return [archived_path(item, folder / "archive") for item in items]
+    return [archived_path(item.name, item.sha256, folder / "archive") for item in items]
 
 
 def test_F24_a_file_that_changed_in_the_archive_goes_back_and_no_other(tmp_path: Path) -> None:

@@ -16,6 +16,19 @@ def printable(text: str, longest: int = _LONGEST_TEXT) -> str:
     return shown if len(shown) <= longest else shown[:longest] + "…"
 
 
+def escaped(name: str) -> str:
+    r"""A name fit for a terminal and a log: marks that do not print and bytes that are not UTF-8 as `\x1b`, `\n`, `\xe9`.
+
+    Unlike `printable` it keeps the whole name, so that its file can be found.
+    """
+    return "".join(mark if mark.isprintable() else _escape(mark) for mark in name)
+
+
+def _escape(mark: str) -> str:
+    # Python reads a byte that is not UTF-8 as one of these.
+    return f"\\x{ord(mark) - 0xDC00:02x}" if 0xDC80 <= ord(mark) <= 0xDCFF else mark.encode("unicode_escape").decode()
+
+
 def hides_marks(text: str) -> bool:
     """True when a text holds marks that no one sees: control marks other than tab and line end, direction marks, line separators."""
     return any(unicodedata.category(mark) in ("Cc", "Cf", "Cs", "Zl", "Zp") and mark not in "\t\n" for mark in text)

@@ -19,6 +19,7 @@ from rcm_lakehouse.bronze.windows import after_newest, as_text
 from rcm_lakehouse.config.connections import FilesConnection, FileTableOptions
 from rcm_lakehouse.config.errors import SourceDataError
 from rcm_lakehouse.config.matching import key_of_table, table_options
+from rcm_lakehouse.config.problems import escaped
 from rcm_lakehouse.config.worklist import LoadRow
 from rcm_lakehouse.lake.crash_points import crash_point
 from rcm_lakehouse.lake.tables import Lake
@@ -31,7 +32,7 @@ from rcm_lakehouse.pipeline.silver_sources import bronze_table
 from rcm_lakehouse.sources.files import FileItem, Ledger, archive_file, arrived, look_twice, utc_text
 from rcm_lakehouse.sources.files_archive import remember, take_back
 from rcm_lakehouse.sources.files_header import Expected, refused
-from rcm_lakehouse.sources.files_landing import escaped, landed
+from rcm_lakehouse.sources.files_landing import landed
 from rcm_lakehouse.sources.files_parse import Parsed, parse_file
 
 _PROPERTIES = {

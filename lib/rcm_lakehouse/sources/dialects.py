@@ -91,6 +91,11 @@ class Dialect:
         """True for types without a Spark twin and for decimals of more than 38 digits, or of any number of digits (precision 0)."""
         return declared in self.text_types or (declared in ("numeric", "decimal") and not 1 <= precision <= 38)
 
+    def is_empty(self, name: str, declared: str) -> str | None:
+        """SQL that is true where a column holds a value that is none (`empties`); None for a type that has no such values."""
+        empty = self.empties.get(declared)
+        return None if empty is None else empty.is_so.format(column=self.quoted(name))
+
     def flags_of_empties(self, columns: Mapping[str, str], declared: Mapping[str, str]) -> str | None:
         """SQL of a text: the flags of a row's columns that hold such a value, comma between; None for a table that cannot have any.
 
@@ -98,11 +103,11 @@ class Dialect:
         """
         parts = []
         for name, bronze in columns.items():
-            empty = self.empties.get(declared[name])
-            if empty is not None:
-                flag = (empty.flag + bronze).replace("'", "''")
+            is_so = self.is_empty(name, declared[name])
+            if is_so is not None:
+                flag = (self.empties[declared[name]].flag + bronze).replace("'", "''")
                 literal = flag.replace("\\", "\\\\") if self.driver == _MYSQL_DRIVER else flag
-                parts.append(f"CASE WHEN {empty.is_so.format(column=self.quoted(name))} THEN '{literal}' END")
+                parts.append(f"CASE WHEN {is_so} THEN '{literal}' END")
         return f"CONCAT_WS(',', {', '.join(parts)})" if parts else None
 
     def comparable(self, column: str, declared: str, kind: Kind) -> str:
@@ -120,7 +125,7 @@ class Dialect:
         quoted = self.quoted(column)
         empty = self.empties.get(declared)
         if kind != "digits" and empty is not None and not empty.twin:
-            return f"({quoted} IS NULL OR ({empty.near}{empty.is_so}))".format(column=quoted)
+            return f"({quoted} IS NULL OR ({(empty.near + empty.is_so).format(column=quoted)}))"
         return f"{self.comparable(column, declared, kind) if kind == 'digits' else quoted} IS NULL"
 
     def literal(self, kind: Kind, text: str) -> str:

@@ -220,10 +220,10 @@ class Ledger:
         return replace(item, status="correction" if same_name else "new")
 
 
-def archived_path(item: FileItem, archive: Path) -> Path:
+def archived_path(name: str, sha256: str, archive: Path) -> Path:
     """Where a file goes: `<archive>/<folders>/<sha256>-<name>`; of a name too long for that, the start, `~` and the extensions."""
-    room = _LONGEST_NAME - len(_part_of(f"{item.sha256}-"))
-    return archive / Path(item.name).parent / f"{item.sha256}-{_fitting(Path(item.name).name, room)}"
+    room = _LONGEST_NAME - len(_part_of(f"{sha256}-"))
+    return archive / Path(name).parent / f"{sha256}-{_fitting(Path(name).name, room)}"
 
 
 def _fitting(name: str, room: int) -> str:
@@ -245,7 +245,7 @@ def archive_file(item: FileItem, archive: Path) -> bool:
     """
     if not item.is_unchanged:
         return False
-    target = archived_path(item, archive)
+    target = archived_path(item.name, item.sha256, archive)
     target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     part = target.with_name(_part_of(target.name))
     if not _moved(item, part):

@@ -30,7 +30,7 @@ class Loaded:
 
     def path(self, archive: Path) -> Path:
         """Where it was put."""
-        return archived_path(FileItem(archive, self.name, "arrived", sha256=self.sha256), archive)
+        return archived_path(self.name, self.sha256, archive)
 
     def size_if_changed(self, archive: Path) -> int | None:
         """Its size now when it holds something else than was loaded; None when it does not, or is no longer there."""

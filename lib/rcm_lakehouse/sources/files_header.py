@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 
 from rcm_lakehouse.config.connections import FileTableOptions
 from rcm_lakehouse.config.errors import SourceDataError
-from rcm_lakehouse.config.problems import SPELLING, did_you_mean, nearest, printable
+from rcm_lakehouse.config.problems import SPELLING, did_you_mean, escaped, nearest, printable
 from rcm_lakehouse.sources.files import FileItem
-from rcm_lakehouse.sources.files_landing import escaped
 
 # Characters that Delta refuses in a column's name, and the one that quotes it: `CPT Codes` becomes CPT_Codes.
 _FORBIDDEN = re.compile(r"[ \u00a0,;{}()\t=`]")

@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from rcm_lakehouse.config.errors import SourceAuthError, SourceUnavailableError
+from rcm_lakehouse.config.problems import escaped
 
 ARCHIVE = "_archive"
 MARKER = "_SUCCESS"
@@ -24,16 +25,6 @@ class Landed:
 
     files: tuple[Path, ...] = ()
     links: tuple[str, ...] = ()
-
-
-def escaped(name: str) -> str:
-    r"""A name fit for a terminal and a log: marks that do not print and bytes that are not UTF-8 as `\x1b`, `\n`, `\xe9`."""
-    return "".join(mark if mark.isprintable() else _escape(mark) for mark in name)
-
-
-def _escape(mark: str) -> str:
-    # Python reads a byte that is not UTF-8 as one of these.
-    return f"\\x{ord(mark) - 0xDC00:02x}" if 0xDC80 <= ord(mark) <= 0xDCFF else mark.encode("unicode_escape").decode()
 
 
 def fits(name: str, pattern: str) -> bool:

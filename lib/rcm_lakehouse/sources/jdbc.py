@@ -164,9 +164,9 @@ def highest_value(database: Database, table: SourceTable, column: SourceColumn, 
     """The greatest watermark in the table as text, None when there is none; asked only for kinds without a clock."""
     value = database.dialect.comparable(column.name, column.data_type, kind)
     sql = f"SELECT MAX({value}) AS highest FROM {qualified(database.dialect, table)}"
-    empty = database.dialect.empties.get(column.data_type)
-    if kind != "digits" and empty is not None:
-        sql += f" WHERE NOT ({empty.is_so.format(column=database.dialect.quoted(column.name))})"
+    is_empty = database.dialect.is_empty(column.name, column.data_type)
+    if kind != "digits" and is_empty is not None:
+        sql += f" WHERE NOT ({is_empty})"
     if column.data_type in database.dialect.rowversion_types:
         # Below the oldest open transaction's first rowversion everything is committed.
         sql = "SELECT CAST(MIN_ACTIVE_ROWVERSION() AS bigint) - 1 AS highest"
@@ -261,7 +261,7 @@ def _empties(dialect: Dialect, table: SourceTable, names: Sequence[str]) -> str:
 
 
 def flags_of_empties(rows: DataFrame) -> Column | None:
-    """`zero_date:<column>` for each column of a row whose day is none and `not_a_number:<column>`, from the column `_empties`; None where there are none."""
+    """`zero_date:`, `not_a_number:` and `infinite:` with the column for each such value of a row, from the column `_empties`; None where there is none."""
     return F.filter(F.split(EMPTIES, ","), lambda flag: flag != "") if EMPTIES in rows.columns else None
 
 
