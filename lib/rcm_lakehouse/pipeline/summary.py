@@ -5,6 +5,7 @@ from decimal import Decimal
 
 from rich.console import Console
 from rich.table import Table as RichTable
+from rich.text import Text
 
 from rcm_lakehouse.audit.schema import LoadLog
 
@@ -23,7 +24,7 @@ def show_loads(console: Console, logs: Iterable[LoadLog]) -> None:
     table.add_column("watermark")
     for row in _by_step(logs):
         counts = ["" if (value := getattr(row, name)) is None else f"{value:,}" for name in _COUNTS]
-        table.add_row(row.layer, _name(row), row.status, *counts, f"{row.seconds or 0:.1f}", row.watermark_after or "")
+        _add(table, row.layer, _name(row), row.status, *counts, f"{row.seconds or 0:.1f}", row.watermark_after or "")
     console.print(table)
     told: dict[str, list[str]] = {}
     for row in _by_step(logs):
@@ -32,6 +33,11 @@ def show_loads(console: Console, logs: Iterable[LoadLog]) -> None:
     for text, steps in told.items():
         who = ", ".join(steps) if len(steps) <= _MOST_NAMED else f"{len(steps)} steps"
         console.print(f"  {who}: {text}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _add(table: RichTable, *cells: str) -> None:
+    """A row as it is: a file may be named `a[/b].csv`, which rich would read as markup."""
+    table.add_row(*(Text(cell) for cell in cells))
 
 
 def _name(row: LoadLog) -> str:
@@ -61,9 +67,9 @@ def show_kpis(console: Console, rows: Sequence[tuple[object, ...]], as_of: str) 
     table = RichTable(title=f"KPIs as of {as_of}", title_justify="left", header_style="bold")
     table.add_column("kpi")
     for source in sources:
-        table.add_column(source, justify="right")
+        table.add_column(Text(source), justify="right")
     for kpi in kpis:
-        table.add_row(kpi, *(_shown(*values.get((source, kpi), (None, ""))) for source in sources))
+        _add(table, kpi, *(_shown(*values.get((source, kpi), (None, ""))) for source in sources))
     console.print(table)
 
 
@@ -82,5 +88,5 @@ def show_plan(console: Console, rows: Iterable[tuple[str, ...]]) -> None:
     for heading in ("step", "reads", "watermark", "from", "to", "writes"):
         table.add_column(heading, overflow="fold")
     for row in rows:
-        table.add_row(*row)
+        _add(table, *row)
     console.print(table)
