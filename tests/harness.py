@@ -83,9 +83,13 @@ class Mini:
             (conf / "cdm" / f"{name}.yml").write_text(yaml.safe_dump({"entity": name, **contract}, sort_keys=False))
         for name in self.models:
             shutil.copy(PROJECT / "conf" / "gold" / f"{name}.sql", conf / "gold")
-        (conf / "lakehouse.yml").write_text(yaml.safe_dump(dict(self.settings)))
+        self.write_settings()
         (conf / "connections.yml").write_text(yaml.safe_dump({name: dict(values) for name, values in self.connections.items()}))
         (self.home / "load_config.csv").write_text("\n".join([HEADER, *self.loads]) + "\n")
+
+    def write_settings(self) -> None:
+        """Write `settings` alone anew."""
+        (self.home / "conf" / "lakehouse.yml").write_text(yaml.safe_dump(dict(self.settings)))
 
     def sql(self, *statements: str, database: str = "hospital-a") -> None:
         """Statements to an embedded database, which is made when it does not exist; one transaction."""

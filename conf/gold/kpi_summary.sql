@@ -27,21 +27,23 @@ claims AS (
   FROM gold.fact_claims WHERE claim_date IS NULL OR claim_date <= CAST(:as_of AS DATE) GROUP BY GROUPING SETS ((data_source), ())
 ),
 listed AS (
+  -- base is what the numerator is divided by, after `days`: a daily rate is rounded where it is shown, never before it is divided by.
   SELECT data_source, stack(5,
-    'ar_over_90_rate', CAST(debit_over_90 AS DECIMAL(38, 6)), CAST(debit AS DECIMAL(38, 6)), 'rate',
-    'gross_days_in_ar', CAST(debit AS DECIMAL(38, 6)), CAST(window_charges / :revenue_window_days AS DECIMAL(38, 6)), 'days',
-    'gross_collection_rate', CAST(payments AS DECIMAL(38, 6)), CAST(charges AS DECIMAL(38, 6)), 'rate',
-    'ar_debit_balance', CAST(debit AS DECIMAL(38, 6)), CAST(1 AS DECIMAL(38, 6)), 'USD',
-    'ar_credit_balance', CAST(credit AS DECIMAL(38, 6)), CAST(1 AS DECIMAL(38, 6)), 'USD'
-  ) AS (kpi, numerator, denominator, unit) FROM hospitals LEFT JOIN ar USING (data_source)
+    'ar_over_90_rate', CAST(debit_over_90 AS DECIMAL(38, 6)), CAST(debit AS DECIMAL(38, 6)), 1, 'rate',
+    'gross_days_in_ar', CAST(debit AS DECIMAL(38, 6)), CAST(window_charges AS DECIMAL(38, 6)), :revenue_window_days, 'days',
+    'gross_collection_rate', CAST(payments AS DECIMAL(38, 6)), CAST(charges AS DECIMAL(38, 6)), 1, 'rate',
+    'ar_debit_balance', CAST(debit AS DECIMAL(38, 6)), CAST(1 AS DECIMAL(38, 6)), 1, 'USD',
+    'ar_credit_balance', CAST(credit AS DECIMAL(38, 6)), CAST(1 AS DECIMAL(38, 6)), 1, 'USD'
+  ) AS (kpi, numerator, base, days, unit) FROM hospitals LEFT JOIN ar USING (data_source)
   UNION ALL
   SELECT data_source, stack(4,
-    'denial_rate_all_claims', CAST(denied AS DECIMAL(38, 6)), CAST(all_claims AS DECIMAL(38, 6)), 'rate',
-    'denial_rate_adjudicated', CAST(denied AS DECIMAL(38, 6)), CAST(adjudicated AS DECIMAL(38, 6)), 'rate',
-    'rejection_rate', CAST(rejected AS DECIMAL(38, 6)), CAST(all_claims AS DECIMAL(38, 6)), 'rate',
-    'denial_rate_dollars', CAST(denied_amount AS DECIMAL(38, 6)), CAST(billed AS DECIMAL(38, 6)), 'rate'
-  ) AS (kpi, numerator, denominator, unit) FROM hospitals LEFT JOIN claims USING (data_source)
+    'denial_rate_all_claims', CAST(denied AS DECIMAL(38, 6)), CAST(all_claims AS DECIMAL(38, 6)), 1, 'rate',
+    'denial_rate_adjudicated', CAST(denied AS DECIMAL(38, 6)), CAST(adjudicated AS DECIMAL(38, 6)), 1, 'rate',
+    'rejection_rate', CAST(rejected AS DECIMAL(38, 6)), CAST(all_claims AS DECIMAL(38, 6)), 1, 'rate',
+    'denial_rate_dollars', CAST(denied_amount AS DECIMAL(38, 6)), CAST(billed AS DECIMAL(38, 6)), 1, 'rate'
+  ) AS (kpi, numerator, base, days, unit) FROM hospitals LEFT JOIN claims USING (data_source)
 )
-SELECT CAST(:as_of AS DATE) AS as_of_date, data_source, kpi, coalesce(numerator, 0) AS numerator, coalesce(denominator, 0) AS denominator,
-       CAST(try_divide(coalesce(numerator, 0), denominator) AS DECIMAL(18, 6)) AS value, unit
+SELECT CAST(:as_of AS DATE) AS as_of_date, data_source, kpi, coalesce(numerator, 0) AS numerator,
+       coalesce(CAST(base / days AS DECIMAL(38, 6)), 0) AS denominator,
+       CAST(try_divide(coalesce(numerator, 0) * days, base) AS DECIMAL(18, 6)) AS value, unit
 FROM listed

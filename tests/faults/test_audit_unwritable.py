@@ -8,7 +8,7 @@ import pytest
 
 from faulted import Small, Wanted, at_point, spooled
 from rcm_lakehouse.config.errors import TableStateError
-from rcm_lakehouse.pipeline import gold_step, runner
+from rcm_lakehouse.pipeline import closing, gold_step, runner
 
 
 def _blocked(log: Path) -> Callable[[], None]:
@@ -95,3 +95,37 @@ def test_F35_an_audit_that_is_no_table_ends_the_run_before_it_begins_and_an_unus
     healed = waiting.run(day=2, layers=("bronze",))
     assert healed.code == 0, healed.said
     assert len(waiting.rows("audit.load_logs", "id", where=f"run_id = '{healed.run_id}'")) == len(healed.logs)
+
+
+def test_F35_on_a_disk_that_is_full_until_the_end_the_rows_wait_whole_and_one_that_stays_full_is_told(waiting: Small, wanted: Wanted) -> None:
+    """What was staged makes room at the end: rows that the spool refused before are written to it then."""
+    spool, log = waiting.place("audit/_spool"), waiting.place("audit/load_logs/_delta_log")
+
+    def full_disk() -> None:
+        spool.rmdir()
+        spool.write_text("")
+        _blocked(log)()
+
+    def free_spool(*_: object) -> None:
+        if spool.is_file():
+            spool.unlink()
+            spool.mkdir()
+
+    for stays_full in (True, False):
+        with pytest.MonkeyPatch.context() as patch:
+            at_point(patch, runner, "P1", "", full_disk)
+            if not stays_full:
+                patch.setattr(closing.shutil, "rmtree", free_spool)
+            ended = waiting.run(day=2)
+        assert ended.code == 1
+        waits = f"The rows of this run wait in audit/_spool/{ended.run_id}.jsonl and are flushed by the next run."
+        lost = "Nor can they be written to audit/_spool: of this run the next one finds again what its commits carry, and closes it as ABANDONED;"
+        assert ((lost if stays_full else waits) in ended.said, (waits if stays_full else lost) in ended.said) == (True, False)
+        kept = [row for row in spooled(waiting) if row["run_id"] == ended.run_id] if spool.is_dir() else []
+        assert len(kept) == (0 if stays_full else len(ended.logs))
+        free_spool()
+        _freed(log)
+    again = waiting.run(day=2)
+    assert again.code == 0, again.said
+    assert waiting.rows("audit.load_logs", "status", where=f"run_id = '{ended.run_id}' AND layer = 'run'") == [("FAILED",)]
+    assert Wanted.of(waiting) == wanted

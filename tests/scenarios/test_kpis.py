@@ -1,7 +1,7 @@
 """The KPIs that finance signs, through gold, against figures computed by hand."""
 
 from datetime import date
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 import pytest
@@ -311,3 +311,19 @@ def test_a_model_that_does_not_tie_out_stops_with_exit_4_and_keeps_its_table(sig
     assert "gold.fact_short does not tie out to silver (tie_rows: silver 13, gold 12). The table was not replaced." in str(log.message)
     assert mini.frame("gold.fact_short").count() == 11, "the claims of the first day"
     assert second.log("gold", "fact_claims").rows_written == 13, "the other models are built"
+
+
+def test_days_in_ar_are_rounded_once_whatever_the_window(signed: tuple[Mini, Any, Ended]) -> None:
+    """The last of this module: it builds gold anew with a window over which daily charges have no end of digits."""
+    mini = signed[0]
+    mini.settings = {**mini.settings, "default": {**mini.settings["default"], "gold": {"revenue_window_days": 97}}}
+    mini.write_settings()
+    mini.run(now="2026-01-31T13:00:00Z", as_of=str(TODAY), layers=("gold",))
+    charges = mini.rows("gold.fact_transactions", "data_source", "charge_amount", where=f"service_date BETWEEN date_sub(DATE '{TODAY}', 96) AND DATE '{TODAY}'")
+    debits = mini.rows("gold.fact_transactions", "data_source", "ar_debit_amount")
+    found = kpis(mini)
+    for hospital in ("hos-a", "hos-b", "hos-c", "all"):
+        base, debit = (sum(amount for name, amount in rows if hospital in (name, "all")) for rows in (charges, debits))
+        _, denominator, value = found["gross_days_in_ar", hospital]
+        assert denominator == (base / 97).quantize(Decimal("0.000001"), ROUND_HALF_UP), hospital
+        assert value == (debit * 97 / base).quantize(Decimal("0.000001"), ROUND_HALF_UP), hospital

@@ -131,3 +131,14 @@ def test_without_a_run_the_status_says_so_and_fails(spark: SparkSession, tmp_pat
     assert job(mini) == 1
     assert "no run has been recorded" in capsys.readouterr().out
     assert not list(tmp_path.rglob("_delta_log"))
+
+
+def test_a_calendar_that_fits_no_load_judges_nothing_and_fails(spark: SparkSession, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    mini = project(spark, tmp_path)
+    put_monitors(mini, {"hos-z.*": {"by": "06:00"}})
+    assert mini.run(layers=BRONZE).code == 0
+    assert job(mini, "--only", "late_feeds") == 1
+    said = " ".join(capsys.readouterr().out.split())
+    assert "no entry of conf/monitor/feeds.yml fits a row of load_config.csv, so no feed can be judged. Name your feeds there." in said
+    (mini.home / "conf" / "monitor" / "feeds.yml").write_text("{}")
+    assert job(mini, "--only", "unfinished_runs") == 0, "who keeps no calendar waits for nothing"

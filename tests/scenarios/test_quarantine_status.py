@@ -151,3 +151,29 @@ def forget_old_commits(spark: SparkSession, table: Path) -> None:
     for path in (table / "_delta_log").glob("*.json"):
         if int(path.stem) < newest:
             path.unlink()
+
+
+def test_a_bad_row_that_a_later_snapshot_no_longer_has_is_superseded_and_open_again_when_it_is_back(spark: SparkSession, tmp_path: Path) -> None:
+    mini = Mini(spark, tmp_path, ["emr,hos-a,wards,Full,,1,hosa", "emr,hos-a,visits,Full,,1,hosa"], own_contracts={"ward": WARD, "visit": VISIT})
+    mini.settings = {**SETTINGS, "default": {**SETTINGS["default"], "quality": {"max_bad_share": 1.0}}}
+    mini.connections = {"emr": mini.h2("emr")}
+    mini.write()
+    bad = [f"('{name}', 'held', '1.00', 'W1', {FIRST})" for name in ("GONE", "STAYS")]
+    mini.sql(
+        "CREATE TABLE wards (WardID VARCHAR(9) PRIMARY KEY)",
+        "CREATE TABLE visits (VisitID VARCHAR(9) PRIMARY KEY, State VARCHAR(9), Amount VARCHAR(9), WardID VARCHAR(9), Changed TIMESTAMP)",
+        "INSERT INTO wards VALUES ('W1')",
+        f"INSERT INTO visits VALUES ('GOOD', 'open', '1.00', 'W1', {FIRST}), {', '.join(bad)}",
+        database="emr",
+    )
+    assert mini.run(now="2026-01-02T06:00:00Z").code == 0
+    assert statuses(mini) == {("GONE", "held"): "open", ("STAYS", "held"): "open"}
+    mini.sql("DELETE FROM visits WHERE VisitID = 'GONE'", database="emr")
+    assert mini.run(now="2026-01-03T06:00:00Z").code == 0
+    assert statuses(mini) == {("GONE", "held"): "superseded", ("STAYS", "held"): "open"}
+    told = mini.frame("quarantine.visit").count()
+    assert mini.run(now="2026-01-04T06:00:00Z").code == 0
+    assert mini.frame("quarantine.visit").count() == told
+    mini.sql(f"INSERT INTO visits VALUES {bad[0]}", database="emr")
+    assert mini.run(now="2026-01-05T06:00:00Z").code == 0
+    assert statuses(mini) == {("GONE", "held"): "open", ("STAYS", "held"): "open"}

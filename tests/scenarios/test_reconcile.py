@@ -130,3 +130,19 @@ def test_a_batch_of_deletes_alone_is_seen_by_the_monitors(spark: SparkSession, t
     assert [log.rows_read for log in taken.logs if log.layer == "silver" and log.rows_read] == [1]
     sound = ("silver_backlog", "conservation", "conservation_between_layers")
     assert judged(mini, at("2026-01-26T12:00"), *sound) == {name: [] for name in sound}
+
+
+def test_I34_rows_that_share_a_key_are_compared_by_their_content_and_never_appended_again(spark: SparkSession, tmp_path: Path) -> None:
+    mini = lakehouse(spark, tmp_path)
+    stamps = {"first": "2026-01-25 11:00:00", "last": "2026-01-25 11:30:00"}
+    mini.sql(*[f"INSERT INTO visits VALUES ('V500', '{state}', 1, TIMESTAMP '{stamp}')" for state, stamp in stamps.items()])
+    assert mini.run(now="2026-01-25T12:30:00Z").code == 0
+    held = mini.frame("bronze.hosa_visits").count()
+    for hour in (13, 14):
+        log = compared(mini, f"2026-01-25T{hour}:00:00Z")
+        assert (log.rows_written, log.message) == (0, "compared with the source: 0 missed, 0 changed without a new watermark, 0 deleted")
+        assert log.warnings[0].startswith("2 rows share their key with other rows of the source: they are compared by their content alone")
+    mini.sql("INSERT INTO visits VALUES ('V500', 'missed', 1, TIMESTAMP '2026-01-02 08:00:00')")
+    assert compared(mini, "2026-01-25T15:00:00Z").rows_written == 1
+    assert compared(mini, "2026-01-25T16:00:00Z").rows_written == 0
+    assert mini.frame("bronze.hosa_visits").count() == held + 1

@@ -1,6 +1,7 @@
 """Sources that change their columns and types under a load: widened, refused before a row is read, or set aside; never in silence."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -165,3 +166,26 @@ def test_I18_another_watermark_column_is_refused_until_it_is_reset(story: Story)
     log = story.mended.log("bronze", "hosa_visits_marked")
     assert (log.watermark_before, log.rows_read, log.rows_written, log.rows_duplicate) == (None, 2, 0, 2)
     assert story.mini.rows("bronze.hosa_visits_marked", "VisitID", where="_change_type = 'upsert'") == [("v1",), ("v2",)]
+
+
+@pytest.mark.parametrize("policy", ["fail", "quarantine"])
+def test_D02_a_day_that_became_a_time_stops_its_watermark_and_the_way_out_that_is_named_loses_no_row(policy: str, spark: SparkSession, tmp_path: Path) -> None:
+    contract = visit_contract(["visits"])
+    mini = Mini(spark, tmp_path, [incremental("visits")], own_contracts={"visit": contract})
+    mini.connections = {"hospital-a": mini.h2(tables={"visits": {"type_drift": policy}})}
+    mini.write()
+    mini.sql("CREATE TABLE visits (VisitID VARCHAR(9) PRIMARY KEY, State VARCHAR(9), Mark DATE)", "INSERT INTO visits VALUES ('v1', 'open', '2026-01-09')")
+    assert mini.run(now="2026-01-10T12:00:00Z").code == 0
+    mini.sql("ALTER TABLE visits ALTER COLUMN Mark TIMESTAMP", "UPDATE visits SET State = 'shut', Mark = '2026-01-10 12:30:00'")
+    mini.sql("INSERT INTO visits VALUES ('v2', 'open', '2026-01-10 12:40:00')")
+    ended = mini.run(now="2026-01-10T13:00:00Z")
+    assert ended.code == 1
+    assert "the watermark 'Mark' was date and is timestamp now, and its values would not fit. Nothing was committed" in failure(ended, "visits")
+    assert "move the folder of bronze.hosa_visits away and run with --accept-lost bronze.hosa_visits" in failure(ended, "visits")
+    bronze = tmp_path / "lakehouse" / "bronze" / "hosa" / "visits"
+    bronze.rename(tmp_path / "away")
+    assert mini.run(now="2026-01-10T14:00:00Z", accept_lost=("bronze.hosa_visits",)).code == 0
+    assert mini.rows("silver.visit", "source_visit_id", "state", where="is_current") == [("v1", "shut"), ("v2", "open")]
+    mini.sql("UPDATE visits SET State = 'open', Mark = '2026-01-10 14:30:00' WHERE VisitID = 'v1'")
+    assert mini.run(now="2026-01-10T15:00:00Z").log("bronze", "hosa_visits").rows_written == 1
+    assert mini.rows("silver.visit", "state", where="is_current AND source_visit_id = 'v1'") == [("open",)]

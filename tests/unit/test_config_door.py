@@ -122,3 +122,29 @@ def test_a_cleaner_that_is_not_there_ends_the_job_with_2(tmp_path: Path, capsys:
     real_project(tmp_path).edit("conf/cdm/patient.yml", "clean: ssn", "clean: sns")
     assert main(["--home", str(tmp_path)]) == 2
     assert "column 'ssn': there is no cleaner 'sns'. Did you mean 'ssn'?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("given", ["2026-W10", "20260131", "2026-1-31", "2026-02-30", "", " "])
+def test_a_day_in_another_form_is_refused_and_an_empty_one_is_not_today(given: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    small_project(tmp_path)
+    with pytest.raises(SystemExit) as ended:
+        main(["--home", str(tmp_path), "--as-of", given])
+    assert ended.value.code == 2
+    assert f"--as-of: {given!r} is not a day in the form YYYY-MM-DD" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("given", ["0", "65"])
+def test_threads_have_the_bounds_of_the_setting(given: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    small_project(tmp_path)
+    with pytest.raises(SystemExit) as ended:
+        main(["--home", str(tmp_path), "--threads", given])
+    assert ended.value.code == 2
+    assert "--threads: 1 to 64" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("only", "layers", "left"), [("hos-a.patients", "silver,gold", "bronze"), ("patient", "gold", "silver")])
+def test_a_name_whose_layer_is_left_out_is_refused(only: str, layers: str, left: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    small_project(tmp_path).rows("emr,hos-a,dbo.patients,Full,,1,hosa")
+    assert main(["--home", str(tmp_path), "--only", only, "--layers", layers]) == 2
+    assert f"--only: '{only}' would not run, because --layers leaves out {left}.\nNothing was read or written." in capsys.readouterr().err
+    assert not (tmp_path / "lakehouse").exists()

@@ -179,7 +179,7 @@ def test_sqlserver_tells_its_own_time_and_its_oldest_writing_transactions_in_utc
     oldest = (
         "SELECT DATEADD(MINUTE, -DATEPART(TZOFFSET, SYSDATETIMEOFFSET()), MIN(t.transaction_begin_time)) "
         "FROM sys.dm_tran_active_transactions t JOIN sys.dm_tran_session_transactions s ON s.transaction_id = t.transaction_id "
-        "WHERE t.transaction_type = 1 AND s.session_id <> @@SPID"
+        "WHERE t.transaction_type IN (1, 4) AND s.session_id <> @@SPID"
     )
     young = f"{oldest} AND t.transaction_begin_time > DATEADD(SECOND, -3600, SYSDATETIME())"
     wanted = f"SELECT SYSUTCDATETIME() AS now_utc, ({oldest}) AS oldest_utc, ({young}) AS young_utc, 1 AS sees"

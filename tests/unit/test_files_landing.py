@@ -330,6 +330,28 @@ def test_an_archive_on_another_file_system_gets_a_whole_copy(tmp_path: Path, mon
     assert not path.exists()
 
 
+def test_an_archive_on_another_file_system_keeps_no_copy_of_a_file_that_cannot_be_taken_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = put(tmp_path, "landing/a.csv")
+    item = FileItem(path, "a.csv", "new", files.Look.at(path), sha256_of(path))
+
+    def crossing(self: Path, target: Path) -> Path:
+        raise OSError(errno.EXDEV, "Invalid cross-device link")
+
+    real = Path.unlink
+
+    def refused(self: Path, missing_ok: bool = False) -> None:
+        if self == path:
+            raise OSError(errno.EROFS, "Read-only file system")
+        real(self, missing_ok)
+
+    monkeypatch.setattr(Path, "replace", crossing)
+    monkeypatch.setattr(Path, "unlink", refused)
+    with pytest.raises(OSError, match="Read-only"):
+        archive_file(item, tmp_path / "archive")
+    assert path.exists()
+    assert [found for found in (tmp_path / "archive").rglob("*") if found.is_file()] == []
+
+
 def archived(folder: Path, *names: str) -> list[Path]:
     """Files that were loaded in this order and moved to the archive, and where they are there."""
     items = [FileItem(path, name, "new", files.Look.at(path), sha256_of(path)) for name in names for path in [put(folder, f"landing/{name}", f"a\n{name}\n")]]

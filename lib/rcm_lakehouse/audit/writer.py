@@ -82,6 +82,22 @@ class AuditSpool:
             spool.flush()
             os.fsync(spool.fileno())
 
+    def keep(self) -> bool:
+        """Write every row to the file once more, after the audit could not be written; False when the disk refuses them still."""
+        with self._lock:
+            part = self.path.with_suffix(".part")
+            try:
+                with part.open("w", encoding="utf-8") as spool:
+                    spool.write("\n".join(json.dumps(row.as_row(), default=iso_text) for row in self.rows))
+                    spool.flush()
+                    os.fsync(spool.fileno())
+                part.replace(self.path)
+            except OSError as error:
+                _log.error("audit spool %s cannot be written (%s)", self.path.name, error.strerror)
+                part.unlink(missing_ok=True)
+                return False
+            return True
+
     def flush(self, lake: Lake) -> None:
         """Append all rows in one commit and delete the file; the file stays when the commit fails.
 

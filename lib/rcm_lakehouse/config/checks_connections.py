@@ -28,6 +28,8 @@ ALLOWED_PARAMS: dict[str, frozenset[str]] = {
 # The only values that verify the server's certificate; every other one needs `insecure: true`.
 _VERIFYING = {"sslmode": ("verify-full", "verify-ca"), "trustservercertificate": ("false",)}
 _LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1", "[::1]")
+# Libraries take an address as one number, in hexadecimal or octal, too: 2852039166 is 169.254.169.254.
+_NUMBERS = re.compile(r"(0x[0-9a-f]*|[0-9]+)(\.(0x[0-9a-f]*|[0-9]+))*\.?$", re.IGNORECASE)
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}\Z")
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,252}[A-Za-z0-9])?\Z|\[[0-9A-Fa-f:]{2,45}\]\Z")
 _DATABASE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_$.-]{0,127}\Z")
@@ -148,7 +150,17 @@ def _wrong_url(url: str) -> str | None:
         return "must be https://host/path without user, query or '..'."
     if parts.scheme != "https" and host not in _LOOPBACK_NAMES:
         return "must be https; plain http is for this machine alone."
+    if _NUMBERS.match(host) and not _is_address(host):
+        return "must name a host, or an address as four decimal numbers."
     return "names an address that only this machine's network knows (link-local)." if _is_link_local(host) else None
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _is_link_local(host: str) -> bool:

@@ -12,6 +12,7 @@ class InWords:
 
     text: str
 
+MOST_THREADS = 64
 
 class Frozen(BaseModel):
     """Base of every configuration noun: immutable; unknown keys, NaN and infinity are refused."""
@@ -69,7 +70,7 @@ class LakehouseSettings(Frozen):
     root: str = Field("lakehouse", description="folder or URI under which everything is written; relative to the project")
     catalog: str | None = Field(None, description="Unity Catalog name; NULL locally")
     schemas: LayerSchemas = LayerSchemas()
-    threads: int = Field(2, ge=1, le=64, description="steps that run at a time")
+    threads: int = Field(2, ge=1, le=MOST_THREADS, description="steps that run at a time")
     compile_plans: bool = Field(False, description="local runs: Spark compiles each query; it pays from some 50,000 rows a table")
     quality: QualitySettings = QualitySettings()
     retry: RetrySettings = RetrySettings()

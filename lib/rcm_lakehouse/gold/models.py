@@ -13,6 +13,16 @@ def inputs_of(model: GoldModel) -> tuple[str, ...]:
     return tuple(sorted(tables_of(sqlglot.parse_one(model.sql, read="spark"))))
 
 
+def tied_entities(model: GoldModel) -> set[str]:
+    """The silver entities whose rows and cents a model's must equal, whether it reads them or not."""
+    return {source.split(".")[1] for source in model.ties_out.values()}
+
+
+def followed_by(model: GoldModel) -> tuple[str, ...]:
+    """Tables that the model is built after, and anew when they change: those it reads and those it ties out to, sorted."""
+    return tuple(sorted({*inputs_of(model), *(f"silver.{entity}" for entity in tied_entities(model))}))
+
+
 def in_dependency_order(models: Mapping[str, GoldModel]) -> list[list[GoldModel]]:
     """Levels of models: each level reads only silver and earlier levels.
 

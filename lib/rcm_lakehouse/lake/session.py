@@ -52,6 +52,15 @@ def on_cluster() -> bool:
     return "DATABRICKS_RUNTIME_VERSION" in os.environ or "SPARK_REMOTE" in os.environ
 
 
+def check_place(settings: LakehouseSettings) -> None:
+    """Raise ConfigError when the environment names a catalog and this Spark is no Databricks; nothing is made yet."""
+    if settings.catalog and not on_cluster():
+        raise ConfigError(
+            f"The environment '{settings.environment}' keeps its tables in the catalog '{settings.catalog}' of a Databricks workspace, and this Spark is none. "
+            "Nothing was read or written. Run the job there, or leave --env and RCM_ENV out."
+        )
+
+
 def silence_query_logs() -> None:
     """Keep PySpark from writing failed queries to stderr; the exception that the caller gets says the same."""
     for name in _LOUD_LOGGERS:
@@ -78,8 +87,9 @@ def get_session(settings: LakehouseSettings, home: Path, *, is_long: bool = Fals
     """A session with Delta, in UTC; on a cluster the session that is there.
 
     `is_long`: a process of many runs, which gains from the JVM's slower compiler; a single run ends before it would.
-    Raises ConfigError when Delta is missing or the JVM's clock is not UTC; nothing was read or written.
+    Raises ConfigError when Delta is missing, the JVM's clock is not UTC or a catalog is named outside Databricks; nothing was read or written.
     """
+    check_place(settings)
     os.environ["TZ"] = "UTC"
     time.tzset()
     silence_query_logs()

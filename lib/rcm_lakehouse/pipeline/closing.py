@@ -34,7 +34,8 @@ def verdict(outcomes: Mapping[str, Outcome], caught: Sequence[int]) -> int:
 def close_run(ctx: RunContext, steps: Sequence[Step], outcomes: Mapping[str, Outcome], code: int, console: Console) -> tuple[int, list[LoadLog]]:
     """Write what is still to be written of a run; returns its exit code and all its audit rows.
 
-    When `audit.load_logs` cannot be written the rows stay in the spool for the next run, and the run counts as failed.
+    When `audit.load_logs` cannot be written the rows wait in the spool for the next run, and the run counts as failed. Where the disk
+    refuses them there too, that is said.
     """
     for step in steps:
         if step.name not in outcomes:
@@ -46,17 +47,25 @@ def close_run(ctx: RunContext, steps: Sequence[Step], outcomes: Mapping[str, Out
     ctx.spool.add(end)
     crash_point("P16", "spooled")
     logs = list(ctx.spool.rows)
+    # What was staged is of no use any more; on a full disk its place is what the audit's rows need.
+    shutil.rmtree(ctx.scratch, ignore_errors=True)
     try:
         ctx.spool.flush(ctx.lake)
     except (RcmError, OSError) as error:
         code = code or 1
         end.status, end.error_class, end.message = _STATUS.get(code, "FAILED"), error_class(error), str(error)
-        ctx.spool.add(end)
-        told = f"FAILED: {error} The rows of this run wait in audit/_spool/{ctx.spool.path.name} and are flushed by the next run."
+        told = f"FAILED: {error} {_waiting(ctx)}"
         console.print(told, style="red", markup=False, highlight=False, soft_wrap=True)
-    finally:
-        shutil.rmtree(ctx.scratch, ignore_errors=True)
     return code, logs
+
+
+def _waiting(ctx: RunContext) -> str:
+    if ctx.spool.keep():
+        return f"The rows of this run wait in audit/_spool/{ctx.spool.path.name} and are flushed by the next run."
+    return (
+        "Nor can they be written to audit/_spool: of this run the next one finds again what its commits carry, and closes it as ABANDONED; steps that "
+        "failed or did not begin are told here alone."
+    )
 
 
 def inactive_logs(ctx: RunContext) -> list[LoadLog]:

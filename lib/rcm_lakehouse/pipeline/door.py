@@ -1,10 +1,12 @@
 """The command line of `jobs/run_pipeline.py`."""
 
 import argparse
+import re
 from collections.abc import Sequence
 from datetime import date
 
 from rcm_lakehouse.config.errors import RcmError
+from rcm_lakehouse.config.settings import MOST_THREADS
 from rcm_lakehouse.pipeline.context import LAYERS, Backfill, RunOptions, utc_now
 from rcm_lakehouse.pipeline.doors import add_names, console_of_job, environment_of, home_of, job_parser, open_door, report_error
 from rcm_lakehouse.pipeline.runner import run_pipeline
@@ -59,15 +61,11 @@ def _options(given: argparse.Namespace) -> RunOptions:
     unknown = [layer for layer in layers if layer not in LAYERS]
     if unknown:
         parser().error(f"--layers: {', '.join(unknown)} is not one of {', '.join(LAYERS)}")
-    if given.threads is not None and given.threads < 1:
-        parser().error("--threads: at least 1")
-    try:
-        as_of = date.fromisoformat(given.as_of) if given.as_of else utc_now().date()
-    except ValueError:
-        parser().error(f"--as-of: {given.as_of!r} is not a day in the form YYYY-MM-DD")
+    if given.threads is not None and not 1 <= given.threads <= MOST_THREADS:
+        parser().error(f"--threads: 1 to {MOST_THREADS}")
     backfill = _backfill(given)
     return RunOptions(
-        as_of=as_of,
+        as_of=_day(given.as_of),
         only=() if backfill else tuple(given.only),
         full_refresh=tuple(given.full_refresh),
         backfill=backfill,
@@ -79,6 +77,18 @@ def _options(given: argparse.Namespace) -> RunOptions:
         approve_deletes=tuple(given.approve_deletes),
         accept_lost=tuple(given.accept_lost),
     )
+
+
+def _day(text: str | None) -> date:
+    if text is None:
+        return utc_now().date()
+    # Newer Pythons read weeks and days without hyphens, too; a figure of another day than was meant must not be signed.
+    wanted = text if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text) else ""
+    try:
+        found = date.fromisoformat(wanted)
+    except ValueError:
+        parser().error(f"--as-of: {text!r} is not a day in the form YYYY-MM-DD")
+    return found
 
 
 def _backfill(given: argparse.Namespace) -> Backfill | None:

@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 from rcm_lakehouse.audit.commits import riding
 from rcm_lakehouse.config.errors import ConfigError, DataStopError
 from rcm_lakehouse.config.models import GoldModel
-from rcm_lakehouse.gold.models import inputs_of
+from rcm_lakehouse.gold.models import followed_by, inputs_of, tied_entities
 from rcm_lakehouse.gold.parameters import parameters
 from rcm_lakehouse.gold.tie_out import silver_totals_sql, tie_out_expressions
 from rcm_lakehouse.lake.counted import Counted
@@ -35,7 +35,7 @@ def rebuild(ctx: RunContext, lake: Lake, step: Step, done: Mapping[str, Outcome]
     model = ctx.project.models[step.label]
     table = layer_table("gold", model.name)
     broken = sorted(name for name in step.needs if name in done and done[name].failed)
-    unfed = sorted(f"silver.{name}" for name in _tied_entities(model) if f"silver:{name}" in done and done[f"silver:{name}"].facts.get("is_unfed"))
+    unfed = sorted(f"silver.{name}" for name in tied_entities(model) if f"silver:{name}" in done and done[f"silver:{name}"].facts.get("is_unfed"))
     if broken or unfed:
         # Facts of a table that never took a row would be figures of zero.
         cause = f"{', '.join(broken)} did not end well" if broken else f"{', '.join(unfed)} never had a row, for loads that feed it did not end well"
@@ -55,11 +55,6 @@ def rebuild(ctx: RunContext, lake: Lake, step: Step, done: Mapping[str, Outcome]
     return _replace(ctx, lake, model, table, values, fingerprint, lost)
 
 
-def _tied_entities(model: GoldModel) -> set[str]:
-    """The silver tables whose rows and cents a model's must equal."""
-    return {source.split(".")[1] for source in model.ties_out.values()}
-
-
 def _replace(
     ctx: RunContext, lake: Lake, model: GoldModel, table: Table, values: Mapping[str, object], fingerprint: str, warnings: list[str]
 ) -> Outcome:
@@ -74,6 +69,7 @@ def _replace(
     # Staged first: totals are known before the commit, and the commit takes immutable files.
     staged = lake.staged(staged_at, counted.rows)
     found = counted.counts(staged)
+    _check_key(staged, model)
     if model.ties_out:
         _check_totals(lake, model, found)
     rows = int(found["rows_built"])
@@ -100,7 +96,21 @@ def _columns_read(lake: Lake, model: GoldModel) -> list[str]:
     return [column for table in tables if lake.exists(table) for column in lake.read(table).columns]
 
 
+def _check_key(staged: DataFrame, model: GoldModel) -> None:
+    """Two rows of one key would double each row that joins them. NULLs are equal here."""
+    if not model.key:
+        return
+    keys = staged.groupBy(*[F.col(f"`{name}`") for name in model.key]).agg(F.count(F.lit(1)).alias("_rows"))
+    found = keys.where("_rows > 1").agg(F.count(F.lit(1)).alias("keys")).first()
+    if found is not None and found["keys"]:
+        told = f"{found['keys']} values of its key ({', '.join(model.key)}) are in several rows"
+        raise DataStopError(f"gold.{model.name}: {told}. The table was not replaced. See {model.file}.")
+
+
 def _check_totals(lake: Lake, model: GoldModel, found: Mapping[str, object]) -> None:
+    for entity in tied_entities(model):
+        # By name it is known to this session once it was asked for; the model itself need not read it.
+        lake.exists(layer_table("silver", entity))
     expected = lake.spark.sql(silver_totals_sql(model)).first()
     wanted = expected.asDict() if expected is not None else {}
     apart = [name for name, value in wanted.items() if Decimal(str(value or 0)) != Decimal(str(found.get(name) or 0))]
@@ -110,8 +120,10 @@ def _check_totals(lake: Lake, model: GoldModel, found: Mapping[str, object]) -> 
 
 
 def _fingerprint(ctx: RunContext, lake: Lake, model: GoldModel, values: Mapping[str, object], done: Mapping[str, Outcome]) -> str:
-    inputs = {name: _state_of(ctx, lake, name, done) for name in inputs_of(model)}
-    text = json.dumps([model.sql, {key: str(value) for key, value in values.items()}, inputs], sort_keys=True)
+    inputs = {name: _state_of(ctx, lake, name, done) for name in followed_by(model)}
+    # What is checked of a table when it is built belongs to it: a tie-out that was added is judged by the next run.
+    checks = [list(model.key), model.ties_out]
+    text = json.dumps([model.sql, checks, {key: str(value) for key, value in values.items()}, inputs], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -9,7 +9,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
-from rcm_lakehouse.bronze.conform import conformed, fit_of
+from rcm_lakehouse.bronze.conform import Fit, conformed, fit_of
 from rcm_lakehouse.bronze.lineage import with_lineage
 from rcm_lakehouse.bronze.overlap import without_known
 from rcm_lakehouse.bronze.windows import COUNTERS, Kind, Window
@@ -103,6 +103,7 @@ class Stage:
     def _fitted(self, rows: DataFrame) -> DataFrame:
         table = bronze_table(self.row)
         fit = fit_of(rows.schema, self.lake.read(table).schema)
+        self._check_watermark_type(fit)
         if fit.drift and self.options.type_drift == "fail":
             told = "; ".join(f"'{name}' was {old.simpleString()} and is {new.simpleString()} now" for name, (old, new) in fit.drift.items())
             raise SourceDataError(
@@ -112,6 +113,18 @@ class Stage:
             )
         widen_columns(self.lake, table, fit.widen)
         return conformed(rows, fit)
+
+    def _check_watermark_type(self, fit: Fit) -> None:
+        """A watermark whose values do not fit is no matter of single rows: all that change would wait in quarantine, and the watermark would stand still."""
+        found = {name.lower(): types for name, types in fit.drift.items()}.get(str(self.row.watermark).lower()) if self.plan.watermark else None
+        if found is not None:
+            old, new = (kind.simpleString() for kind in found)
+            label = bronze_table(self.row).label
+            raise SourceDataError(
+                f"{self.row.label}: the watermark '{self.row.watermark}' was {old} and is {new} now, and its values would not fit. Nothing was committed; the "
+                f"watermark is unchanged. Change the source back (a view that casts it to {old} will do), or begin anew: move the folder of {label} away and "
+                f"run with --accept-lost {label}: all rows are read again, and what silver has of them stays."
+            )
 
     def _lined(self, rows: DataFrame, column: str | None) -> DataFrame:
         flagged = rows.withColumn("_flags", flags(column, self.plan.window, self.plan.flag, flags_of_empties(rows))).drop(EMPTIES)

@@ -16,7 +16,7 @@ from rcm_lakehouse.lake.crash_points import crash_point
 from rcm_lakehouse.lake.lock import lakehouse_lock
 from rcm_lakehouse.lake.maintain import SHORTEST_HOURS, check_retention, optimize, vacuum
 from rcm_lakehouse.lake.salt import SALT_TABLE
-from rcm_lakehouse.lake.session import get_session
+from rcm_lakehouse.lake.session import check_place, get_session
 from rcm_lakehouse.lake.table import Table, layer_table
 from rcm_lakehouse.lake.tables import Lake
 from rcm_lakehouse.pipeline import recovery
@@ -57,6 +57,7 @@ def run_maintenance(home: Path, environment: str, options: MaintenanceOptions, c
     project = load_project(home, environment, cleaner_names=frozenset(CLEANERS))
     wanted = _wanted(project, options.only)
     run_id = new_run_id()
+    check_place(project.settings)
     with lakehouse_lock(Lake(None, project.settings, home).root, run_id, "maintain_tables"):  # type: ignore[arg-type]
         lake = Lake(get_session(project.settings, home), project.settings, home)
         spools = Path(lake.root) / "audit" / "_spool"

@@ -9,7 +9,7 @@ from rcm_lakehouse.config.matching import jdbc_options, table_options
 from rcm_lakehouse.config.problems import did_you_mean
 from rcm_lakehouse.config.project import Project
 from rcm_lakehouse.config.worklist import LoadRow
-from rcm_lakehouse.gold.models import inputs_of
+from rcm_lakehouse.gold.models import followed_by
 from rcm_lakehouse.pipeline.context import RunOptions
 from rcm_lakehouse.pipeline.freeze import is_windowed
 from rcm_lakehouse.pipeline.graph import Step, in_order
@@ -18,14 +18,14 @@ from rcm_lakehouse.pipeline.graph import Step, in_order
 def steps_of(project: Project, options: RunOptions) -> list[Step]:
     """Every step that the options ask for, each with the names of the steps it needs.
 
-    Raises ConfigError when `--only` names something that does not exist.
+    Raises ConfigError when `--only` names something that does not exist, or something that `--layers` leaves out.
     """
     named = options.verb_loads
     steps = [Step("bronze", row.label, _needs_of_load(project, row)) for row in project.active_loads if not named or row.label in named]
     steps += [Step("reconcile", row.label, frozenset({f"bronze:{row.label}"})) for row in reconciled_loads(project, options)]
     steps += [Step("silver", entity, _needs_of_entity(project, entity)) for entity in project.contracts]
     steps += [
-        Step("gold", model.name, frozenset(name.replace(".", ":", 1) for name in inputs_of(model))) for model in project.models.values()
+        Step("gold", model.name, frozenset(name.replace(".", ":", 1) for name in followed_by(model))) for model in project.models.values()
     ]
     # A replay takes entities; the models follow by themselves.
     if options.replay:
@@ -33,7 +33,22 @@ def steps_of(project: Project, options: RunOptions) -> list[Step]:
     else:
         check_names(options.only, {step.label for step in steps}, "active load, entity or model")
     layers = {*options.layers, *(["reconcile"] if "bronze" in options.layers else [])}
+    _check_layers(steps, layers, options)
     return [step for step in steps if step.layer in layers and (not options.only or step.label in options.only)]
+
+
+def _check_layers(steps: Iterable[Step], layers: set[str], options: RunOptions) -> None:
+    """A name of which no step would run would be all good for ever."""
+    if options.replay:
+        return
+    of_name: dict[str, list[str]] = {name: [] for name in options.only}
+    for step in steps:
+        if step.label in of_name:
+            of_name[step.label].append(step.layer)
+    left = {name: found[0] for name, found in of_name.items() if found and not layers & {*found}}
+    idle = [f"--only: '{name}' would not run, because --layers leaves out {layer}." for name, layer in left.items()]
+    if idle:
+        raise ConfigError("\n".join([*idle, "Nothing was read or written."]))
 
 
 def left_behind(project: Project, options: RunOptions, steps: Iterable[Step]) -> list[str]:

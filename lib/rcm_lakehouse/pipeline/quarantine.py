@@ -8,7 +8,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from rcm_lakehouse.config.contracts import Contract
-from rcm_lakehouse.lake.names import create_rows_view
+from rcm_lakehouse.lake.names import create_rows_view, folded_sql
 from rcm_lakehouse.lake.table import Table, layer_table
 from rcm_lakehouse.lake.tables import Lake
 from rcm_lakehouse.silver.schema import QUARANTINE
@@ -78,6 +78,29 @@ def as_events(rows: DataFrame, contract: Contract, event: Column) -> DataFrame:
         "_load_id",
         "_batch_seq",
         "_row_hash",
+        F.current_timestamp().alias("seen_at"),
+    )
+
+
+def open_rows(lake: Lake, quarantine: Table) -> DataFrame:
+    """Rows of a quarantine that are neither merged nor replaced yet, folded to one each."""
+    return lake.spark.sql(folded_sql(lake.sql_name(quarantine))).where("status = 'open'")
+
+
+def replaced(rows: DataFrame) -> DataFrame:
+    """`superseded` events of open rows (`open_rows`) that only an older snapshot had, now."""
+    return rows.select(
+        "quarantine_id",
+        F.lit("superseded").alias("event"),
+        "data_source",
+        F.col("source_table").alias("_source_table"),
+        "entity_key",
+        "sequence_at",
+        "reasons",
+        F.lit(None).cast("string").alias("raw_row"),
+        F.col("last_load_id").alias("_load_id"),
+        F.col("last_batch_seq").alias("_batch_seq"),
+        F.lit(None).cast("string").alias("_row_hash"),
         F.current_timestamp().alias("seen_at"),
     )
 

@@ -6,17 +6,16 @@ the same way; only buckets that differ are read. The rows are then compared by k
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
 from functools import cached_property, reduce
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from rcm_lakehouse.audit.commits import riding
-from rcm_lakehouse.audit.reconciled import last_reconciled
 from rcm_lakehouse.audit.schema import LoadLog
 from rcm_lakehouse.bronze.lineage import LINEAGE_NAMES, with_lineage
 from rcm_lakehouse.bronze.overlap import newest_per_key
+from rcm_lakehouse.bronze.returned import flagged_from
 from rcm_lakehouse.config.connections import JdbcConnection, JdbcTableOptions
 from rcm_lakehouse.config.errors import SourceDataError
 from rcm_lakehouse.config.matching import jdbc_options
@@ -30,21 +29,24 @@ from rcm_lakehouse.pipeline.context import RunContext
 from rcm_lakehouse.pipeline.freeze import Frozen, JdbcPlan, watermark_of
 from rcm_lakehouse.pipeline.graph import Step
 from rcm_lakehouse.pipeline.jdbc_stage import Stage, bound, mapped_key, mapped_names, spelled
-from rcm_lakehouse.pipeline.returned import with_returns
+from rcm_lakehouse.pipeline.reconcile_due import is_due
+from rcm_lakehouse.pipeline.returned import counts_from, in_place_of, with_returns
 from rcm_lakehouse.pipeline.silver_sources import bronze_table
 from rcm_lakehouse.sources.checksums import bronze_sums, limits, read_buckets, source_sums, with_bucket
 from rcm_lakehouse.sources.jdbc import Database
 
 RECONCILED_FLAG = "reconciled"
-# A little less than the period, so that a run that starts some minutes earlier than yesterday's still reconciles.
-_PERIODS = {"daily": timedelta(hours=20), "weekly": timedelta(days=6, hours=12)}
-_ACT = "_act"
-_ACTS = ("delete", "excluded", "wait", "missed", "same", "changed")
+_TWINS = "{} rows share their key with other rows of the source: they are compared by their content alone, and one that is deleted beside others is not found"
+_ACT, _COUNTS_FROM, _OF_KEY, _HELD = "_act", "_counts_from", "_of_key", "_held_hash"
+_ACTS = ("delete", "excluded", "wait", "missed", "same", "changed", "twin")
 
 
 @dataclass(frozen=True)
 class Drift:
-    """What a comparison found: rows read from differing buckets, keys bronze knows, rows to load, keys to close, rows that no load takes."""
+    """What a comparison found: rows read from differing buckets, keys bronze knows, rows to load, keys to close, rows that no load takes.
+
+    `twins` are rows that share their key with others of the source and that bronze has.
+    """
 
     read: int = 0
     known: int = 0
@@ -52,6 +54,7 @@ class Drift:
     changed: int = 0
     deleted: int = 0
     excluded: int = 0
+    twins: int = 0
 
 
 def reconcile(ctx: RunContext, lake: Lake, label: str, batch_seq: int, frozen: Frozen) -> Outcome:
@@ -61,7 +64,7 @@ def reconcile(ctx: RunContext, lake: Lake, label: str, batch_seq: int, frozen: F
     same. Nothing is committed when nothing differs. Raises SourceDataError when the load has no key.
     """
     row = frozen.rows[label]
-    if label in frozen.refused or label in frozen.outside or batch_seq == 0 or not _is_due(ctx, lake, row, frozen.jdbc[label]):
+    if label in frozen.refused or label in frozen.outside or batch_seq == 0 or not is_due(ctx, lake, row, frozen.jdbc[label]):
         return Outcome("NOOP", (), {"batch_seq": batch_seq})
     with frozen.slots[row.database].hold():
         return _Comparison(ctx, lake, row, frozen.jdbc[label], f"{frozen.load_ids[label]}-r", batch_seq).run()
@@ -74,22 +77,6 @@ def after_load(ctx: RunContext, lake: Lake, step: Step, done: Mapping[str, Outco
         return Outcome("NOOP")
     head = int(str(loaded.facts["batch_seq"])) if loaded is not None else frozen.state_of(frozen.rows[step.label]).batch_seq
     return reconcile(ctx, lake, step.label, head, frozen)
-
-
-def _is_due(ctx: RunContext, lake: Lake, row: LoadRow, plan: JdbcPlan) -> bool:
-    if row.label in ctx.options.reconcile:
-        return True
-    connection = ctx.project.connections[row.database]
-    period = jdbc_options(connection, row).reconcile if isinstance(connection, JdbcConnection) else "never"
-    is_approved = row.label in ctx.options.approve_deletes
-    if period == "never" and not is_approved:
-        return False
-    last = last_reconciled(lake).get(f"bronze.{row.bronze_table}")
-    if is_approved and last is not None and last.status == "HELD":
-        return True
-    if period == "never":
-        return False
-    return last is None or datetime.fromisoformat(plan.window_high) - datetime.fromisoformat(last.at) >= _PERIODS[period]
 
 
 class _AsLoaded(Stage):
@@ -172,24 +159,41 @@ class _Comparison:
         ours = with_bucket(newest, self.database.dialect, self.plan.table, self.spelled_key)
         ours = ours.where(F.col("_bucket").isin(list(buckets))).drop("_bucket")
         condition = reduce(lambda one, other: one & other, [F.col(f"s.`{name}`").eqNullSafe(F.col(f"b.`{name}`")) for name in self.spelled_key])
-        joined = theirs.alias("s").join(ours.alias("b"), condition, how="full").select(self._act().alias(_ACT), *_values(theirs, ours))
-        counted = Counted(joined, *[F.count_if(F.col(_ACT) == name).alias(name) for name in _ACTS])
+        # Of several rows of a key bronze's newest is one: each is looked for among all that bronze has.
+        held = self._data().where("_change_type = 'upsert'").select(F.col("_row_hash").alias(_HELD)).distinct()
+        timed = self._timed(theirs)
+        joined = timed.join(held, timed["_row_hash"] == held[_HELD], how="left").alias("s").join(self._timed(ours).alias("b"), condition, how="full")
+        judged = joined.select(self._act().alias(_ACT), *_values(theirs, ours, self._in_place()))
+        counted = Counted(judged, *[F.count_if(F.col(_ACT) == name).alias(name) for name in _ACTS])
         staged = self.lake.staged(f"{self.lake.scratch(self.ctx.run_id)}/reconcile/{self.row.bronze_table}", counted.rows)
         found = {name: int(count) for name, count in counted.counts(staged).items()}
         total = newest.agg(F.count(F.lit(1)).alias("known")).first()
         read = sum(count for name, count in found.items() if name != "delete")
         known = int(total["known"]) if total else 0
-        return Drift(read, known, found["missed"], found["changed"], found["delete"], found["excluded"]), staged
+        return Drift(read, known, found["missed"], found["changed"], found["delete"], found["excluded"], found["twin"]), staged
 
     def _act(self) -> Column:
         is_gone, is_new = F.col("s._load_id").isNull(), F.col("b._load_id").isNull()
         is_same = F.col("s._row_hash") == F.col("b._row_hash")
+        is_twin = (F.col(f"s.{_OF_KEY}") > 1) & F.col(f"s.{_HELD}").isNotNull()
         no_watermark = F.coalesce(F.array_contains("s._flags", "null_watermark"), F.lit(False))
         # A row without a watermark is met by every window: what becomes of it is the load's business.
         fate = {"exclude": "excluded", "fail": "wait"}.get(self.options.null_watermark)
         found = F.when(is_gone, "delete")
         found = found if fate is None else found.when(no_watermark, fate)
-        return found.when(self._is_waiting("s"), "wait").when(is_new, "missed").when(is_same, "same").otherwise("changed")
+        return found.when(self._is_waiting("s"), "wait").when(is_new, "missed").when(is_twin, "twin").when(is_same, "same").otherwise("changed")
+
+    def _timed(self, rows: DataFrame) -> DataFrame:
+        """Rows with the time from which they count, where a watermark tells one, and the number of rows of their key."""
+        window, of_key = self.plan.window, Window.partitionBy(*[F.col(f"`{name}`") for name in self.spelled_key])
+        at = counts_from(self.ctx, self.row, window.kind, spelled(rows.schema, self.row.watermark)) if window else F.lit(None).cast("timestamp")
+        return rows.withColumns({_COUNTS_FROM: at, _OF_KEY: F.count(F.lit(1)).over(of_key)})
+
+    def _in_place(self) -> Column:
+        """The time from which a changed row counts when its own would lose; NULL for others. Of several rows of a key none is in the place of another."""
+        own, known = F.col(f"s.{_COUNTS_FROM}"), F.col(f"b.{_COUNTS_FROM}")
+        moment = in_place_of(self.ctx, self.row, self.plan.window.kind, own, known) if self.plan.window else F.lit(None).cast("timestamp")
+        return F.when((self._act() == "changed") & (F.col(f"s.{_OF_KEY}") == 1), moment)
 
     def _is_waiting(self, side: str) -> Column:
         """Rows at or beyond the window's end: the next load takes them, they are not missed."""
@@ -268,14 +272,15 @@ class _Comparison:
             rows_dropped=drift.excluded,
             numberofrowscopied=written,
             message=told,
+            warnings=[_TWINS.format(drift.twins)] if drift.twins else [],
         )
 
 
-def _values(theirs: DataFrame, ours: DataFrame) -> list[Column]:
-    """The source's row where it has one, else bronze's; with the flags and the text of what did not fit."""
+def _values(theirs: DataFrame, ours: DataFrame, in_place: Column) -> list[Column]:
+    """The source's row where it has one, else bronze's; with the flags, the time from which it counts among them, and the text of what did not fit."""
     is_gone = F.col("s._load_id").isNull()
     known = {name.lower() for name in ours.columns}
     columns = [name for name in theirs.columns if name not in LINEAGE_NAMES]
     values = [F.when(is_gone, F.col(f"b.`{name}`") if name.lower() in known else None).otherwise(F.col(f"s.`{name}`")).alias(name) for name in columns]
-    flags = F.when(is_gone, F.array(F.lit(RECONCILED_FLAG))).otherwise(F.col("s._flags"))
+    flags = F.when(is_gone, F.array(F.lit(RECONCILED_FLAG))).otherwise(flagged_from(F.col("s._flags"), in_place))
     return [*values, flags.alias("_flags"), F.col("s._corrupt_record").alias("_corrupt_record")]

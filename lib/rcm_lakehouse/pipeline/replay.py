@@ -9,7 +9,6 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from rcm_lakehouse.audit.schema import LoadLog
-from rcm_lakehouse.lake.names import folded_sql
 from rcm_lakehouse.lake.tables import Lake
 from rcm_lakehouse.pipeline.attempts import Outcome
 from rcm_lakehouse.pipeline.context import RunContext
@@ -18,9 +17,10 @@ from rcm_lakehouse.pipeline.freeze import Frozen
 from rcm_lakehouse.pipeline.graph import Step
 from rcm_lakehouse.pipeline.history import Merged, merge_history
 from rcm_lakehouse.pipeline.plan import feeding
-from rcm_lakehouse.pipeline.quarantine import as_events, with_quarantine_id
+from rcm_lakehouse.pipeline.quarantine import as_events, open_rows, replaced, with_quarantine_id
+from rcm_lakehouse.pipeline.silver_outcomes import as_json, nothing_new, upstream_broken
 from rcm_lakehouse.pipeline.silver_sources import Pending, bronze_table, consumed_batches
-from rcm_lakehouse.pipeline.silver_step import LoadKey, SilverBatch, Tally, as_json, nothing_new, upstream_broken
+from rcm_lakehouse.pipeline.silver_step import LoadKey, SilverBatch, Tally
 
 
 def replay_entity(ctx: RunContext, lake: Lake, step: Step, done: Mapping[str, Outcome], _frozen: Frozen) -> Outcome:
@@ -39,7 +39,7 @@ def replay_entity(ctx: RunContext, lake: Lake, step: Step, done: Mapping[str, Ou
         return broken
     if not lake.moved_past(entity.quarantine, 0):
         return nothing_new(ctx, lake, entity, consumed, {})
-    waiting = lake.staged(f"{lake.scratch(ctx.run_id)}/silver/{step.label}/waiting", open_rows(lake, entity))
+    waiting = lake.staged(f"{lake.scratch(ctx.run_id)}/silver/{step.label}/waiting", open_rows(lake, entity.quarantine))
     parts = _parts(ctx, lake, entity, waiting, consumed)
     if not parts:
         return nothing_new(ctx, lake, entity, consumed, {})
@@ -49,11 +49,6 @@ def replay_entity(ctx: RunContext, lake: Lake, step: Step, done: Mapping[str, Ou
     for log in logs:
         log.table_version = version
     return Outcome("SUCCESS", tuple(logs), {"version": version})
-
-
-def open_rows(lake: Lake, entity: Entity) -> DataFrame:
-    """Rows of the entity's quarantine that are neither merged nor replaced yet, folded to one each."""
-    return lake.spark.sql(folded_sql(lake.sql_name(entity.quarantine))).where("status = 'open'")
 
 
 def _parts(ctx: RunContext, lake: Lake, entity: Entity, waiting: DataFrame, consumed: Mapping[str, int]) -> tuple[Pending, ...]:
@@ -194,20 +189,7 @@ class ReplayBatch(SilverBatch):
             (F.col("source_table") == part.table.label) & (F.col("last_batch_seq") < part.high) for part in self.parts if part.is_snapshot
         ]
         rows = self.waiting.where(reduce(or_, older, F.lit(False)))
-        return rows.select(
-            "quarantine_id",
-            F.lit("superseded").alias("event"),
-            "data_source",
-            F.col("source_table").alias("_source_table"),
-            "entity_key",
-            "sequence_at",
-            "reasons",
-            F.lit(None).cast("string").alias("raw_row"),
-            F.col("last_load_id").alias("_load_id"),
-            F.col("last_batch_seq").alias("_batch_seq"),
-            F.lit(None).cast("string").alias("_row_hash"),
-            F.current_timestamp().alias("seen_at"),
-        )
+        return replaced(rows)
 
     def _logs(self, tallies: Mapping[LoadKey, Tally], merged: Merged) -> list[LoadLog]:
         """One audit row for all replayed rows: those of their first judgement were counted by load then."""

@@ -18,7 +18,7 @@ from rcm_lakehouse.config.load import load_project
 from rcm_lakehouse.config.project import Project
 from rcm_lakehouse.lake.crash_points import crash_point
 from rcm_lakehouse.lake.lock import lakehouse_lock
-from rcm_lakehouse.lake.session import get_session
+from rcm_lakehouse.lake.session import check_place, get_session
 from rcm_lakehouse.lake.tables import Lake
 from rcm_lakehouse.pipeline import bronze_step, gold_step, reconcile_step, recovery, replay, silver_step
 from rcm_lakehouse.pipeline.attempts import Outcome, attempted
@@ -63,6 +63,7 @@ def run_pipeline(home: Path, environment: str, options: RunOptions, console: Con
     project = load_project(home, environment, cleaner_names=frozenset(CLEANERS))
     check_verbs(project, options)
     steps = steps_of(project, options)
+    check_place(project.settings)
     run_id = new_run_id()
     lake_root = Lake(None, project.settings, home).root  # type: ignore[arg-type]
     with lakehouse_lock(lake_root, run_id, "run_pipeline"):
@@ -77,7 +78,7 @@ def run_pipeline(home: Path, environment: str, options: RunOptions, console: Con
             apply_verbs(lake, planned, options)
             show_plan(console, plan_rows(project, steps, planned, options))
             show_left_out(console, left_behind(project, options, steps))
-            return Finished(0, run_id)
+            return Finished(1 if planned.refused else 0, run_id)
         return _locked_run(project, lake, options, steps, run_id, console)
 
 

@@ -1,9 +1,9 @@
 """One silver entity: map, judge, quarantine, and merge what changed; every source row is accounted for."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import reduce
+from functools import cached_property, reduce
+from operator import or_
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -21,7 +21,9 @@ from rcm_lakehouse.pipeline.entities import Entity, ensure_known, ensure_salt_on
 from rcm_lakehouse.pipeline.freeze import Frozen
 from rcm_lakehouse.pipeline.graph import Step
 from rcm_lakehouse.pipeline.history import Merged, merge_history
-from rcm_lakehouse.pipeline.quarantine import outcome_counts, share_of_bad, sightings, taken_back
+from rcm_lakehouse.pipeline.outlived import Outlived
+from rcm_lakehouse.pipeline.quarantine import open_rows, outcome_counts, replaced, share_of_bad, sightings, taken_back, with_quarantine_id
+from rcm_lakehouse.pipeline.silver_outcomes import as_json, held_log, nothing_new, upstream_broken
 from rcm_lakehouse.pipeline.silver_sources import Pending, backlog, next_round
 from rcm_lakehouse.quality.judge import judged
 from rcm_lakehouse.silver.mapping import mapped
@@ -73,46 +75,12 @@ def merge_entity(ctx: RunContext, lake: Lake, step: Step, done: Mapping[str, Out
         # A later round may fail: a repeated try goes on behind this one.
         ctx.keep(step.name, taken)
         logs += taken
-    held = [_held_log(ctx, entity, label, cause) for label, cause in work.held.items()]
+    held = [held_log(ctx, entity, label, cause) for label, cause in work.held.items()]
     for log in held:
         log.table_version = version
     logs += held
     is_held = any(log.status == "HELD" for log in logs)
     return Outcome("PARTIAL" if work.held or is_held else "SUCCESS", tuple(logs), {"version": version}, is_data_stop=is_held)
-
-
-def upstream_broken(ctx: RunContext, entity: Entity, step: Step, done: Mapping[str, Outcome]) -> Outcome | None:
-    """The outcome of an entity that waits for another which did not end well; None when it may go on."""
-    broken = sorted(name for name in step.needs if name.startswith("silver:") and name in done and done[name].failed)
-    if not broken:
-        return None
-    message = f"not merged because {', '.join(broken)} did not end well; the table is as it was"
-    log = ctx.log("silver", tablename=entity.contract.entity, target=entity.silver.label, status="SKIPPED_UPSTREAM", message=message)
-    return Outcome("SKIPPED_UPSTREAM", (log,))
-
-
-def _held_log(ctx: RunContext, entity: Entity, label: str, cause: str) -> LoadLog:
-    source, _, table = label.partition(".")
-    message = f"held back because {cause} did not end well; its rows are taken by the next run"
-    return ctx.log("silver", data_source=source, tablename=table, target=entity.silver.label, status="SKIPPED_UPSTREAM", message=message)
-
-
-def nothing_new(ctx: RunContext, lake: Lake, entity: Entity, consumed: Mapping[str, int], held: Mapping[str, str]) -> Outcome:
-    """The outcome of an entity that took nothing: its progress is told again, and hospitals that were held back.
-
-    `is_unfed`: it never took anything, for what it waits for did not end well; what is in the table says nothing of any hospital.
-    """
-    logs = [_held_log(ctx, entity, label, cause) for label, cause in held.items()]
-    last = ctx.state.last_done.get(entity.silver.label)
-    version = last.table_version if last and last.table_version is not None else lake.head_version(entity.silver)
-    done = ctx.log("silver", tablename=entity.contract.entity, target=entity.silver.label, status="NOOP", table_version=version)
-    done.consumed, done.table_id = as_json(consumed), lake.table_id(entity.silver)
-    return Outcome("PARTIAL" if held else "NOOP", (*logs, done), {"version": version, "is_unfed": bool(held) and not consumed})
-
-
-def as_json(consumed: Mapping[str, int]) -> str:
-    """Progress as the audit keeps it."""
-    return json.dumps(dict(sorted(consumed.items())))
 
 
 @dataclass
@@ -154,7 +122,9 @@ class SilverBatch:
 
     def _staged(self) -> DataFrame:
         rows = reduce(DataFrame.unionByName, [self._mapped(part) for part in self.parts])
-        return self.lake.staged(f"{self._scratch()}/judged", self._judged(rows))
+        staged = self.lake.staged(f"{self._scratch()}/judged", self._judged(rows))
+        self.warnings += self._outlived.told(staged)
+        return staged
 
     def _judged(self, rows: DataFrame) -> DataFrame:
         known = {rule.references: self._known_keys(rule.references) for rule in self.contract.rules if rule.references}
@@ -167,15 +137,24 @@ class SilverBatch:
         self._delivered_rows.append(Counted(rows, F.count(F.lit(1)).alias("rows")))
         return self._delivered_rows[-1].rows
 
+    @cached_property
+    def _outlived(self) -> Outlived:
+        return Outlived(self.ctx, self.lake, self.contract, self._plain)
+
     def _canonical(self, part: Pending, rows: DataFrame) -> DataFrame:
+        canonical = self._plain(part, rows)
+        if part.is_snapshot:
+            return self._returned(part, canonical) if self.contract.sequence_by else canonical
+        return self._outlived.marked(part, canonical)
+
+    def _plain(self, part: Pending, rows: DataFrame) -> DataFrame:
         named = rows.withColumns({"data_source": F.lit(part.row.datasource), "_source_table": F.lit(part.table.label)})
         personal = personal_entities(self.ctx.project.contracts)
         if self.contract.key_is_personal or any(column.key_of in personal for column in self.contract.columns):
             ensure_salt_once(self.ctx, self.lake)
             named = with_salt(self.lake, named)
         zone = self.ctx.project.connections[part.row.database].time_zone
-        canonical = mapped(named, self.contract, part.mapping, time_zone=zone, personal=personal)
-        return self._returned(part, canonical) if part.is_snapshot and self.contract.sequence_by else canonical
+        return mapped(named, self.contract, part.mapping, time_zone=zone, personal=personal)
 
     def _returned(self, part: Pending, rows: DataFrame) -> DataFrame:
         # What this very snapshot deletes, or a later one, is no earlier delete: judged twice, it gives the same times.
@@ -234,6 +213,8 @@ class SilverBatch:
             told = known.where(F.col("_load_id").isin(sorted({load for _, load in tallies})))
             if told.limit(1).collect():
                 events.append(taken_back(staged.where("outcome = 'good'"), told, self.contract))
+            gone = self._gone(staged)
+            events += [gone] if gone is not None else []
         if not events:
             return
         # Only what is new is appended; whether anything is depends on rows, so the answer is staged before a commit is made.
@@ -263,6 +244,14 @@ class SilverBatch:
                     f"silver.{self.contract.entity}: load {load} of {table} has {tally.read} rows but {tally.accounted} are accounted for. Nothing was "
                     "merged. This is a defect of the pipeline, not of the data: report it."
                 )
+
+    def _gone(self, staged: DataFrame) -> DataFrame | None:
+        """Events of open rows of an older snapshot that the one taken now no longer has: there is nothing left to mend."""
+        newest = [(F.col("source_table") == part.table.label) & (F.col("last_batch_seq") < part.high) for part in self.parts if part.is_snapshot]
+        if not newest:
+            return None
+        again = with_quarantine_id(staged.where("outcome = 'quarantine'")).select("quarantine_id")
+        return replaced(open_rows(self.lake, self.entity.quarantine).where(reduce(or_, newest)).join(again, "quarantine_id", how="left_anti"))
 
     def _nothing_in_it(self) -> LoadLog:
         log = self.ctx.log("silver", tablename=self.contract.entity, target=self.entity.silver.label, status="NOOP")

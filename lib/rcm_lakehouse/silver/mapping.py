@@ -19,6 +19,8 @@ from rcm_lakehouse.silver.keys import durable_key
 SALT_COLUMN = "_salt"
 # Flags of values that are none, by the type in which bronze has NULL for them.
 _EMPTIES = {"date": ZERO_DATE, "timestamp": ZERO_DATE, "decimal": NOT_A_NUMBER, "string": NOT_A_NUMBER}
+# How far clocks go back: an hour, on Lord Howe Island half of one.
+_SET_BACK = (60, 30)
 _MARGIN = f"INTERVAL '{FUTURE_MARGIN.days}' DAY"
 
 
@@ -27,10 +29,10 @@ def mapped(rows: DataFrame, contract: Contract, mapping: SourceMapping, *, time_
 
     `rows` carry the bronze columns, `data_source`, `_source_table` and, when a personal key is made, `_salt`; `personal` names the
     entities whose keys are pseudonyms. Added: the durable key, the contract's columns (times in `time_zone`, instants turned into it),
-    `event_at` (UTC; a day means its local midnight; without a sequence, or with one more than a day ahead of it, the end of the load's
-    window), `is_future` (the sequence lies so far ahead), `is_delete`, `is_outside` (the
-    mapping does not take the row: its `where`, or a delete that it ignores), `cast_failures` (columns whose text or derived value did not
-    fit the type, or whose day or number is none) and `raw_row` (JSON of the source's columns).
+    `event_at` (UTC; a day means its local midnight, a time of the hour that comes twice its last pass before the reading; without a sequence,
+    or with one more than a day ahead of it, the end of the load's window), `is_future` (the sequence lies so far ahead), `is_delete`,
+    `is_outside` (the mapping does not take the row: its `where`, or a delete that it ignores), `cast_failures` (columns whose text or derived
+    value did not fit the type, or whose day or number is none) and `raw_row` (JSON of the source's columns).
 
     Raises SourceDataError when the source lacks a column that makes the key or the sequence; nothing was written.
     """
@@ -145,7 +147,7 @@ def _times(contract: Contract, types: dict[str, str], time_zone: str) -> dict[st
         return {"event_at": F.greatest(noticed, after), "is_future": F.lit(False)}
     first = contract.sequence_by[0]
     at = F.col(first).cast("timestamp")
-    own = F.coalesce(F.col("_instant"), at if types.get(first) is None else F.to_utc_timestamp(at, time_zone))
+    own = F.coalesce(F.col("_instant"), at if types.get(first) is None else in_utc(at, noticed, time_zone))
     of_row = F.greatest(counted_from(own, noticed, time_zone, is_day=_is_day(contract, types.get(first))), after)
     of_delete = deleted_from(own, noticed, time_zone, is_day=types.get(first) == "date")
     return {"event_at": F.when(F.col("_change_type") == "delete", of_delete).when(own.isNotNull(), of_row), "is_future": is_ahead(own, noticed)}
@@ -157,6 +159,17 @@ def _is_day(contract: Contract, source_type: str | None) -> Column:
     if source_type == "date" or any(column.name == first and column.type == "date" for column in contract.columns):
         return F.lit(True)
     return ~F.contains(F.col(f"_raw_{first}"), F.lit(":")) if source_type == "string" else F.lit(False)
+
+
+def in_utc(local: Column, window_high: Column, time_zone: str) -> Column:
+    """A local time of the source as UTC. In the hour that comes twice when clocks go back it is the last that the reading allows.
+
+    A row is read after it changed: of two of its stamps in that hour the one read later is the later change, even when it looks earlier.
+    """
+    first = F.to_utc_timestamp(local, time_zone)
+    passes = [first + F.expr(f"INTERVAL {minutes} MINUTES") for minutes in _SET_BACK]
+    again = [F.when((F.from_utc_timestamp(other, time_zone) == local) & (other <= window_high), other) for other in passes]
+    return F.coalesce(*again, first)
 
 
 def is_ahead(own: Column, window_high: Column) -> Column:

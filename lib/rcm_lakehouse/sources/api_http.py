@@ -106,6 +106,7 @@ class HttpClient:
         self.connection = connection
         self.host = urlsplit(connection.base_url).hostname or ""
         self.requests = 0
+        self._asked = self.host
         self._stop = stop or Event()
         self._pace = pace or pace_of(self.host, connection.requests_per_second)
         self._pause = pause or self._stop.wait
@@ -134,7 +135,7 @@ class HttpClient:
 
     @property
     def _place(self) -> str:
-        return f"connection '{self.name}' ({self.host})"
+        return f"connection '{self.name}' ({self._asked})"
 
     def _patiently(self, one_try: Callable[[], object]) -> object:
         backoff = wait_random_exponential(multiplier=self.connection.first_wait_seconds, max=self.connection.max_wait_seconds)
@@ -174,6 +175,8 @@ class HttpClient:
         absent_ok: bool = False,
         denied: SourceAuthError | None = None,
     ) -> object:
+        # A token service is another host than the API's.
+        self._asked = urlsplit(url).hostname or self.host
         self._check(url)
         self._rest(self._pace.delay())
         self._count()

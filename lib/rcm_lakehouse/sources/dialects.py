@@ -159,7 +159,7 @@ _POSTGRES_OLDEST = (
 _SQLSERVER_OLDEST = (
     "SELECT DATEADD(MINUTE, -DATEPART(TZOFFSET, SYSDATETIMEOFFSET()), MIN(t.transaction_begin_time)) "
     "FROM sys.dm_tran_active_transactions t JOIN sys.dm_tran_session_transactions s ON s.transaction_id = t.transaction_id "
-    "WHERE t.transaction_type = 1 AND s.session_id <> @@SPID"
+    "WHERE t.transaction_type IN (1, 4) AND s.session_id <> @@SPID"
 )
 _H2_CLOCK = (
     "SELECT CAST(CURRENT_TIMESTAMP(6) AT TIME ZONE 'UTC' AS TIMESTAMP(6)) AS now_utc, CAST(NULL AS TIMESTAMP) AS oldest_utc, "

@@ -265,10 +265,15 @@ def _moved(item: FileItem, part: Path) -> bool:
         if error.errno != errno.EXDEV:
             raise
         # Another file system: copied beside, so that the archive never shows half a file.
-        shutil.copy2(item.path, part)
-        if item.is_unchanged:
-            item.path.unlink()
-            return True
+        try:
+            shutil.copy2(item.path, part)
+            if item.is_unchanged:
+                item.path.unlink()
+                return True
+        except OSError:
+            # No copy is left of a file that stays: whoever takes it away would not know of one.
+            part.unlink(missing_ok=True)
+            raise
         part.unlink()
         return False
     found = Look.at(part)
