@@ -140,5 +140,11 @@ def test_a_calendar_that_fits_no_load_judges_nothing_and_fails(spark: SparkSessi
     assert job(mini, "--only", "late_feeds") == 1
     said = " ".join(capsys.readouterr().out.split())
     assert "no entry of conf/monitor/feeds.yml fits a row of load_config.csv, so no feed can be judged. Name your feeds there." in said
-    (mini.home / "conf" / "monitor" / "feeds.yml").write_text("{}")
+    feeds = mini.home / "conf" / "monitor" / "feeds.yml"
+    feeds.write_text('{"hos-a.*": {"by": "06:00"}}')
+    assert mini.run(layers=BRONZE).code == 0
+    feeds.write_text('{"hos-z.*": {"by": "06:00"}}')
+    assert mini.run(layers=BRONZE).code == 0
+    assert job(mini, "--only", "unfinished_runs") == 1, "an emptied calendar judges no more than none"
+    feeds.write_text("{}")
     assert job(mini, "--only", "unfinished_runs") == 0, "who keeps no calendar waits for nothing"

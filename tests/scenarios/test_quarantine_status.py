@@ -177,3 +177,6 @@ def test_a_bad_row_that_a_later_snapshot_no_longer_has_is_superseded_and_open_ag
     mini.sql(f"INSERT INTO visits VALUES {bad[0]}", database="emr")
     assert mini.run(now="2026-01-05T06:00:00Z").code == 0
     assert statuses(mini) == {("GONE", "held"): "open", ("STAYS", "held"): "open"}
+    mini.sql("DELETE FROM visits", f"INSERT INTO visits VALUES ('NEW', 'open', '1.00', 'W1', {FIRST})", database="emr")
+    assert mini.run(now="2026-01-06T06:00:00Z").code == 4, "GOOD is absent: the deletes are held"
+    assert statuses(mini) == {("GONE", "held"): "open", ("STAYS", "held"): "open"}, "a snapshot that is not believed closes nothing"

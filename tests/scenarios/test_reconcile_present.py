@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
-from harness import Ended, Mini
+from harness import SETTINGS, Ended, Mini
 from loads_kit import incremental, visit_contract
 
 CHANGED = {"name": "source_modified_at", "type": "timestamp", "tracked": False}
@@ -26,6 +26,8 @@ def mini(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Mini:
     loads = [incremental(table, "Mark" if table == "counts" else "Changed") for table in KINDS]
     made = Mini(spark, tmp_path_factory.mktemp("present"), loads, own_contracts=own)
     made.connections = {"hospital-a": made.h2(time_zone="America/Chicago", tables={"counts": {"overlap_seconds": 0}})}
+    # Many of few rows go at once.
+    made.settings = {**SETTINGS, "default": {**SETTINGS["default"], "quality": {"max_delete_share": 0.5}}}
     made.write()
     for table, kind in KINDS.items():
         rows = ", ".join(f"('V{n:02d}', 'open', CAST(TIMESTAMP '2026-01-{n:02d} 08:00:00' AS {kind}), {n})" for n in range(1, 21))
@@ -69,11 +71,15 @@ def test_I34_a_key_rewritten_with_blanks_is_not_deleted_and_a_twin_that_goes_tak
         "UPDATE {table} SET VisitID = ' V02' WHERE VisitID = 'V02'",
         "DELETE FROM {table} WHERE VisitID = 'V03 '",
         "DELETE FROM {table} WHERE VisitID = 'V04'",
+        # Another row, an older one, in another spelling.
+        "DELETE FROM {table} WHERE VisitID = 'V09'",
+        "INSERT INTO {table} VALUES ('V09\u00a0', 'older', CAST(TIMESTAMP '2025-12-01 08:00:00' AS {kind}), 9)",
     )
     ended = reconciled(mini, "2026-01-25T14:00:00Z")
     assert [current(mini, key) for key in ("V01", "V02", "V03", "V04")] == [all_are("blank"), all_are("open"), all_are("open"), all_are()]
+    assert current(mini, "V09") == all_are("older")
     log = ended.log("silver", "visit")
-    assert (log.rows_dropped, log.warnings) == (3, ["3 keys were found deleted that the source still has, spelled with other blanks: they stay as they are"])
+    assert (log.rows_dropped, log.warnings) == (4, ["4 keys were found deleted that the source still has, spelled with other blanks: they stay as they are"])
     everywhere(mini, "UPDATE {table} SET VisitID = 'V01' WHERE VisitID = 'V01 '")
     reconciled(mini, "2026-01-25T15:00:00Z")
     assert current(mini, "V01") == all_are("blank")
@@ -99,8 +105,8 @@ def test_I34_a_row_whose_stamp_went_back_is_current_with_what_the_source_has_now
     assert ended.log("reconcile", "hosa_visits").message == "compared with the source: 0 missed, 2 changed without a new watermark, 0 deleted"
     assert (current(mini, "V05"), current(mini, "V06")) == (all_are("restored"), all_are("entered again"))
     assert mini.rows("silver.visit", "state", "is_current", where="source_visit_id = 'V05'") == [("open", False), ("restored", True)], "both are history"
-    flags = mini.rows("bronze.hosa_visits", "_flags", where="VisitID = 'V05' AND State = 'restored'")
-    assert flags == [(["reconciled", "returned:2026-01-05 14:00:00.000001"],)]
+    versions = mini.rows("silver.visit", "state", "string(effective_from)", where="source_visit_id = 'V05'")
+    assert versions == [("open", "2026-01-05 14:00:00"), ("restored", "2026-01-05 14:00:00.000001")]
     again = reconciled(mini, "2026-01-25T19:00:00Z")
     assert [log.rows_written for log in again.logs if log.layer == "reconcile"] == [0, 0, 0, 0]
 
@@ -127,6 +133,31 @@ def test_I34_a_restored_row_goes_on_by_its_stamps_and_may_be_restored_once_more(
     mini.sql("UPDATE stays SET State = 'that day', Changed = DATE '2026-01-25' WHERE VisitID = 'V05'")
     assert mini.run(now="2026-01-25T22:30:00Z").code == 0
     assert current(mini, "V05")["stays"] == ["that day"], "a day has many moments: the later delivery wins"
+
+
+def test_I34_a_restored_copy_that_a_load_has_met_before_is_found_by_the_comparison(mini: Mini) -> None:
+    restore = "UPDATE {table} SET State = 'copy', Changed = CAST(TIMESTAMP '2025-12-05 08:00:00' AS {kind}), Mark = 1 WHERE VisitID = 'V07'"
+    everywhere(mini, restore)
+    assert mini.run(now="2026-01-26T10:00:00Z", full_refresh=LABELS).code == 0
+    assert current(mini, "V07") == all_are("open"), "a load takes a stamp as it is"
+    ended = reconciled(mini, "2026-01-26T11:00:00Z")
+    assert current(mini, "V07") == all_are("copy"), ended.said
+    again = reconciled(mini, "2026-01-26T12:00:00Z")
+    assert [log.rows_written for log in again.logs if log.layer == "reconcile"] == [0, 0, 0, 0]
+
+
+def test_I34_a_day_on_which_a_row_was_restored_and_deleted_ends_without_it(mini: Mini) -> None:
+    mini.sql("UPDATE stays SET State = 'today', Changed = DATE '2026-01-26' WHERE VisitID = 'V08'")
+    assert mini.run(now="2026-01-26T13:00:00Z").code == 0
+    mini.sql("UPDATE stays SET State = 'copy', Changed = DATE '2025-12-05' WHERE VisitID = 'V08'")
+    reconciled(mini, "2026-01-26T14:00:00Z")
+    assert current(mini, "V08")["stays"] == ["copy"]
+    mini.sql("DELETE FROM stays WHERE VisitID = 'V08'")
+    reconciled(mini, "2026-01-26T15:00:00Z")
+    assert current(mini, "V08")["stays"] == []
+    mini.sql("INSERT INTO stays VALUES ('V08', 'again', DATE '2026-01-26', 8)")
+    assert mini.run(now="2026-01-26T16:00:00Z").code == 0
+    assert current(mini, "V08")["stays"] == ["again"]
 
 
 def test_I34_silver_made_anew_from_bronze_is_the_same_after_all_this(mini: Mini) -> None:

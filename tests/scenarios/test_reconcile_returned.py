@@ -61,8 +61,7 @@ def test_I34_a_row_restored_with_its_old_stamp_is_current_again(mini: Mini) -> N
     everywhere(mini, "INSERT INTO {table} VALUES ('V03', 'restored', CAST(TIMESTAMP '2026-01-03 08:00:00' AS {kind}))")
     reconcile(mini, "2026-01-25T19:00:00Z")
     assert current(mini, "V03") == {"visits": ["restored"], "stays": ["restored"], "calls": ["restored"]}
-    flags = mini.rows("bronze.hosa_visits", "_flags", where="VisitID = 'V03' AND State = 'restored'")
-    assert flags == [(["reconciled", "returned:2026-01-25 18:00:00.000001"],)]
+    assert mini.rows("silver.visit", "string(effective_from)", where="source_visit_id = 'V03' AND is_current") == [("2026-01-25 18:00:00.000001",)]
 
     # Changed since: later than the delete, and before the comparison that found it back.
     everywhere(mini, "UPDATE {table} SET State = 'changed', Changed = CAST(TIMESTAMP '2026-01-25 {half_past}' AS {kind}) WHERE VisitID = 'V03'")

@@ -1,5 +1,6 @@
 """The door: a wrong configuration ends the job with exit code 2 before a lock, a session or a folder is made."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,8 @@ from builders import real_project, small_project
 
 from rcm_lakehouse.pipeline import replay_door
 from rcm_lakehouse.pipeline.door import main
+
+Job = Callable[[list[str]], int]
 
 
 @pytest.fixture(autouse=True)
@@ -33,6 +36,7 @@ def test_an_unknown_environment_ends_the_job_with_2(tmp_path: Path, capsys: pyte
     folder = small_project(tmp_path)
     assert main(["--home", str(folder.home), "--env", "lcal"]) == 2
     assert "there is no environment 'lcal'; there are local, cluster. Did you mean 'local'?" in capsys.readouterr().err
+    assert main(["--home", str(folder.home), "--env", ""]) == 2, "an unset variable of a script is no wish for local"
     monkeypatch.setenv("RCM_ENV", "clster")
     assert main(["--home", str(folder.home)]) == 2
     assert "there is no environment 'clster'" in capsys.readouterr().err
@@ -51,6 +55,7 @@ LEFT_OUT = {
     ("--reset-watermark", "hos-a.patients", "beginning", "--only", "patient"): "--reset-watermark: 'hos-a.patients' would not be read, because --only",
     ("--reset-watermark", "hos-a.patients", "beginning", "--reconcile", "hos-a.patients"): "'hos-a.patients' is named by --reconcile too, but a reset reads",
     ("--reconcile", "hos-a.patients", "--layers", "silver"): "--reconcile: 'hos-a.patients' would not be read, because --layers leaves out bronze.",
+    ("--approve-deletes", "hos-a.visits", "--only", "hos-a.patients"): "--approve-deletes: 'hos-a.visits' would have no effect, because --only leaves it out.",
     ("--approve-deletes", "hos-a.visits", "--layers", "gold"): "--approve-deletes: 'hos-a.visits' would have no effect, because --layers leaves out bronze",
 }
 
@@ -124,22 +129,24 @@ def test_a_cleaner_that_is_not_there_ends_the_job_with_2(tmp_path: Path, capsys:
     assert "column 'ssn': there is no cleaner 'sns'. Did you mean 'ssn'?" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("job", [main, replay_door.main])
 @pytest.mark.parametrize("given", ["2026-W10", "20260131", "2026-1-31", "2026-02-30", "", " "])
-def test_a_day_in_another_form_is_refused_and_an_empty_one_is_not_today(given: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_day_in_another_form_is_refused_and_an_empty_one_is_not_today(given: str, job: Job, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     small_project(tmp_path)
     with pytest.raises(SystemExit) as ended:
-        main(["--home", str(tmp_path), "--as-of", given])
+        job(["--home", str(tmp_path), "--as-of", given])
     assert ended.value.code == 2
-    assert f"--as-of: {given!r} is not a day in the form YYYY-MM-DD" in capsys.readouterr().err
+    assert f"argument --as-of: {given!r} is not a day in the form YYYY-MM-DD" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("given", ["0", "65"])
-def test_threads_have_the_bounds_of_the_setting(given: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("job", [main, replay_door.main])
+@pytest.mark.parametrize("given", ["0", "65", "", "two"])
+def test_threads_have_the_bounds_of_the_setting(given: str, job: Job, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     small_project(tmp_path)
     with pytest.raises(SystemExit) as ended:
-        main(["--home", str(tmp_path), "--threads", given])
+        job(["--home", str(tmp_path), "--threads", given])
     assert ended.value.code == 2
-    assert "--threads: 1 to 64" in capsys.readouterr().err
+    assert f"argument --threads: {given!r} is no number from 1 to 64" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("only", "layers", "left"), [("hos-a.patients", "silver,gold", "bronze"), ("patient", "gold", "silver")])

@@ -8,7 +8,7 @@ import json
 import logging
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from threading import Lock
@@ -94,7 +94,8 @@ class AuditSpool:
                 part.replace(self.path)
             except OSError as error:
                 _log.error("audit spool %s cannot be written (%s)", self.path.name, error.strerror)
-                part.unlink(missing_ok=True)
+                with suppress(OSError):
+                    part.unlink()
                 return False
             return True
 

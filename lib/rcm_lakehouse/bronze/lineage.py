@@ -33,6 +33,12 @@ ZERO_DATE = "zero_date:"
 NOT_A_NUMBER = "not_a_number:"
 # The same of a day or time that is infinite; bronze holds the last day there is, 9999-12-31, or the first, in January of the year 1.
 INFINITE = "infinite:"
+# A flag of rows that a comparison with the source brought, deletes among them; and of those that are the only row of their key there: what the source
+# has now, whatever their own time says.
+RECONCILED_FLAG = "reconciled"
+PRESENT = "present"
+# The end of a comparison's load id.
+COMPARISON = "-r"
 # Differ between two runs over the same input; everything else must be equal.
 VOLATILE = ("_load_id", "load_id", "_ingested_at", "_window_high", "_salt", "seen_at")
 

@@ -1,4 +1,4 @@
-"""What a table remembers, as table properties: the configuration that made it, from which a later one may not drift, and whether it took deletes."""
+"""What a table remembers, as table properties: the configuration that made it, from which none may drift, and whether a comparison changed it."""
 
 import json
 from collections.abc import Mapping
@@ -7,7 +7,7 @@ from rcm_lakehouse.lake.table import Table
 from rcm_lakehouse.lake.tables import Lake
 
 WATERMARK = "rcm.watermarkColumn"
-DELETES = "rcm.hasDeletes"
+COMPARED = "rcm.wasCompared"
 CONTRACT = "rcm.contract"
 
 

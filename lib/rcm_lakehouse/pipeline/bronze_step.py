@@ -14,7 +14,7 @@ from rcm_lakehouse.config.errors import DataStopError, SourceDataError
 from rcm_lakehouse.config.matching import jdbc_options
 from rcm_lakehouse.config.worklist import LoadRow
 from rcm_lakehouse.lake.crash_points import crash_point
-from rcm_lakehouse.lake.memory import DELETES, WATERMARK, recall
+from rcm_lakehouse.lake.memory import WATERMARK
 from rcm_lakehouse.lake.tables import Lake
 from rcm_lakehouse.pipeline import api_step, files_step
 from rcm_lakehouse.pipeline.attempts import Outcome
@@ -24,7 +24,6 @@ from rcm_lakehouse.pipeline.freeze import Frozen, JdbcPlan, is_windowed, overlap
 from rcm_lakehouse.pipeline.graph import Step
 from rcm_lakehouse.pipeline.jdbc_stage import Stage, Staged, mapped_key, mapped_names, spelled
 from rcm_lakehouse.pipeline.reset_step import reset
-from rcm_lakehouse.pipeline.returned import with_returns
 from rcm_lakehouse.pipeline.silver_sources import bronze_table
 from rcm_lakehouse.sources.jdbc import EMPTIES, Database, has_rows, highest_time, read_table
 
@@ -204,20 +203,11 @@ class JdbcLoad:
         metadata = {"load_id": log.load_id, "batch_seq": seq, "watermark": after, "window_high": plan.window_high, **riding([log])}
         crash_point("P5", self.row.label)
         rows = self.lake.read_files(self._scratch(), staged.schema)
-        rows = with_returns(self.ctx, self.lake, self.row, plan, rows) if self._may_have_deletes() else rows
         commit = self.lake.append(table, rows, metadata=metadata, merge_schema=True, txn=(self.row.label, seq))
         log.table_version = commit.version
         self.ctx.keep(f"bronze:{self.row.label}", [log])
         crash_point("P6", self.row.label)
         return Outcome("SUCCESS", (log,), {"batch_seq": seq, "rows": staged.kept})
-
-    def _may_have_deletes(self) -> bool:
-        """False for a table that never took a delete, as far as the whole audit and the table itself tell; no Spark job."""
-        known = self.ctx.state.tables.get(bronze_table(self.row).label)
-        if self.head == 0 or known is None or known.was_reconciled or self.ctx.state.notes:
-            return self.head > 0
-        # An audit that was lost has forgotten comparisons that are older than Delta's log.
-        return DELETES in recall(self.lake, bronze_table(self.row))
 
     def _nothing(self, plan: JdbcPlan, read: int, duplicate: int, dropped: int) -> Outcome:
         log = self._log(plan, read, 0, duplicate, dropped, plan.watermark_before)

@@ -1,14 +1,11 @@
 """The command line of `jobs/run_pipeline.py`."""
 
 import argparse
-import re
 from collections.abc import Sequence
-from datetime import date
 
 from rcm_lakehouse.config.errors import RcmError
-from rcm_lakehouse.config.settings import MOST_THREADS
 from rcm_lakehouse.pipeline.context import LAYERS, Backfill, RunOptions, utc_now
-from rcm_lakehouse.pipeline.doors import add_names, console_of_job, environment_of, home_of, job_parser, open_door, report_error
+from rcm_lakehouse.pipeline.doors import add_day_and_threads, add_names, console_of_job, environment_of, home_of, job_parser, open_door, report_error
 from rcm_lakehouse.pipeline.runner import run_pipeline
 
 EXIT_CODES = """\
@@ -31,9 +28,8 @@ def parser() -> argparse.ArgumentParser:
     )
     add_names(options, "--only", "loads (hos-a.patients), entities (patient) or models (dim_patient) to run, these alone; default: all")
     add_names(options, "--layers", "layers to run; default: bronze,silver,gold")
-    options.add_argument("--as-of", default=None, help="day of the KPIs, YYYY-MM-DD; default: today in UTC")
+    add_day_and_threads(options, "loads at a time; default: threads of conf/lakehouse.yml")
     options.add_argument("--dry-run", action="store_true", help="show what would be read, from which watermark, into what; change nothing")
-    options.add_argument("--threads", type=int, default=None, help="loads at a time; default: threads of conf/lakehouse.yml")
     add_names(options, "--approve-deletes", "loads (hos-a.providers) whose held deletes are to be applied", metavar="LOADS")
     add_names(options, "--accept-lost", "tables (silver.patient) that were lost for good and are to be made anew", metavar="TABLES")
     verbs = options.add_argument_group("verbs", "each reads only the loads it names; silver and gold follow as usual")
@@ -61,11 +57,9 @@ def _options(given: argparse.Namespace) -> RunOptions:
     unknown = [layer for layer in layers if layer not in LAYERS]
     if unknown:
         parser().error(f"--layers: {', '.join(unknown)} is not one of {', '.join(LAYERS)}")
-    if given.threads is not None and not 1 <= given.threads <= MOST_THREADS:
-        parser().error(f"--threads: 1 to {MOST_THREADS}")
     backfill = _backfill(given)
     return RunOptions(
-        as_of=_day(given.as_of),
+        as_of=given.as_of or utc_now().date(),
         only=() if backfill else tuple(given.only),
         full_refresh=tuple(given.full_refresh),
         backfill=backfill,
@@ -77,18 +71,6 @@ def _options(given: argparse.Namespace) -> RunOptions:
         approve_deletes=tuple(given.approve_deletes),
         accept_lost=tuple(given.accept_lost),
     )
-
-
-def _day(text: str | None) -> date:
-    if text is None:
-        return utc_now().date()
-    # Newer Pythons read weeks and days without hyphens, too; a figure of another day than was meant must not be signed.
-    wanted = text if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text) else ""
-    try:
-        found = date.fromisoformat(wanted)
-    except ValueError:
-        parser().error(f"--as-of: {text!r} is not a day in the form YYYY-MM-DD")
-    return found
 
 
 def _backfill(given: argparse.Namespace) -> Backfill | None:

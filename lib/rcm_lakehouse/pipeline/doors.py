@@ -3,12 +3,15 @@
 import argparse
 import logging
 import os
+import re
 import sys
+from datetime import date
 from pathlib import Path
 
 from rich.console import Console
 
 from rcm_lakehouse.config.errors import RcmError
+from rcm_lakehouse.config.settings import MOST_THREADS
 from rcm_lakehouse.lake.session import silence_bridge
 
 
@@ -33,7 +36,28 @@ def home_of(given: argparse.Namespace) -> Path:
 
 def environment_of(given: argparse.Namespace) -> str:
     """The block of conf/lakehouse.yml: `--env`, else RCM_ENV, else local."""
-    return given.env or os.environ.get("RCM_ENV", "local")
+    return os.environ.get("RCM_ENV", "local") if given.env is None else str(given.env)
+
+
+def add_day_and_threads(options: argparse.ArgumentParser, threads: str) -> None:
+    """`--as-of` and `--threads`; `threads` says what runs at a time. Both are None when left out."""
+    options.add_argument("--as-of", type=_day_in, default=None, metavar="DAY", help="day of the KPIs, YYYY-MM-DD; default: today in UTC")
+    options.add_argument("--threads", type=_threads_in, default=None, help=threads)
+
+
+def _day_in(text: str) -> date:
+    # Newer Pythons read weeks and days without hyphens, too; a figure of another day than was meant must not be signed.
+    wanted = text if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text) else ""
+    try:
+        return date.fromisoformat(wanted)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a day in the form YYYY-MM-DD") from None
+
+
+def _threads_in(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= MOST_THREADS:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 to {MOST_THREADS}")
+    return int(text)
 
 
 def add_names(options: argparse._ActionsContainer, option: str, meaning: str, *, metavar: str | None = None) -> None:

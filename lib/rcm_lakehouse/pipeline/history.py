@@ -12,12 +12,15 @@ from rcm_lakehouse.audit.schema import LoadLog
 from rcm_lakehouse.config.contracts import Contract
 from rcm_lakehouse.lake.counted import Counted
 from rcm_lakehouse.lake.crash_points import crash_point
+from rcm_lakehouse.lake.memory import COMPARED, recall
 from rcm_lakehouse.lake.merge import merge_versions
 from rcm_lakehouse.lake.tables import Lake
 from rcm_lakehouse.pipeline.context import RunContext
 from rcm_lakehouse.pipeline.entities import Entity
-from rcm_lakehouse.pipeline.silver_sources import Pending
+from rcm_lakehouse.pipeline.plan import feeding
+from rcm_lakehouse.pipeline.silver_sources import Pending, bronze_table
 from rcm_lakehouse.quality.judge import FUTURE
+from rcm_lakehouse.silver.present import IS_FOUND, is_found, placed
 from rcm_lakehouse.silver.scd2 import ACTION, History, changes, timeline
 from rcm_lakehouse.silver.snapshot import absent_keys, as_delete_events, is_unreadable
 
@@ -30,13 +33,14 @@ _EVENT_LINEAGE = ("_source_table", "_load_id", "_batch_seq", "_source_row", "_ro
 class Merged:
     """What a MERGE did: fates of source rows by load, the version it made (-1: no commit), loads whose deletes are held, warnings by bronze table.
 
-    `closed` says by load in words how many keys a snapshot closes.
+    `closed` says by load in words how many keys a snapshot closes; `whole` are the bronze tables whose snapshot says what is absent.
     """
 
     fates: dict[tuple[str, str], dict[str, int]] = field(default_factory=dict)
     version: int = -1
     held: set[tuple[str, str]] = field(default_factory=set)
     closed: dict[tuple[str, str], str] = field(default_factory=dict)
+    whole: set[str] = field(default_factory=set)
     warnings: list[tuple[str, str]] = field(default_factory=list)
 
 
@@ -65,6 +69,8 @@ def merge_history(
     if not is_empty:
         events = _with_implied_deletes(ctx, lake, entity, parts, staged, events, merged)
     history = known_history(lake, entity, events, is_empty=is_empty)
+    if _was_compared(ctx, lake, contract):
+        events = placed(events, history, contract)
     line = Counted(timeline(events, history, contract), *_fate_counts(loads))
     changed = Counted(changes(line.rows, contract), *[F.count_if(F.col(ACTION) == name).alias(name) for name in _ACTIONS])
     difference = lake.staged(path, changed.rows)
@@ -82,10 +88,17 @@ def merge_history(
     return merged
 
 
+def _was_compared(ctx: RunContext, lake: Lake, contract: Contract) -> bool:
+    """True when a comparison with its source changed a bronze table of the entity; no Spark job."""
+    tables = [bronze_table(row) for row in feeding(ctx.project, contract.entity)]
+    return any(lake.exists(table) and COMPARED in recall(lake, table) for table in tables)
+
+
 def event_rows(rows: DataFrame, contract: Contract) -> DataFrame:
     """Canonical rows with the columns that a timeline needs."""
     columns = [column.name for column in contract.columns]
-    return rows.select(contract.key_column, "data_source", *columns, "event_at", "is_delete", "dq_flags", *_EVENT_LINEAGE)
+    told = ("event_at", "is_delete", "is_day", is_found().alias(IS_FOUND), "dq_flags")
+    return rows.select(contract.key_column, "data_source", *columns, *told, *_EVENT_LINEAGE)
 
 
 def known_history(lake: Lake, entity: Entity, events: DataFrame, *, is_empty: bool) -> History:
@@ -145,6 +158,7 @@ def _with_implied_deletes(
     for part in snapshots:
         found = facts.get(part.table.label)
         if found is None or found.missing == 0:
+            merged.whole |= {part.table.label} if found is not None and found.unreadable == 0 else set()
             continue
         is_approved = part.row.label in ctx.options.approve_deletes
         limit = ctx.project.settings.quality.max_delete_share
@@ -164,10 +178,11 @@ def _with_implied_deletes(
             )
             merged.warnings.append((part.table.label, words))
         else:
+            merged.whole.add(part.table.label)
             by_word = ", by --approve-deletes" if is_over or found.unreadable else ""
             merged.closed[part.table.label, found.load] = f"{found.missing} of {found.known} current keys are absent from the snapshot and closed{by_word}"
             own = absent.where(F.col("_source_table") == part.table.label)
-            events = events.unionByName(as_delete_events(own, entity.contract, at=found.at, load_id=found.load, batch_seq=part.high))
+            events = events.unionByName(as_delete_events(own, entity.contract, at=found.at, load_id=found.load, batch_seq=part.high), allowMissingColumns=True)
     return events
 
 

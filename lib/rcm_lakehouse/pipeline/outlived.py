@@ -11,7 +11,7 @@ from rcm_lakehouse.bronze.overlap import newest_per_key
 from rcm_lakehouse.config.connections import JdbcConnection
 from rcm_lakehouse.config.contracts import Contract
 from rcm_lakehouse.config.matching import jdbc_options
-from rcm_lakehouse.lake.memory import DELETES, recall
+from rcm_lakehouse.lake.memory import COMPARED, recall
 from rcm_lakehouse.lake.tables import Lake
 from rcm_lakehouse.pipeline.context import RunContext
 from rcm_lakehouse.pipeline.jdbc_stage import mapped_key, spelled
@@ -56,7 +56,7 @@ class Outlived:
         return [(row["_source_table"], f"{row['count']} {words}") for row in found.groupBy("_source_table").count().collect()]
 
     def _batches(self, part: Pending) -> list[int]:
-        if part.mapping.deletes == "ignore" or DELETES not in recall(self.lake, part.table):
+        if part.mapping.deletes == "ignore" or COMPARED not in recall(self.lake, part.table):
             return []
         seq = F.col("_batch_seq")
         deletes = self.lake.read(part.table).where((seq > part.low) & (seq <= part.high) & (F.col("_change_type") == "delete"))

@@ -13,15 +13,14 @@ from pyspark.sql import functions as F
 
 from rcm_lakehouse.audit.commits import riding
 from rcm_lakehouse.audit.schema import LoadLog
-from rcm_lakehouse.bronze.lineage import LINEAGE_NAMES, with_lineage
+from rcm_lakehouse.bronze.lineage import COMPARISON, LINEAGE_NAMES, PRESENT, RECONCILED_FLAG, with_lineage
 from rcm_lakehouse.bronze.overlap import newest_per_key
-from rcm_lakehouse.bronze.returned import flagged_from
 from rcm_lakehouse.config.connections import JdbcConnection, JdbcTableOptions
 from rcm_lakehouse.config.errors import SourceDataError
 from rcm_lakehouse.config.matching import jdbc_options
 from rcm_lakehouse.config.worklist import LoadRow
 from rcm_lakehouse.lake.counted import Counted
-from rcm_lakehouse.lake.memory import DELETES, recall, remember
+from rcm_lakehouse.lake.memory import COMPARED, recall, remember
 from rcm_lakehouse.lake.tables import Lake
 from rcm_lakehouse.pipeline.attempts import Outcome
 from rcm_lakehouse.pipeline.bronze_state import comparable, read_states
@@ -30,14 +29,12 @@ from rcm_lakehouse.pipeline.freeze import Frozen, JdbcPlan, watermark_of
 from rcm_lakehouse.pipeline.graph import Step
 from rcm_lakehouse.pipeline.jdbc_stage import Stage, bound, mapped_key, mapped_names, spelled
 from rcm_lakehouse.pipeline.reconcile_due import is_due
-from rcm_lakehouse.pipeline.returned import counts_from, in_place_of, with_returns
 from rcm_lakehouse.pipeline.silver_sources import bronze_table
 from rcm_lakehouse.sources.checksums import bronze_sums, limits, read_buckets, source_sums, with_bucket
 from rcm_lakehouse.sources.jdbc import Database
 
-RECONCILED_FLAG = "reconciled"
 _TWINS = "{} rows share their key with other rows of the source: they are compared by their content alone, and one that is deleted beside others is not found"
-_ACT, _COUNTS_FROM, _OF_KEY, _HELD = "_act", "_counts_from", "_of_key", "_held_hash"
+_ACT, _OF_KEY, _HELD, _IS_BACK = "_act", "_of_key", "_held_hash", "_is_back"
 _ACTS = ("delete", "excluded", "wait", "missed", "same", "changed", "twin")
 
 
@@ -67,7 +64,7 @@ def reconcile(ctx: RunContext, lake: Lake, label: str, batch_seq: int, frozen: F
     if label in frozen.refused or label in frozen.outside or batch_seq == 0 or not is_due(ctx, lake, row, frozen.jdbc[label]):
         return Outcome("NOOP", (), {"batch_seq": batch_seq})
     with frozen.slots[row.database].hold():
-        return _Comparison(ctx, lake, row, frozen.jdbc[label], f"{frozen.load_ids[label]}-r", batch_seq).run()
+        return _Comparison(ctx, lake, row, frozen.jdbc[label], f"{frozen.load_ids[label]}{COMPARISON}", batch_seq).run()
 
 
 def after_load(ctx: RunContext, lake: Lake, step: Step, done: Mapping[str, Outcome], frozen: Frozen) -> Outcome:
@@ -125,8 +122,18 @@ class _Comparison:
         return jdbc_options(self.connection, self.row)
 
     def _newest(self) -> DataFrame:
-        """The newest row of each key that bronze does not hold deleted."""
-        return newest_per_key(self._data(), self.spelled_key).where(self._whole_key() & (F.col("_change_type") == "upsert"))
+        """The newest row of each key that bronze does not hold deleted, with `_is_back`."""
+        rows = self._data().withColumn(_IS_BACK, self._is_back())
+        return newest_per_key(rows, self.spelled_key).where(self._whole_key() & (F.col("_change_type") == "upsert"))
+
+    def _is_back(self) -> Column:
+        """True for a row stamped earlier than another that bronze has of its key: a load that met a restored copy took it as a late one of the past."""
+        if self.plan.window is None or self.row.watermark is None:
+            return F.lit(False)
+        value = comparable(F.col(f"`{self._spelled([self.row.watermark])[0]}`"), self.plan.window.kind)
+        wrong = F.coalesce(F.array_contains("_flags", "future_watermark"), F.lit(False))
+        most = F.max(F.when(~wrong, value)).over(Window.partitionBy(*[F.col(f"`{name}`") for name in self.spelled_key]))
+        return F.coalesce((value < most) & ~F.coalesce(F.array_contains("_flags", PRESENT), F.lit(False)), F.lit(False))
 
     def _data(self) -> DataFrame:
         return self.lake.read(bronze_table(self.row)).where(F.col("_change_type") != "watermark")
@@ -140,9 +147,12 @@ class _Comparison:
 
     def _differing(self) -> list[int]:
         theirs = source_sums(self.database, self.plan.table, self.spelled_key, self._left_out())
-        found = bronze_sums(self._newest(), self.database.dialect, self.plan.table, self.spelled_key).collect()
+        newest = self._newest()
+        found = bronze_sums(newest, self.database.dialect, self.plan.table, self.spelled_key).collect()
         ours = {int(row["_bucket"]): (int(row["row_count"]), int(row["checksums"])) for row in found}
-        return sorted(bucket for bucket in {*theirs, *ours} if theirs.get(bucket) != ours.get(bucket))
+        back = with_bucket(newest.where(_IS_BACK), self.database.dialect, self.plan.table, self.spelled_key).select("_bucket").distinct()
+        doubtful = {int(row["_bucket"]) for row in back.collect()}
+        return sorted(bucket for bucket in {*theirs, *ours} if bucket in doubtful or theirs.get(bucket) != ours.get(bucket))
 
     def _left_out(self) -> str | None:
         """SQL for rows that no load of this table takes: they would make their buckets differ for ever."""
@@ -161,9 +171,9 @@ class _Comparison:
         condition = reduce(lambda one, other: one & other, [F.col(f"s.`{name}`").eqNullSafe(F.col(f"b.`{name}`")) for name in self.spelled_key])
         # Of several rows of a key bronze's newest is one: each is looked for among all that bronze has.
         held = self._data().where("_change_type = 'upsert'").select(F.col("_row_hash").alias(_HELD)).distinct()
-        timed = self._timed(theirs)
-        joined = timed.join(held, timed["_row_hash"] == held[_HELD], how="left").alias("s").join(self._timed(ours).alias("b"), condition, how="full")
-        judged = joined.select(self._act().alias(_ACT), *_values(theirs, ours, self._in_place()))
+        counted_by_key = self._by_key(theirs)
+        joined = counted_by_key.join(held, counted_by_key["_row_hash"] == held[_HELD], how="left").alias("s").join(ours.alias("b"), condition, how="full")
+        judged = joined.select(self._act().alias(_ACT), *_values(theirs, ours))
         counted = Counted(judged, *[F.count_if(F.col(_ACT) == name).alias(name) for name in _ACTS])
         staged = self.lake.staged(f"{self.lake.scratch(self.ctx.run_id)}/reconcile/{self.row.bronze_table}", counted.rows)
         found = {name: int(count) for name, count in counted.counts(staged).items()}
@@ -174,7 +184,7 @@ class _Comparison:
 
     def _act(self) -> Column:
         is_gone, is_new = F.col("s._load_id").isNull(), F.col("b._load_id").isNull()
-        is_same = F.col("s._row_hash") == F.col("b._row_hash")
+        is_same = (F.col("s._row_hash") == F.col("b._row_hash")) & ~F.col(f"b.{_IS_BACK}")
         is_twin = (F.col(f"s.{_OF_KEY}") > 1) & F.col(f"s.{_HELD}").isNotNull()
         no_watermark = F.coalesce(F.array_contains("s._flags", "null_watermark"), F.lit(False))
         # A row without a watermark is met by every window: what becomes of it is the load's business.
@@ -183,17 +193,9 @@ class _Comparison:
         found = found if fate is None else found.when(no_watermark, fate)
         return found.when(self._is_waiting("s"), "wait").when(is_new, "missed").when(is_twin, "twin").when(is_same, "same").otherwise("changed")
 
-    def _timed(self, rows: DataFrame) -> DataFrame:
-        """Rows with the time from which they count, where a watermark tells one, and the number of rows of their key."""
-        window, of_key = self.plan.window, Window.partitionBy(*[F.col(f"`{name}`") for name in self.spelled_key])
-        at = counts_from(self.ctx, self.row, window.kind, spelled(rows.schema, self.row.watermark)) if window else F.lit(None).cast("timestamp")
-        return rows.withColumns({_COUNTS_FROM: at, _OF_KEY: F.count(F.lit(1)).over(of_key)})
-
-    def _in_place(self) -> Column:
-        """The time from which a changed row counts when its own would lose; NULL for others. Of several rows of a key none is in the place of another."""
-        own, known = F.col(f"s.{_COUNTS_FROM}"), F.col(f"b.{_COUNTS_FROM}")
-        moment = in_place_of(self.ctx, self.row, self.plan.window.kind, own, known) if self.plan.window else F.lit(None).cast("timestamp")
-        return F.when((self._act() == "changed") & (F.col(f"s.{_OF_KEY}") == 1), moment)
+    def _by_key(self, rows: DataFrame) -> DataFrame:
+        """Rows with the number of rows of their key."""
+        return rows.withColumn(_OF_KEY, F.count(F.lit(1)).over(Window.partitionBy(*[F.col(f"`{name}`") for name in self.spelled_key])))
 
     def _is_waiting(self, side: str) -> Column:
         """Rows at or beyond the window's end: the next load takes them, they are not missed."""
@@ -225,11 +227,10 @@ class _Comparison:
         wanted = ["missed", "changed"] if is_held else ["missed", "changed", "delete"]
         if drift.missed + drift.changed + (0 if is_held else drift.deleted) == 0:
             return self._told(drift, 0, held=is_held)
-        if drift.deleted and not is_held:
-            self._remember_deletes()
+        self._remember()
         rows = staged.where(F.col(_ACT).isin(wanted))
         change = F.when(F.col(_ACT) == "delete", "delete").otherwise("upsert")
-        lined = with_returns(self.ctx, self.lake, self.row, self.plan, self._lined(rows.withColumn("_change_type", change).drop(_ACT)))
+        lined = self._lined(rows.withColumn("_change_type", change).drop(_ACT))
         outcome = self._told(drift, self.head + 1, held=is_held)
         metadata = {"load_id": self.load_id, "batch_seq": self.head + 1, "kind": "reconcile", **riding(outcome.logs)}
         commit = self.lake.append(bronze_table(self.row), lined, metadata=metadata, merge_schema=True, txn=(self.row.label, self.head + 1))
@@ -237,11 +238,11 @@ class _Comparison:
         self.ctx.keep(f"reconcile:{self.row.label}", outcome.logs)
         return outcome
 
-    def _remember_deletes(self) -> None:
-        """Let the table say that it took deletes, before it does: a load asks it whether a row may have come back."""
+    def _remember(self) -> None:
+        """Let the table say that a comparison changed it, before it does: silver asks it which batches are a comparison's."""
         table = bronze_table(self.row)
-        if DELETES not in recall(self.lake, table):
-            remember(self.lake, table, DELETES, "true")
+        if COMPARED not in recall(self.lake, table):
+            remember(self.lake, table, COMPARED, "true")
 
     def _told(self, drift: Drift, seq: int, *, held: bool) -> Outcome:
         log = self._log(drift, held=held)
@@ -276,11 +277,12 @@ class _Comparison:
         )
 
 
-def _values(theirs: DataFrame, ours: DataFrame, in_place: Column) -> list[Column]:
-    """The source's row where it has one, else bronze's; with the flags, the time from which it counts among them, and the text of what did not fit."""
+def _values(theirs: DataFrame, ours: DataFrame) -> list[Column]:
+    """The source's row where it has one, else bronze's; with the flags, `present` for the only row of its key, and the text of what did not fit."""
     is_gone = F.col("s._load_id").isNull()
     known = {name.lower() for name in ours.columns}
     columns = [name for name in theirs.columns if name not in LINEAGE_NAMES]
     values = [F.when(is_gone, F.col(f"b.`{name}`") if name.lower() in known else None).otherwise(F.col(f"s.`{name}`")).alias(name) for name in columns]
-    flags = F.when(is_gone, F.array(F.lit(RECONCILED_FLAG))).otherwise(flagged_from(F.col("s._flags"), in_place))
+    present = F.when(F.col(f"s.{_OF_KEY}") == 1, F.array_append("s._flags", F.lit(PRESENT))).otherwise(F.col("s._flags"))
+    flags = F.when(is_gone, F.array(F.lit(RECONCILED_FLAG))).otherwise(present)
     return [*values, flags.alias("_flags"), F.col("s._corrupt_record").alias("_corrupt_record")]

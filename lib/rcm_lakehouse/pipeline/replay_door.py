@@ -2,11 +2,10 @@
 
 import argparse
 from collections.abc import Sequence
-from datetime import date
 
 from rcm_lakehouse.config.errors import RcmError
 from rcm_lakehouse.pipeline.context import RunOptions, utc_now
-from rcm_lakehouse.pipeline.doors import add_names, console_of_job, environment_of, home_of, job_parser, open_door, report_error
+from rcm_lakehouse.pipeline.doors import add_day_and_threads, add_names, console_of_job, environment_of, home_of, job_parser, open_door, report_error
 from rcm_lakehouse.pipeline.runner import run_pipeline
 
 EXIT_CODES = """\
@@ -28,8 +27,7 @@ def parser() -> argparse.ArgumentParser:
         EXIT_CODES,
     )
     add_names(options, "--only", "entities (patient), gold then follows with the next run; default: all")
-    options.add_argument("--as-of", type=date.fromisoformat, default=None, help="day of the KPIs, YYYY-MM-DD; default: today in UTC")
-    options.add_argument("--threads", type=int, default=None, help="entities at a time; default: threads of conf/lakehouse.yml")
+    add_day_and_threads(options, "entities at a time; default: threads of conf/lakehouse.yml")
     options.add_argument("--dry-run", action="store_true", help="show the steps; change nothing")
     return options
 
@@ -37,8 +35,6 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str]) -> int:
     """Replay with these arguments; the exit code is the verdict."""
     given = parser().parse_args(arguments)
-    if given.threads is not None and given.threads < 1:
-        parser().error("--threads: at least 1")
     console = console_of_job()
     open_door()
     only = tuple(given.only)

@@ -19,6 +19,7 @@ from rcm_lakehouse.config.project import Project
 from rcm_lakehouse.lake.crash_points import crash_point
 from rcm_lakehouse.lake.lock import lakehouse_lock
 from rcm_lakehouse.lake.session import check_place, get_session
+from rcm_lakehouse.lake.table import layer_table
 from rcm_lakehouse.lake.tables import Lake
 from rcm_lakehouse.pipeline import bronze_step, gold_step, reconcile_step, recovery, replay, silver_step
 from rcm_lakehouse.pipeline.attempts import Outcome, attempted
@@ -78,7 +79,7 @@ def run_pipeline(home: Path, environment: str, options: RunOptions, console: Con
             apply_verbs(lake, planned, options)
             show_plan(console, plan_rows(project, steps, planned, options))
             show_left_out(console, left_behind(project, options, steps))
-            return Finished(1 if planned.refused else 0, run_id)
+            return Finished(1 if planned.refused or {*planned.outside} & {*options.verb_loads} else 0, run_id)
         return _locked_run(project, lake, options, steps, run_id, console)
 
 
@@ -102,7 +103,8 @@ def _locked_run(project: Project, lake: Lake, options: RunOptions, steps: list[S
     show_left_out(console, left_behind(project, options, steps))
     kpis = outcomes.get("gold:kpi_summary")
     if "gold" in options.layers and "kpi_summary" in project.models and (kpis is None or kpis.failed):
-        console.print("No KPIs are shown: gold.kpi_summary was not rebuilt in this run; what it holds is of an earlier one.", highlight=False)
+        held = "; what it holds is of an earlier one" if lake.exists(layer_table("gold", "kpi_summary")) else ""
+        console.print(f"No KPIs are shown: gold.kpi_summary was not rebuilt in this run{held}.", highlight=False)
     elif kpis is not None and ctx.spool.is_flushed and (rows := read_kpis(lake)):
         show_kpis(console, rows, str(options.as_of))
     return Finished(code, run_id, tuple(logs))

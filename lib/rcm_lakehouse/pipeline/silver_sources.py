@@ -2,14 +2,16 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pyspark.sql import functions as F
 
 from rcm_lakehouse.audit.approvable import awaits_approval
+from rcm_lakehouse.bronze.lineage import RECONCILED_FLAG
 from rcm_lakehouse.config.contracts import Contract, SourceMapping
 from rcm_lakehouse.config.errors import TableStateError
 from rcm_lakehouse.config.worklist import LoadRow
+from rcm_lakehouse.lake.memory import COMPARED, recall
 from rcm_lakehouse.lake.table import Table
 from rcm_lakehouse.lake.tables import Lake
 from rcm_lakehouse.pipeline.attempts import Outcome
@@ -25,12 +27,16 @@ def bronze_table(row: LoadRow) -> Table:
 
 @dataclass(frozen=True)
 class Pending:
-    """Batches (low, high] of one bronze table that silver has not taken; a snapshot is taken one batch at a time."""
+    """Batches (low, high] of one bronze table that silver has not taken; a snapshot is taken one batch at a time, and so is a comparison.
+
+    `compared` are the batches among them that a comparison with the source brought: they are placed by what silver has of those before.
+    """
 
     row: LoadRow
     mapping: SourceMapping
     low: int
     high: int
+    compared: tuple[int, ...] = ()
 
     @property
     def table(self) -> Table:
@@ -80,10 +86,18 @@ def backlog(ctx: RunContext, lake: Lake, contract: Contract, silver: Table, done
             continue
         part = Pending(row, mapping, low, head)
         if head > low:
-            pending.append(part)
+            pending.append(replace(part, compared=_compared(lake, part)))
         elif _is_approved_since(ctx, lake, silver, part):
             pending.append(Pending(row, mapping, head - 1, head))
     return Backlog(tuple(pending), consumed, held)
+
+
+def _compared(lake: Lake, part: Pending) -> tuple[int, ...]:
+    if part.row.loadtype == "Full" or COMPARED not in recall(lake, part.table):
+        return ()
+    seq = F.col("_batch_seq")
+    found = lake.read(part.table).where((seq > part.low) & (seq <= part.high) & F.array_contains("_flags", RECONCILED_FLAG))
+    return tuple(sorted(int(row["_batch_seq"]) for row in found.select("_batch_seq").distinct().collect()))
 
 
 def _is_approved_since(ctx: RunContext, lake: Lake, silver: Table, part: Pending) -> bool:
@@ -125,13 +139,17 @@ def consumed_batches(ctx: RunContext, lake: Lake, contract: Contract, silver: Ta
 
 
 def next_round(pending: tuple[Pending, ...]) -> tuple[list[Pending], tuple[Pending, ...]]:
-    """(what one MERGE takes, what stays): every incremental batch, and of each snapshot source the oldest snapshot."""
+    """(what one MERGE takes, what stays): of each snapshot source the oldest snapshot, of others the batches up to a comparison, or that one alone."""
     now: list[Pending] = []
     later: list[Pending] = []
     for part in pending:
-        if part.is_snapshot and part.high > part.low + 1:
-            now.append(Pending(part.row, part.mapping, part.low, part.low + 1))
-            later.append(Pending(part.row, part.mapping, part.low + 1, part.high))
-        else:
-            now.append(part)
+        end = part.high
+        if part.is_snapshot:
+            end = part.low + 1
+        elif part.compared:
+            first = part.compared[0]
+            end = first if first == part.low + 1 else first - 1
+        now.append(replace(part, high=end, compared=()))
+        if end < part.high:
+            later.append(replace(part, low=end, compared=tuple(seq for seq in part.compared if seq > end)))
     return now, tuple(later)

@@ -1,6 +1,6 @@
 """One silver entity: map, judge, quarantine, and merge what changed; every source row is accounted for."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, reduce
 from operator import or_
@@ -9,6 +9,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from rcm_lakehouse.audit.schema import LoadLog
+from rcm_lakehouse.bronze.lineage import PRESENT
 from rcm_lakehouse.config.contracts import Contract
 from rcm_lakehouse.config.errors import DataStopError
 from rcm_lakehouse.lake.counted import Counted
@@ -117,7 +118,9 @@ class SilverBatch:
             logs.extend(self._told(merged, tallies))
             return logs
 
-        self.version = merge_history(self.ctx, self.lake, self.entity, self.parts, staged, list(tallies), changes, told).version
+        merged = merge_history(self.ctx, self.lake, self.entity, self.parts, staged, list(tallies), changes, told)
+        self.version = merged.version
+        self._close_gone(staged, merged.whole)
         return logs
 
     def _staged(self) -> DataFrame:
@@ -154,7 +157,9 @@ class SilverBatch:
             ensure_salt_once(self.ctx, self.lake)
             named = with_salt(self.lake, named)
         zone = self.ctx.project.connections[part.row.database].time_zone
-        return mapped(named, self.contract, part.mapping, time_zone=zone, personal=personal)
+        rows = mapped(named, self.contract, part.mapping, time_zone=zone, personal=personal)
+        # A thing that many rows name is not what one of them is now.
+        return rows if part.mapping.deletes == "take" else rows.withColumn("_flags", F.array_remove("_flags", PRESENT))
 
     def _returned(self, part: Pending, rows: DataFrame) -> DataFrame:
         # What this very snapshot deletes, or a later one, is no earlier delete: judged twice, it gives the same times.
@@ -213,8 +218,6 @@ class SilverBatch:
             told = known.where(F.col("_load_id").isin(sorted({load for _, load in tallies})))
             if told.limit(1).collect():
                 events.append(taken_back(staged.where("outcome = 'good'"), told, self.contract))
-            gone = self._gone(staged)
-            events += [gone] if gone is not None else []
         if not events:
             return
         # Only what is new is appended; whether anything is depends on rows, so the answer is staged before a commit is made.
@@ -245,13 +248,20 @@ class SilverBatch:
                     "merged. This is a defect of the pipeline, not of the data: report it."
                 )
 
-    def _gone(self, staged: DataFrame) -> DataFrame | None:
-        """Events of open rows of an older snapshot that the one taken now no longer has: there is nothing left to mend."""
-        newest = [(F.col("source_table") == part.table.label) & (F.col("last_batch_seq") < part.high) for part in self.parts if part.is_snapshot]
-        if not newest:
-            return None
+    def _close_gone(self, staged: DataFrame, whole: Collection[str]) -> None:
+        """Tell the quarantine of open rows that the snapshot now taken no longer has: there is nothing left to mend.
+
+        Only of the tables in `whole`, whose snapshot says what is absent. After a kill before this the next snapshot says it.
+        """
+        parts = [part for part in self.parts if part.is_snapshot and part.table.label in whole]
+        if not parts or not self.lake.moved_past(self.entity.quarantine, 0):
+            return
+        older = [(F.col("source_table") == part.table.label) & (F.col("last_batch_seq") < part.high) for part in parts]
         again = with_quarantine_id(staged.where("outcome = 'quarantine'")).select("quarantine_id")
-        return replaced(open_rows(self.lake, self.entity.quarantine).where(reduce(or_, newest)).join(again, "quarantine_id", how="left_anti"))
+        gone = replaced(open_rows(self.lake, self.entity.quarantine).where(reduce(or_, older)).join(again, "quarantine_id", how="left_anti"))
+        events = self.lake.staged(f"{self._scratch()}/gone", gone)
+        if events.limit(1).collect():
+            self.lake.append(self.entity.quarantine, events, metadata={"run_id": self.ctx.run_id, "kind": "seen"})
 
     def _nothing_in_it(self) -> LoadLog:
         log = self.ctx.log("silver", tablename=self.contract.entity, target=self.entity.silver.label, status="NOOP")

@@ -93,7 +93,7 @@ def _chosen(monitors: Mapping[str, Monitor], only: Sequence[str]) -> list[Monito
 
 
 def _note_calendar(lake: Lake, project: Project, status: Status) -> None:
-    if status.notes and not project.feeds and not lake.exists(CALENDAR_TABLE):
+    if status.notes and not project.feeds and is_up_to_date(lake, ()):
         status.is_blind = True
         status.notes.append("no entry of conf/monitor/feeds.yml fits a row of load_config.csv, so no feed can be judged. Name your feeds there.")
         return

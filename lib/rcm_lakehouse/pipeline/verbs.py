@@ -28,7 +28,7 @@ def check_verbs(project: Project, options: RunOptions) -> None:
     """Raise ConfigError for a verb on a load that does not exist or cannot take it, or that other options leave out; nothing was read or written."""
     loads = {row.label: row for row in project.active_loads}
     problems = [problem for verb, name in options.verbs for problem in _problems(project, loads, verb, name)]
-    problems += [problem for verb, name in options.verbs if name in loads for problem in _left_out(options, verb, name)]
+    problems += [problem for verb, name in options.verbs if name in loads for problem in _left_out(project, options, verb, loads[name])]
     problems += _beside_reset(options)
     beside = [name for name in options.only if name in loads and name not in options.verb_loads] if options.verb_loads else []
     if beside:
@@ -65,9 +65,13 @@ def _problems(project: Project, loads: dict[str, LoadRow], verb: str, name: str)
         yield f"{verb}: '{name}' is loaded in full: every load of it finds deleted and missed rows."
 
 
-def _left_out(options: RunOptions, verb: str, name: str) -> Iterable[str]:
+def _left_out(project: Project, options: RunOptions, verb: str, row: LoadRow) -> Iterable[str]:
     """A verb that would do nothing and say so nowhere, because the run leaves out what it acts on."""
+    name = row.label
     if verb == APPROVAL:
+        fed = {contract.entity for contract in project.contracts.values() if project.mapping_of(contract, row)}
+        if options.only and not {name, *fed} & {*options.only}:
+            yield f"{verb}: '{name}' would have no effect, because --only leaves it out. Name it there too, or leave --only out."
         if not {"bronze", "silver"} & set(options.layers):
             yield f"{verb}: '{name}' would have no effect, because --layers leaves out bronze and silver."
     elif "bronze" not in options.layers:

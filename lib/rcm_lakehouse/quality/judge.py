@@ -43,7 +43,7 @@ def judged(rows: DataFrame, contract: Contract, known_keys: Mapping[str, DataFra
 def _malformed() -> Column:
     """What is wrong with a line, from the flags its reader gave it (`too_few_values`)."""
     # Of a line's flags only its reader's are reasons; rows of a database whose type drifted have none.
-    of_load = F.array(*[F.lit(name) for name in ("correction", "reconciled", "backfill", "null_watermark", "future_watermark")])
+    of_load = F.array(*[F.lit(name) for name in ("correction", "reconciled", "present", "backfill", "null_watermark", "future_watermark")])
     reasons = F.filter(F.array_except("_flags", of_load), lambda flag: ~flag.contains(":"))
     return F.concat_ws(": ", F.lit("the line does not fit the file"), F.replace(F.array_join(reasons, ", "), F.lit("_"), F.lit(" ")))
 

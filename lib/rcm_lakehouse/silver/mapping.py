@@ -6,7 +6,6 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from rcm_lakehouse.bronze.lineage import IS_INSTANT, JSON_TIMES, LINEAGE_NAMES, NOT_A_NUMBER, ZERO_DATE, source_columns
-from rcm_lakehouse.bronze.returned import MICROSECOND, after_deletes
 from rcm_lakehouse.bronze.windows import FUTURE_MARGIN
 from rcm_lakehouse.config.contracts import Column as ContractColumn
 from rcm_lakehouse.config.contracts import Contract, SourceMapping
@@ -21,6 +20,7 @@ SALT_COLUMN = "_salt"
 _EMPTIES = {"date": ZERO_DATE, "timestamp": ZERO_DATE, "decimal": NOT_A_NUMBER, "string": NOT_A_NUMBER}
 # How far clocks go back: an hour, on Lord Howe Island half of one.
 _SET_BACK = (60, 30)
+MICROSECOND = "INTERVAL 0.000001 SECOND"
 _MARGIN = f"INTERVAL '{FUTURE_MARGIN.days}' DAY"
 
 
@@ -30,9 +30,9 @@ def mapped(rows: DataFrame, contract: Contract, mapping: SourceMapping, *, time_
     `rows` carry the bronze columns, `data_source`, `_source_table` and, when a personal key is made, `_salt`; `personal` names the
     entities whose keys are pseudonyms. Added: the durable key, the contract's columns (times in `time_zone`, instants turned into it),
     `event_at` (UTC; a day means its local midnight, a time of the hour that comes twice its last pass before the reading; without a sequence,
-    or with one more than a day ahead of it, the end of the load's window), `is_future` (the sequence lies so far ahead), `is_delete`,
-    `is_outside` (the mapping does not take the row: its `where`, or a delete that it ignores), `cast_failures` (columns whose text or derived
-    value did not fit the type, or whose day or number is none) and `raw_row` (JSON of the source's columns).
+    or with one more than a day ahead of it, the end of the load's window), `is_future` (the sequence lies so far ahead), `is_day` (it tells a day
+    alone), `is_delete`, `is_outside` (the mapping does not take the row: its `where`, or a delete that it ignores), `cast_failures` (columns whose
+    text or derived value did not fit the type, or whose day or number is none) and `raw_row` (JSON of the source's columns).
 
     Raises SourceDataError when the source lacks a column that makes the key or the sequence; nothing was written.
     """
@@ -55,7 +55,7 @@ def mapped(rows: DataFrame, contract: Contract, mapping: SourceMapping, *, time_
     salt = F.col(SALT_COLUMN) if contract.entity in personal else None
     key = durable_key(F.col("data_source"), [F.col(f"_clean_{name}") for name in contract.key], salt=salt)
     keyed = derived.withColumn(contract.key_column, key).withColumns(_times(contract, types, time_zone))
-    told = ("event_at", "is_future", "is_delete", "is_outside", "cast_failures", "raw_row", "_source_table")
+    told = ("event_at", "is_future", "is_day", "is_delete", "is_outside", "cast_failures", "raw_row", "_source_table")
     return keyed.select(contract.key_column, "data_source", *[column.name for column in contract.columns], *told, *LINEAGE_NAMES)
 
 
@@ -142,15 +142,17 @@ def _misfit(name: str, derive: str) -> Column:
 
 
 def _times(contract: Contract, types: dict[str, str], time_zone: str) -> dict[str, Column]:
-    after, noticed = after_deletes(), F.col("_window_high")
+    noticed = F.col("_window_high")
     if not contract.sequence_by:
-        return {"event_at": F.greatest(noticed, after), "is_future": F.lit(False)}
+        return {"event_at": noticed, "is_future": F.lit(False), "is_day": F.lit(False)}
     first = contract.sequence_by[0]
     at = F.col(first).cast("timestamp")
     own = F.coalesce(F.col("_instant"), at if types.get(first) is None else in_utc(at, noticed, time_zone))
-    of_row = F.greatest(counted_from(own, noticed, time_zone, is_day=_is_day(contract, types.get(first))), after)
+    is_day = _is_day(contract, types.get(first))
+    of_row = counted_from(own, noticed, time_zone, is_day=is_day)
     of_delete = deleted_from(own, noticed, time_zone, is_day=types.get(first) == "date")
-    return {"event_at": F.when(F.col("_change_type") == "delete", of_delete).when(own.isNotNull(), of_row), "is_future": is_ahead(own, noticed)}
+    at = F.when(F.col("_change_type") == "delete", of_delete).when(own.isNotNull(), of_row)
+    return {"event_at": at, "is_future": is_ahead(own, noticed), "is_day": F.coalesce(is_day, F.lit(False))}
 
 
 def _is_day(contract: Contract, source_type: str | None) -> Column:
@@ -188,12 +190,12 @@ def counted_from(own: Column, window_high: Column, time_zone: str, *, is_day: Co
 
 
 def deleted_from(own: Column, window_high: Column, time_zone: str, *, is_day: bool) -> Column:
-    """The time (UTC) of a delete that a reconciliation found: after the row's last change and its earlier deletes, at the latest when it was noticed.
+    """The time (UTC) of a delete that a comparison found: after the row's last change, and no earlier than when it was noticed.
 
     Where times are days it comes before what is stamped with the day on which it was noticed.
     """
     noticed = _eve_of(window_high, time_zone) if is_day else window_high
-    return F.greatest(counted_from(own, window_high, time_zone, is_day=F.lit(is_day)), noticed, after_deletes())
+    return F.greatest(counted_from(own, window_high, time_zone, is_day=F.lit(is_day)), noticed)
 
 
 def _eve_of(at: Column, time_zone: str) -> Column:

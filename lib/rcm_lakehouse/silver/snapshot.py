@@ -3,8 +3,8 @@
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from rcm_lakehouse.bronze.returned import MICROSECOND
 from rcm_lakehouse.config.contracts import Contract
+from rcm_lakehouse.silver.mapping import MICROSECOND
 
 
 def absent_keys(present: DataFrame, current: DataFrame, contract: Contract) -> DataFrame:
