@@ -106,7 +106,7 @@ def test_F35_on_a_disk_that_is_full_until_the_end_the_rows_wait_whole_and_one_th
         spool.write_text("")
         _blocked(log)()
 
-    def free_spool(*_: object) -> None:
+    def free_spool(*_: object, **__: object) -> None:
         if spool.is_file():
             spool.unlink()
             spool.mkdir()
