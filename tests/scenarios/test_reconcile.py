@@ -97,7 +97,7 @@ def test_I34_a_missed_row_with_a_day_that_is_none_waits_in_quarantine(spark: Spa
     assert ended.log("reconcile", "hosa_notes").rows_written == 2, ended.said
     assert mini.rows("silver.note", "content", "born", where="is_current") == [("missed", dt.date(1960, 3, 1)), ("sound", dt.date(1960, 2, 29))]
     assert mini.rows("quarantine.note", "entity_key", "reasons.columns") == [("hos-a|2", ["born"])]
-    assert mini.rows("bronze.hosa_notes", "_flags", where="id = 2") == [(["reconciled", "zero_date:born"],)]
+    assert mini.rows("bronze.hosa_notes", "_flags", where="id = 2") == [(["reconciled", "zero_date:born", "present"],)]
     assert mini.run(reconcile=("hos-a.notes",)).log("reconcile", "hosa_notes").rows_written == 0
 
 
