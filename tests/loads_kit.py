@@ -1,5 +1,6 @@
 """Small loads of one made-up entity, `visit`: a contract, work-list rows and statements that tests of loads share."""
 
+import shutil
 from collections.abc import Sequence
 from typing import Any
 
@@ -29,6 +30,15 @@ def incremental(table: str, watermark: str = "Mark", database: str = "hospital-a
 def full(table: str, database: str = "hospital-a", source: str = "hos-a", active: int = 1) -> str:
     """A row of the work list that loads a whole table."""
     return f"{database},{source},{table},Full,,{active},{source.replace('-', '')}"
+
+
+def make_silver_anew(mini: Mini, entities: Sequence[str], now: str) -> None:
+    """Take the tables of entities away, their quarantine and tombstones too, and let a run make them from bronze."""
+    names = [name for entity in entities for name in (f"silver.{entity}", f"silver.{entity}_tombstones", f"quarantine.{entity}")]
+    for name in names:
+        shutil.rmtree(mini.home / "lakehouse" / name.replace(".", "/"), ignore_errors=True)
+    ended = mini.run(now=now, accept_lost=tuple(names))
+    assert ended.code == 0, ended.said
 
 
 def counts(ended: Ended, table: str) -> tuple[int | None, ...]:

@@ -1,13 +1,11 @@
 """Rows that come back after a reconciliation closed them: they are current again, whatever stamp they bear."""
 
-import shutil
-from pathlib import Path
 
 import pytest
 from pyspark.sql import SparkSession
 
 from harness import Mini
-from loads_kit import incremental, visit_contract
+from loads_kit import incremental, make_silver_anew, visit_contract
 
 CHANGED = {"name": "source_modified_at", "type": "timestamp", "tracked": False}
 KINDS = {"visits": "TIMESTAMP(6)", "stays": "DATE", "calls": "TIMESTAMP(6) WITH TIME ZONE"}
@@ -104,11 +102,5 @@ def test_I34_a_row_entered_again_with_the_stamp_of_its_first_time_is_current_by_
 def test_I34_silver_made_anew_from_bronze_is_the_same(mini: Mini) -> None:
     columns = ("source_visit_id", "state", "effective_from", "effective_to", "is_current")
     before = {table: mini.rows(f"silver.{table[:-1]}", *columns) for table in KINDS}
-    root: Path = mini.home / "lakehouse"
-    for table in KINDS:
-        for name in (f"silver/{table[:-1]}", f"silver/{table[:-1]}_tombstones", f"quarantine/{table[:-1]}"):
-            shutil.rmtree(root / name, ignore_errors=True)
-    lost = tuple(f"silver.{table[:-1]}{kind}" for table in KINDS for kind in ("", "_tombstones"))
-    ended = mini.run(now="2026-01-27T12:00:00Z", accept_lost=(*lost, *(f"quarantine.{table[:-1]}" for table in KINDS)))
-    assert ended.code == 0, ended.said
+    make_silver_anew(mini, [table[:-1] for table in KINDS], "2026-01-27T12:00:00Z")
     assert {table: mini.rows(f"silver.{table[:-1]}", *columns) for table in KINDS} == before

@@ -129,24 +129,23 @@ def test_a_cleaner_that_is_not_there_ends_the_job_with_2(tmp_path: Path, capsys:
     assert "column 'ssn': there is no cleaner 'sns'. Did you mean 'ssn'?" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("job", [main, replay_door.main])
-@pytest.mark.parametrize("given", ["2026-W10", "20260131", "2026-1-31", "2026-02-30", "", " "])
-def test_a_day_in_another_form_is_refused_and_an_empty_one_is_not_today(given: str, job: Job, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    small_project(tmp_path)
-    with pytest.raises(SystemExit) as ended:
-        job(["--home", str(tmp_path), "--as-of", given])
-    assert ended.value.code == 2
-    assert f"argument --as-of: {given!r} is not a day in the form YYYY-MM-DD" in capsys.readouterr().err
+NO_DAY, NO_NUMBER = "is not a day in the form YYYY-MM-DD", "is no number from 1 to 64"
+MALFORMED = [
+    *(("--as-of", given, NO_DAY) for given in ("2026-W10", "20260131", "2026-1-31", "2026-02-30", "", " ")),
+    *(("--threads", given, NO_NUMBER) for given in ("0", "65", "", "two")),
+]
 
 
 @pytest.mark.parametrize("job", [main, replay_door.main])
-@pytest.mark.parametrize("given", ["0", "65", "", "two"])
-def test_threads_have_the_bounds_of_the_setting(given: str, job: Job, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(("option", "given", "wrong"), MALFORMED)
+def test_a_day_or_number_in_another_form_is_refused_and_an_empty_day_is_not_today(
+    option: str, given: str, wrong: str, job: Job, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     small_project(tmp_path)
     with pytest.raises(SystemExit) as ended:
-        job(["--home", str(tmp_path), "--threads", given])
+        job(["--home", str(tmp_path), option, given])
     assert ended.value.code == 2
-    assert f"argument --threads: {given!r} is no number from 1 to 64" in capsys.readouterr().err
+    assert f"argument {option}: {given!r} {wrong}" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("only", "layers", "left"), [("hos-a.patients", "silver,gold", "bronze"), ("patient", "gold", "silver")])

@@ -28,11 +28,10 @@ class LastDone:
 
 @dataclass(frozen=True)
 class KnownTable:
-    """A table that a step wrote to: the id it had, and (bronze) the newest batch in it and whether it was ever compared with its source."""
+    """A table that a step wrote to: the id it had, and (bronze) the newest batch in it."""
 
     table_id: str
     batch_seq: int = 0
-    was_reconciled: bool = False
 
 
 @dataclass(frozen=True)
@@ -63,7 +62,6 @@ def read_state(lake: Lake, notes: tuple[str, ...] = ()) -> AuditState:
     last_load = F.max_by(F.struct("status", "window_high"), F.when(is_load, F.struct("loaddate", "id")))
     told = F.flatten(F.collect_set(F.filter("warnings", lambda note: note.startswith("connection '"))))
     wanted = [newest.alias("last"), known.alias("table_id"), seq.alias("batch_seq"), last_load.alias("load"), told.alias("told")]
-    wanted.append(F.max(F.col("layer") == "reconcile").alias("was_reconciled"))
     found = steps.groupBy("target").agg(*wanted).collect()
     ended = logs.where(F.col("layer") == "run").select("run_id").distinct()
     started = lake.read(RUNS_TABLE).select("run_id", "windows")
@@ -71,7 +69,7 @@ def read_state(lake: Lake, notes: tuple[str, ...] = ()) -> AuditState:
     return AuditState(
         {row["target"]: _last_done(row["last"].asDict()) for row in found if row["last"] is not None},
         {row["run_id"]: [window.asDict() for window in row["windows"] or []] for row in open_runs},
-        {row["target"]: KnownTable(row["table_id"], int(row["batch_seq"] or 0), row["was_reconciled"]) for row in found if row["table_id"] is not None},
+        {row["target"]: KnownTable(row["table_id"], int(row["batch_seq"] or 0)) for row in found if row["table_id"] is not None},
         notes,
         {row["target"]: row["load"]["window_high"] for row in found if row["load"] is not None and row["load"]["status"] == "ABANDONED"},
         frozenset(note for row in found for note in row["told"]),

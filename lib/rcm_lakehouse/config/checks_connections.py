@@ -150,22 +150,15 @@ def _wrong_url(url: str) -> str | None:
         return "must be https://host/path without user, query or '..'."
     if parts.scheme != "https" and host not in _LOOPBACK_NAMES:
         return "must be https; plain http is for this machine alone."
-    if _NUMBERS.match(host) and not _is_address(host):
-        return "must name a host, or an address as four decimal numbers."
-    return "names an address that only this machine's network knows (link-local)." if _is_link_local(host) else None
+    address = _address(host)
+    if address is None:
+        return "must name a host, or an address as four decimal numbers." if _NUMBERS.match(host) else None
+    is_closed = address.is_link_local or address.is_unspecified or address.is_multicast
+    return "names an address that only this machine's network knows (link-local)." if is_closed else None
 
 
-def _is_address(host: str) -> bool:
+def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
-        ipaddress.ip_address(host)
+        return ipaddress.ip_address(host)
     except ValueError:
-        return False
-    return True
-
-
-def _is_link_local(host: str) -> bool:
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return address.is_link_local or address.is_unspecified or address.is_multicast
+        return None

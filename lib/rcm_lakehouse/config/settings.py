@@ -5,6 +5,8 @@ from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+MOST_THREADS = 64
+
 
 @dataclass(frozen=True)
 class InWords:
@@ -12,7 +14,6 @@ class InWords:
 
     text: str
 
-MOST_THREADS = 64
 
 class Frozen(BaseModel):
     """Base of every configuration noun: immutable; unknown keys, NaN and infinity are refused."""

@@ -76,16 +76,23 @@ def merge_history(
     difference = lake.staged(path, changed.rows)
     counts, acts = line.counts(), changed.counts(difference)
     merged.fates = {load: {name: int(counts[f"{name}_{i}"] or 0) for name in _FATES} for i, load in enumerate(loads)}
-    for i, (table, _) in enumerate(loads):
-        if counts[f"conflicts_{i}"]:
-            words = f"{counts[f'conflicts_{i}']} rows share key and time with another row of their delivery but differ; the last in order won"
-            merged.warnings.append((table, words))
-        if counts[f"ahead_{i}"]:
-            words = f"{counts[f'ahead_{i}']} rows are stamped more than a day ahead of their reading; they count from the reading on ({FUTURE} in dq_flags)"
-            merged.warnings.append((table, words))
+    merged.warnings += _warned(counts, loads)
     metadata = {"run_id": ctx.run_id, "loads": sorted({load for _, load in merged.fates}), **riding(told(merged))}
     _commit(lake, entity, difference, acts, merged, metadata, head)
     return merged
+
+
+def _warned(counts: Mapping[str, int], loads: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """(bronze table, words) of what the counts of a timeline say about the rows of a load."""
+    told = list[tuple[str, str]]()
+    for i, (table, _) in enumerate(loads):
+        conflicts, ahead = counts[f"conflicts_{i}"], counts[f"ahead_{i}"]
+        if conflicts:
+            told.append((table, f"{conflicts} rows share key and time with another row of their delivery but differ; the last in order won"))
+        if ahead:
+            words = f"{ahead} rows are stamped more than a day ahead of their reading; they count from the reading on ({FUTURE} in dq_flags)"
+            told.append((table, words))
+    return told
 
 
 def _was_compared(ctx: RunContext, lake: Lake, contract: Contract) -> bool:
