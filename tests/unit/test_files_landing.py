@@ -18,7 +18,10 @@ from rcm_lakehouse.sources.files import FileItem, Ledger, archive_file, archived
 from rcm_lakehouse.sources.files_archive import remember, take_back
 from rcm_lakehouse.sources.files_landing import fits, landed, unclaimed
 
-LATER = datetime.now(timezone.utc) + timedelta(hours=1)
+
+def later() -> datetime:
+    """An hour from now, whenever the suite comes to the test: nothing that was just written still has to rest."""
+    return datetime.now(timezone.utc) + timedelta(hours=1)
 
 
 def put(folder: Path, name: str, content: str = "a\n1\n") -> Path:
@@ -28,9 +31,9 @@ def put(folder: Path, name: str, content: str = "a\n1\n") -> Path:
     return path
 
 
-def look(path: Path, now: datetime = LATER, **options: Any) -> FileItem:
+def look(path: Path, now: datetime | None = None, **options: Any) -> FileItem:
     chosen = FileTableOptions(pattern="*", **options)
-    return arrived(path, path.name, look_twice([path], chosen)[path], chosen, now)
+    return arrived(path, path.name, look_twice([path], chosen)[path], chosen, now or later())
 
 
 @pytest.fixture(autouse=True)
@@ -355,7 +358,7 @@ def test_an_archive_on_another_file_system_keeps_no_copy_of_a_file_that_cannot_b
 def archived(folder: Path, *names: str) -> list[Path]:
     """Files that were loaded in this order and moved to the archive, and where they are there."""
     items = [FileItem(path, name, "new", files.Look.at(path), sha256_of(path)) for name in names for path in [put(folder, f"landing/{name}", f"a\n{name}\n")]]
-    remember(items, folder / "archive", LATER)
+    remember(items, folder / "archive", later())
     for item in items:
         assert archive_file(item, folder / "archive")
     return [archived_path(item.name, item.sha256, folder / "archive") for item in items]
@@ -410,7 +413,7 @@ def test_F24_a_file_that_changed_in_the_archive_never_takes_the_place_of_somethi
 def test_F24_the_list_of_the_archive_forgets_after_a_week_and_a_broken_one_is_begun_anew(tmp_path: Path) -> None:
     (path,) = archived(tmp_path, "a.csv")
     grows(path)
-    remember([], tmp_path / "archive", LATER + timedelta(days=8))
+    remember([], tmp_path / "archive", later() + timedelta(days=8))
     assert take_back(tmp_path / "archive", tmp_path / "landing", is_snapshot=False) == []
     put(tmp_path / "archive", ".loaded.json", "[{}")
     assert take_back(tmp_path / "archive", tmp_path / "landing", is_snapshot=False) == []
