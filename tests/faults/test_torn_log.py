@@ -122,3 +122,22 @@ def test_F06_a_torn_commit_fails_its_load_alone_and_the_repair_brings_its_rows_b
     assert rows["bronze.hosa_charges"].total() == wanted.rows["bronze.hosa_charges"].total()
     kept = [name for name in rows if name.startswith(("silver.", "gold."))]
     assert {name: rows[name] for name in kept} == {name: wanted.rows[name] for name in kept}
+
+
+def test_F06_a_data_file_that_is_cut_or_gone_is_named_and_its_return_brings_the_rest(waiting: Small, wanted: Wanted) -> None:
+    for name in ("patient", "charge"):
+        path = sorted(waiting.place(f"silver/{name}").glob("part-*.parquet"))[0]
+        whole = path.read_bytes()
+        if name == "patient":
+            path.write_bytes(whole[:-60])
+        else:
+            path.unlink()
+        ended = waiting.run(day=2)
+        assert ended.code == 1, ended.said
+        failed = next(row for row in ended.logs if row.layer == "silver" and row.target == f"silver.{name}")
+        assert (failed.status, failed.error_class) == ("FAILED", "TableStateError")
+        assert f"the data file {path.name} of silver/{name} is gone, cut or changed" in (failed.message or ""), failed.message
+        path.write_bytes(whole)
+    healed = waiting.run(day=2)
+    assert healed.code == 0, healed.said
+    assert waiting.all_rows() == wanted.rows

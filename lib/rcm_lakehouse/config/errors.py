@@ -9,6 +9,7 @@ import re
 import traceback
 from pathlib import Path
 from typing import ClassVar
+from urllib.parse import unquote
 
 
 class RcmError(Exception):
@@ -88,6 +89,22 @@ def is_storage_full(error: BaseException) -> bool:
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT):
         return True
     return _FULL.search(str(error)) is not None
+
+
+# What Spark and Hadoop say of a file that is gone, cut, or not as its checksum says, and the file's own name: no value of a row is among it.
+_UNREADABLE = re.compile(r"FAILED_READ_FILE|is not a Parquet file|ChecksumException|FileNotFoundException|DELTA_FILE_NOT_FOUND")
+_DATA_FILE = re.compile(r"(/[^\s\"'\[\]]+/)\.?(part-[\w.-]+\.parquet)")
+
+
+def damaged_file(error: BaseException, root: str) -> tuple[str, str] | None:
+    """(table's folder below `root`, file name) of the data file that an error of the JVM says cannot be read; None when it says no such thing."""
+    text = str(error)
+    named = _DATA_FILE.search(text) if _UNREADABLE.search(text) else None
+    if named is None:
+        return None
+    base = Path(root).as_posix().rstrip("/") + "/"
+    folder = unquote(named[1]).partition(base)[2].rstrip("/")
+    return (folder, named[2]) if folder and not folder.startswith("_") else None
 
 
 def raised_at(error: BaseException) -> str:

@@ -12,7 +12,7 @@ from pyspark.errors import PySparkException
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from rcm_lakehouse.audit.schema import LoadLog
-from rcm_lakehouse.config.errors import DataStopError, RcmError, StorageFullError, is_storage_full, raised_at
+from rcm_lakehouse.config.errors import DataStopError, RcmError, StorageFullError, TableStateError, damaged_file, is_storage_full, raised_at
 from rcm_lakehouse.config.settings import RetrySettings
 from rcm_lakehouse.lake.crash_points import crash_point
 from rcm_lakehouse.pipeline.context import RunContext
@@ -111,9 +111,18 @@ def _failed(ctx: RunContext, step: Step, error: Exception) -> Outcome:
 
 def _named(ctx: RunContext, step: Step, error: Exception) -> Exception:
     """The error, or the taxonomy's in its place where the text of another says plainly what happened."""
-    if isinstance(error, RcmError) or not is_storage_full(error):
+    if isinstance(error, RcmError):
         return error
     left = _COMMITTED if ctx.committed[step.name] else f"{_UNTOUCHED}; the table is as it was"
+    damaged = damaged_file(error, ctx.lake.root)
+    if damaged is not None:
+        folder, name = damaged
+        return TableStateError(
+            f"{step.name}: the data file {name} of {folder} is gone, cut or changed. {left}. Put it back from a backup. If there is none, "
+            f"move the folder {folder} away and run again: the run then says how to go on without it (--accept-lost)."
+        )
+    if not is_storage_full(error):
+        return error
     return StorageFullError(
         f"{step.name}: a disk is full ({type(error).__name__}). {left}. Free space below {ctx.lake.root} and in Spark's scratch folder "
         "(spark.local.dir), and run again: the next run does what is missing."
