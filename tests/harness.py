@@ -129,7 +129,7 @@ class Mini:
         """One run of the whole pipeline in this process; `now` (ISO 8601, UTC) freezes the clock of run and sources."""
         said = io.StringIO()
         chosen = RunOptions(as_of=date.fromisoformat(as_of), **{"threads": 2, **options})
-        console = Console(file=said, width=200)
+        console = Console(file=said, width=200, emoji=False)
         with pytest.MonkeyPatch.context() as patch:
             if now is not None:
                 (monkeypatch or patch).setenv("RCM_TEST_NOW", now)

@@ -158,6 +158,28 @@ def test_I34_a_day_on_which_a_row_was_restored_and_deleted_ends_without_it(mini:
     assert current(mini, "V08")["stays"] == ["again"]
 
 
+def test_I34_a_restore_that_is_undone_is_current_again_at_once_and_an_equal_counter_hides_nothing(mini: Mini) -> None:
+    restore = "UPDATE {table} SET State = '%s', Changed = CAST(TIMESTAMP '2025-12-05 08:00:00' AS {kind}), Mark = 1 WHERE VisitID IN (%s)"
+    everywhere(mini, restore % ("copy", "'V10', 'V11'"), restore % ("open", "'V12'"))
+    mini.sql("UPDATE counts SET State = 'copy', Mark = 5 WHERE VisitID = 'V20'")
+    reconciled(mini, "2026-01-26T17:00:00Z")
+    assert [current(mini, key) for key in ("V10", "V11", "V12")] == [all_are("copy"), all_are("copy"), all_are("open")]
+    mini.sql("UPDATE counts SET State = 'open', Mark = 99 WHERE VisitID = 'V20'")
+    assert mini.run(now="2026-01-26T18:00:00Z").code == 0
+    assert current(mini, "V20")["counts"] == ["open"], "the row of the window is not the newest that bronze has of its key"
+    undo = "UPDATE {table} SET State = '%s', Changed = CAST(TIMESTAMP '2026-01-%s 08:00:00' AS {kind}), Mark = %s WHERE VisitID = 'V%s'"
+    everywhere(mini, *[undo % (state, day, day, day) for state, day in (("open", 10), ("c", 11), ("c", 12))])
+    # Only what orders its changes goes back.
+    mini.sql("UPDATE counts SET State = 'copy', Changed = TIMESTAMP '2025-12-05 08:00:00' WHERE VisitID = 'V13'")
+    assert mini.run(now="2026-01-26T19:00:00Z", full_refresh=LABELS).code == 0
+    assert (current(mini, "V10"), current(mini, "V11")) == (all_are("open"), all_are("c")), "what is read after a comparison comes after what that found"
+    reconciled(mini, "2026-01-26T20:00:00Z")
+    assert (current(mini, "V10"), current(mini, "V11"), current(mini, "V12")) == (all_are("open"), all_are("c"), all_are("c"))
+    assert current(mini, "V13") == {**all_are("open"), "counts": ["copy"]}
+    again = reconciled(mini, "2026-01-26T21:00:00Z")
+    assert [log.rows_written for log in again.logs if log.layer == "reconcile"] == [0] * len(KINDS)
+
+
 def test_I34_silver_made_anew_from_bronze_is_the_same_after_all_this(mini: Mini) -> None:
     before = {table: mini.rows(f"silver.{table[:-1]}", "source_visit_id", "state", where="is_current") for table in KINDS}
     make_silver_anew(mini, [table[:-1] for table in KINDS], "2026-01-27T12:00:00Z")

@@ -12,15 +12,13 @@ from rcm_lakehouse.audit.schema import LoadLog
 from rcm_lakehouse.config.contracts import Contract
 from rcm_lakehouse.lake.counted import Counted
 from rcm_lakehouse.lake.crash_points import crash_point
-from rcm_lakehouse.lake.memory import COMPARED, recall
 from rcm_lakehouse.lake.merge import merge_versions
 from rcm_lakehouse.lake.tables import Lake
 from rcm_lakehouse.pipeline.context import RunContext
 from rcm_lakehouse.pipeline.entities import Entity
-from rcm_lakehouse.pipeline.plan import feeding
-from rcm_lakehouse.pipeline.silver_sources import Pending, bronze_table
+from rcm_lakehouse.pipeline.siblings import Siblings
+from rcm_lakehouse.pipeline.silver_sources import Pending
 from rcm_lakehouse.quality.judge import FUTURE
-from rcm_lakehouse.silver.present import IS_FOUND, is_found, placed
 from rcm_lakehouse.silver.scd2 import ACTION, History, changes, timeline
 from rcm_lakehouse.silver.snapshot import absent_keys, as_delete_events, is_unreadable
 
@@ -53,6 +51,7 @@ def merge_history(
     loads: Sequence[tuple[str, str]],
     path: str,
     told: Callable[[Merged], Sequence[LoadLog]],
+    siblings: Siblings,
 ) -> Merged:
     """Apply good rows (and the deletes that snapshots imply) to the entity's history in one MERGE.
 
@@ -67,10 +66,8 @@ def merge_history(
     is_empty = head == 0
     events = event_rows(staged.where("outcome = 'good'"), contract)
     if not is_empty:
-        events = _with_implied_deletes(ctx, lake, entity, parts, staged, events, merged)
+        events = _with_implied_deletes(ctx, lake, entity, parts, staged, events, merged, siblings)
     history = known_history(lake, entity, events, is_empty=is_empty)
-    if _was_compared(ctx, lake, contract):
-        events = placed(events, history, contract)
     line = Counted(timeline(events, history, contract), *_fate_counts(loads))
     changed = Counted(changes(line.rows, contract), *[F.count_if(F.col(ACTION) == name).alias(name) for name in _ACTIONS])
     difference = lake.staged(path, changed.rows)
@@ -95,17 +92,10 @@ def _warned(counts: Mapping[str, int], loads: Sequence[tuple[str, str]]) -> list
     return told
 
 
-def _was_compared(ctx: RunContext, lake: Lake, contract: Contract) -> bool:
-    """True when a comparison with its source changed a bronze table of the entity; no Spark job."""
-    tables = [bronze_table(row) for row in feeding(ctx.project, contract.entity)]
-    return any(lake.exists(table) and COMPARED in recall(lake, table) for table in tables)
-
-
 def event_rows(rows: DataFrame, contract: Contract) -> DataFrame:
     """Canonical rows with the columns that a timeline needs."""
     columns = [column.name for column in contract.columns]
-    told = ("event_at", "is_delete", "is_day", is_found().alias(IS_FOUND), "dq_flags")
-    return rows.select(contract.key_column, "data_source", *columns, *told, *_EVENT_LINEAGE)
+    return rows.select(contract.key_column, "data_source", *columns, "event_at", "is_delete", "dq_flags", *_EVENT_LINEAGE)
 
 
 def known_history(lake: Lake, entity: Entity, events: DataFrame, *, is_empty: bool) -> History:
@@ -153,14 +143,15 @@ def _commit(
 
 
 def _with_implied_deletes(
-    ctx: RunContext, lake: Lake, entity: Entity, parts: Sequence[Pending], staged: DataFrame, events: DataFrame, merged: Merged
+    ctx: RunContext, lake: Lake, entity: Entity, parts: Sequence[Pending], staged: DataFrame, events: DataFrame, merged: Merged, siblings: Siblings
 ) -> DataFrame:
     snapshots = [part for part in parts if part.is_snapshot]
     if not snapshots:
         return events
-    labels = [part.table.label for part in snapshots]
-    current = lake.read(entity.silver).where(F.col("is_current") & F.col("_source_table").isin(labels))
+    current = _closable(lake.read(entity.silver).where("is_current"), snapshots, siblings)
     absent = absent_keys(staged, current, entity.contract)
+    for part in snapshots:
+        absent = _without_alive(part, staged, absent, entity.contract, siblings)
     facts = _snapshot_facts(staged, current, absent, entity.contract)
     for part in snapshots:
         found = facts.get(part.table.label)
@@ -188,9 +179,30 @@ def _with_implied_deletes(
             merged.whole.add(part.table.label)
             by_word = ", by --approve-deletes" if is_over or found.unreadable else ""
             merged.closed[part.table.label, found.load] = f"{found.missing} of {found.known} current keys are absent from the snapshot and closed{by_word}"
-            own = absent.where(F.col("_source_table") == part.table.label)
+            own = absent.where(F.col("_of") == part.table.label)
             events = events.unionByName(as_delete_events(own, entity.contract, at=found.at, load_id=found.load, batch_seq=part.high), allowMissingColumns=True)
     return events
+
+
+def _closable(current: DataFrame, snapshots: Sequence[Pending], siblings: Siblings) -> DataFrame:
+    """Current versions with the snapshot (`_of`) that may close them: the one of their table, or any of a table beside it, for a row may have moved."""
+    source, of = F.col("_source_table"), list[Column]()
+    for part in snapshots:
+        labels = [part.table.label, *(other.table.label for other in siblings.of(part))]
+        of.append(F.when(source.isin(labels), F.lit(part.table.label)))
+    return current.withColumn("_of", F.explode(F.array_compact(F.array(*of))))
+
+
+def _without_alive(part: Pending, staged: DataFrame, absent: DataFrame, contract: Contract, siblings: Siblings) -> DataFrame:
+    """Absent keys without those that another table of the hospital has; a query where there is one."""
+    if not siblings.of(part):
+        return absent
+    read = staged.where(F.col("_source_table") == part.table.label).agg(F.max("_window_high").alias("at")).first()
+    own = absent.where(F.col("_of") == part.table.label).select(contract.key_column).distinct()
+    alive = siblings.alive(part, own, read["at"]) if read is not None and read["at"] is not None else None
+    if alive is None:
+        return absent
+    return absent.join(alive.withColumn("_of", F.lit(part.table.label)), [contract.key_column, "_of"], how="left_anti")
 
 
 @dataclass(frozen=True)
@@ -210,12 +222,12 @@ class _Snapshot:
 
 def _snapshot_facts(staged: DataFrame, current: DataFrame, absent: DataFrame, contract: Contract) -> dict[str, _Snapshot]:
     """Each snapshot by its bronze table; one query."""
-    known = current.groupBy("_source_table").agg(F.count(F.lit(1)).alias("known"))
-    missing = absent.groupBy("_source_table").agg(F.count(F.lit(1)).alias("missing"))
-    taken = staged.groupBy("_source_table").agg(
+    known = current.groupBy("_of").agg(F.count(F.lit(1)).alias("known"))
+    missing = absent.groupBy("_of").agg(F.count(F.lit(1)).alias("missing"))
+    taken = staged.groupBy(F.col("_source_table").alias("_of")).agg(
         F.count_if(is_unreadable(contract)).alias("unreadable"), F.max("_load_id").alias("load"), F.max("_window_high").cast("string").alias("at")
     )
-    rows = known.join(taken, "_source_table", how="inner").join(missing, "_source_table", how="left").collect()
+    rows = known.join(taken, "_of", how="inner").join(missing, "_of", how="left").collect()
     return {
-        row["_source_table"]: _Snapshot(int(row["known"]), int(row["missing"] or 0), int(row["unreadable"]), row["load"], row["at"]) for row in rows
+        row["_of"]: _Snapshot(int(row["known"]), int(row["missing"] or 0), int(row["unreadable"]), row["load"], row["at"]) for row in rows
     }

@@ -7,7 +7,7 @@ from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import StructType
+from pyspark.sql.types import DateType, StructType, TimestampNTZType, TimestampType
 
 from rcm_lakehouse.bronze.conform import Fit, conformed, fit_of
 from rcm_lakehouse.bronze.lineage import with_lineage
@@ -154,7 +154,7 @@ class Stage:
 
         A key's newest row may lie below the window: a back-fill, a comparison or an earlier window brought it after the one that lies in it.
         Values with a clock come before the end of the batch that brings them, so such a row is in a batch that ended behind the window's
-        start. A counter has no clock: of its rows only those of the window are asked. Where rows without a watermark are loaded they are
+        start. A counter has no clock: such a row lay below the watermark when it was read. Where rows without a watermark are loaded they are
         read again each time: then all of bronze is asked.
         """
         bronze = self.lake.read(bronze_table(self.row)).where(F.col("_change_type") != "watermark")
@@ -165,7 +165,9 @@ class Stage:
         value = comparable(F.col(f"`{name}`"), window.kind)
         low = bound(window.low, window.kind)
         found = (value >= low) | value.isNull() | (F.col("_change_type") == "delete")
-        if window.kind not in COUNTERS:
+        if window.kind in COUNTERS:
+            found |= value < F.col("_watermark_before").try_cast("decimal(38,0)")
+        else:
             # The first batch is newer than none.
             found |= (F.col("_batch_seq") > 1) & (F.col("_window_high") >= low.cast("timestamp") - F.expr(_ZONES))
         return bronze.where(found)
@@ -210,6 +212,17 @@ def mapped_names(ctx: RunContext, row: LoadRow) -> list[str]:
         mapping = ctx.project.mapping_of(contract, row)
         names += [source for source in (mapping.columns.values() if mapping else ()) if not source.startswith("=")]
     return names
+
+
+def mapped_sequences(ctx: RunContext, row: LoadRow, bronze: StructType) -> list[str]:
+    """Bronze columns of times, other than the watermark, by which contracts order the changes of what this row loads; text tells no order by itself."""
+    found = set[str]()
+    for contract in ctx.project.contracts.values():
+        mapping = ctx.project.mapping_of(contract, row)
+        if mapping is not None and mapping.deletes == "take" and contract.sequence_by:
+            found.add(mapping.columns.get(contract.sequence_by[0], "=").lower())
+    times = (DateType, TimestampType, TimestampNTZType)
+    return [field.name for field in bronze if field.name.lower() in found - {(row.watermark or "").lower()} and isinstance(field.dataType, times)]
 
 
 def mapped_key(ctx: RunContext, row: LoadRow, given: Sequence[str]) -> list[str]:

@@ -13,8 +13,10 @@ from pyspark.sql import functions as F
 
 from rcm_lakehouse.audit.commits import riding
 from rcm_lakehouse.audit.schema import LoadLog
+from rcm_lakehouse.bronze.back import with_is_back
 from rcm_lakehouse.bronze.lineage import COMPARISON, LINEAGE_NAMES, PRESENT, RECONCILED_FLAG, with_lineage
 from rcm_lakehouse.bronze.overlap import newest_per_key
+from rcm_lakehouse.bronze.windows import FUTURE_MARGIN
 from rcm_lakehouse.config.connections import JdbcConnection, JdbcTableOptions
 from rcm_lakehouse.config.errors import SourceDataError
 from rcm_lakehouse.config.matching import jdbc_options
@@ -27,7 +29,7 @@ from rcm_lakehouse.pipeline.bronze_state import comparable, read_states
 from rcm_lakehouse.pipeline.context import RunContext
 from rcm_lakehouse.pipeline.freeze import Frozen, JdbcPlan, watermark_of
 from rcm_lakehouse.pipeline.graph import Step
-from rcm_lakehouse.pipeline.jdbc_stage import Stage, bound, mapped_key, mapped_names, spelled
+from rcm_lakehouse.pipeline.jdbc_stage import Stage, bound, mapped_key, mapped_names, mapped_sequences, spelled
 from rcm_lakehouse.pipeline.reconcile_due import is_due
 from rcm_lakehouse.pipeline.silver_sources import bronze_table
 from rcm_lakehouse.sources.checksums import bronze_sums, limits, read_buckets, source_sums, with_bucket
@@ -123,17 +125,18 @@ class _Comparison:
 
     def _newest(self) -> DataFrame:
         """The newest row of each key that bronze does not hold deleted, with `_is_back`."""
-        rows = self._data().withColumn(_IS_BACK, self._is_back())
+        rows = with_is_back(self._data(), self._stamps(), self.spelled_key, _IS_BACK)
         return newest_per_key(rows, self.spelled_key).where(self._whole_key() & (F.col("_change_type") == "upsert"))
 
-    def _is_back(self) -> Column:
-        """True for a row stamped earlier than another that bronze has of its key: a load that met a restored copy took it as a late one of the past."""
+    def _stamps(self) -> list[Column]:
+        """What orders the rows of a key: the watermark, and what orders the changes in a contract; a stamp far ahead of its reading orders nothing."""
         if self.plan.window is None or self.row.watermark is None:
-            return F.lit(False)
-        value = comparable(F.col(f"`{self._spelled([self.row.watermark])[0]}`"), self.plan.window.kind)
+            return []
         wrong = F.coalesce(F.array_contains("_flags", "future_watermark"), F.lit(False))
-        most = F.max(F.when(~wrong, value)).over(Window.partitionBy(*[F.col(f"`{name}`") for name in self.spelled_key]))
-        return F.coalesce((value < most) & ~F.coalesce(F.array_contains("_flags", PRESENT), F.lit(False)), F.lit(False))
+        watermark = F.when(~wrong, comparable(F.col(f"`{self._spelled([self.row.watermark])[0]}`"), self.plan.window.kind))
+        noticed = F.col("_window_high") + F.expr(f"INTERVAL {FUTURE_MARGIN.days} DAY")
+        others = [F.col(f"`{name}`") for name in mapped_sequences(self.ctx, self.row, self._data().schema)]
+        return [watermark, *(F.when(other.cast("timestamp") <= noticed, other) for other in others)]
 
     def _data(self) -> DataFrame:
         return self.lake.read(bronze_table(self.row)).where(F.col("_change_type") != "watermark")

@@ -1,7 +1,7 @@
 """Quarantined rows judged again by today's rules: what passes is merged into history, what does not stays with today's reasons."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import reduce
 from operator import or_
 
@@ -9,9 +9,11 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from rcm_lakehouse.audit.schema import LoadLog
+from rcm_lakehouse.bronze.lineage import PRESENT
 from rcm_lakehouse.lake.tables import Lake
 from rcm_lakehouse.pipeline.attempts import Outcome
 from rcm_lakehouse.pipeline.context import RunContext
+from rcm_lakehouse.pipeline.earlier import was_compared
 from rcm_lakehouse.pipeline.entities import Entity, ensure_known, entity_of
 from rcm_lakehouse.pipeline.freeze import Frozen
 from rcm_lakehouse.pipeline.graph import Step
@@ -91,7 +93,8 @@ class ReplayBatch(SilverBatch):
 
         merged = Merged()
         if tallies:
-            merged = merge_history(self.ctx, self.lake, self.entity, (), _joined(rows, followers), list(tallies), f"{self._scratch()}/changes", told)
+            taken, changes = _joined(rows, followers), f"{self._scratch()}/changes"
+            merged = merge_history(self.ctx, self.lake, self.entity, (), taken, list(tallies), changes, told, self._siblings)
         else:
             told(merged)
         self.version = merged.version
@@ -110,26 +113,38 @@ class ReplayBatch(SilverBatch):
         rows = super()._delivered(part).join(F.broadcast(marks), ["_load_id", "_row_hash"], how="left_semi")
         return rows.where(F.col("_batch_seq") == part.high) if part.is_snapshot else rows
 
+    def _known(self, part: Pending) -> DataFrame | None:
+        """Of a snapshot the deletes before it. Rows of other tables were placed when they came, by what silver had then."""
+        return super()._known(replace(part, low=part.high - 1)) if part.is_snapshot else None
+
     def _open_ones(self, staged: DataFrame) -> DataFrame:
-        """Judged rows that are open, in the delivery they were last seen in, with their `quarantine_id`."""
-        marks = self.waiting.select("quarantine_id", F.col("last_load_id").alias("_load_id"))
-        rows = with_quarantine_id(staged).join(marks, ["quarantine_id", "_load_id"], how="left_semi")
-        return self.lake.staged(f"{self._scratch()}/open", rows)
+        """Judged rows that are open, in the delivery they were last seen in, with their `quarantine_id` and in the place that they had there."""
+        marks = self.waiting.select("quarantine_id", F.col("last_load_id").alias("_load_id"), F.col("sequence_at").alias("_place"))
+        rows = with_quarantine_id(staged).join(marks, ["quarantine_id", "_load_id"], how="inner")
+        compared = [part.table.label for part in self.parts if was_compared(self.lake, part)]
+        is_placed = F.col("_source_table").isin(compared) & F.col("event_at").isNotNull()
+        at = F.when(is_placed, F.greatest("event_at", "_place")).otherwise(F.col("event_at"))
+        return self.lake.staged(f"{self._scratch()}/open", rows.withColumn("event_at", at).drop("_place"))
 
     def _with_withdrawn(self, rows: DataFrame) -> DataFrame:
         """Rows that pass, but whose time was given to another row by a later delivery that is not itself in quarantine, become `withdrawn`.
 
-        History keeps no trace of that delivery when it said what was current before, so bronze is asked.
+        So does what a comparison found when a later delivery brought a row stamped no later: that one was read after it. History keeps no trace of a
+        delivery that said what was current before, so bronze is asked.
         """
-        key = self.contract.key_column
-        place = [key, "event_at", "_source_table"]
+        place = [self.contract.key_column, "_source_table"]
         later = self._taken_since()
         if later is None:
             return rows
-        given = later.groupBy(place).agg(F.max("_batch_seq").alias("_given"))
-        is_withdrawn = (F.col("outcome") == "good") & F.coalesce(F.col("_given") > F.col("_batch_seq"), F.lit(False))
-        told = rows.join(given, place, how="left").withColumn("outcome", F.when(is_withdrawn, "withdrawn").otherwise(F.col("outcome")))
-        return self.lake.staged(f"{self._scratch()}/withdrawn", told.drop("_given"))
+        given = later.select(*place, F.col("_batch_seq").alias("_later_seq"), F.col("event_at").alias("_later_at"))
+        is_found = F.coalesce(F.array_contains("_flags", PRESENT), F.lit(False))
+        is_taken = (F.col("_later_at") == F.col("event_at")) | (is_found & (F.col("_later_at") < F.col("event_at")))
+        met = rows.join(given, place, how="inner").where((F.col("_later_seq") > F.col("_batch_seq")) & is_taken)
+        taken = met.select("quarantine_id", "_load_id").distinct().withColumn("_is_taken", F.lit(True))
+        is_withdrawn = (F.col("outcome") == "good") & F.coalesce("_is_taken", F.lit(False))
+        told = rows.join(taken, ["quarantine_id", "_load_id"], how="left")
+        told = told.withColumn("outcome", F.when(is_withdrawn, "withdrawn").otherwise(F.col("outcome"))).drop("_is_taken")
+        return self.lake.staged(f"{self._scratch()}/withdrawn", told)
 
     def _taken_since(self) -> DataFrame | None:
         """Canonical rows of the batches since the oldest open row that are not open themselves; None without an incremental load.

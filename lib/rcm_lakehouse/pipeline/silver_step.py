@@ -18,17 +18,19 @@ from rcm_lakehouse.lake.salt import with_salt
 from rcm_lakehouse.lake.tables import Lake
 from rcm_lakehouse.pipeline.attempts import Outcome
 from rcm_lakehouse.pipeline.context import RunContext
+from rcm_lakehouse.pipeline.earlier import known_before, with_left
 from rcm_lakehouse.pipeline.entities import Entity, ensure_known, ensure_salt_once, entity_of, personal_entities
 from rcm_lakehouse.pipeline.freeze import Frozen
 from rcm_lakehouse.pipeline.graph import Step
 from rcm_lakehouse.pipeline.history import Merged, merge_history
 from rcm_lakehouse.pipeline.outlived import Outlived
 from rcm_lakehouse.pipeline.quarantine import open_rows, outcome_counts, replaced, share_of_bad, sightings, taken_back, with_quarantine_id
+from rcm_lakehouse.pipeline.siblings import Siblings
 from rcm_lakehouse.pipeline.silver_outcomes import as_json, held_log, nothing_new, upstream_broken
 from rcm_lakehouse.pipeline.silver_sources import Pending, backlog, next_round
 from rcm_lakehouse.quality.judge import judged
 from rcm_lakehouse.silver.mapping import mapped
-from rcm_lakehouse.silver.snapshot import after_earlier_deletes
+from rcm_lakehouse.silver.present import placed
 
 LoadKey = tuple[str, str]
 
@@ -118,7 +120,7 @@ class SilverBatch:
             logs.extend(self._told(merged, tallies))
             return logs
 
-        merged = merge_history(self.ctx, self.lake, self.entity, self.parts, staged, list(tallies), changes, told)
+        merged = merge_history(self.ctx, self.lake, self.entity, self.parts, staged, list(tallies), changes, told, self._siblings)
         self.version = merged.version
         self._close_gone(staged, merged.whole)
         return logs
@@ -142,13 +144,17 @@ class SilverBatch:
 
     @cached_property
     def _outlived(self) -> Outlived:
-        return Outlived(self.ctx, self.lake, self.contract, self._plain)
+        return Outlived(self.ctx, self.lake, self.contract, self._plain, self._siblings)
+
+    @property
+    def _siblings(self) -> Siblings:
+        return Siblings(self.ctx, self.lake, self.contract, self._plain, self.consumed)
 
     def _canonical(self, part: Pending, rows: DataFrame) -> DataFrame:
-        canonical = self._plain(part, rows)
-        if part.is_snapshot:
-            return self._returned(part, canonical) if self.contract.sequence_by else canonical
-        return self._outlived.marked(part, canonical)
+        canonical = with_left(self.lake, self.entity, part, self._plain(part, rows))
+        marked = canonical if part.is_snapshot else self._outlived.marked(part, canonical)
+        known = self._known(part)
+        return marked if known is None else placed(marked, known, self.contract)
 
     def _plain(self, part: Pending, rows: DataFrame) -> DataFrame:
         named = rows.withColumns({"data_source": F.lit(part.row.datasource), "_source_table": F.lit(part.table.label)})
@@ -161,12 +167,9 @@ class SilverBatch:
         # A thing that many rows name is not what one of them is now.
         return rows if part.mapping.deletes == "take" else rows.withColumn("_flags", F.array_remove("_flags", PRESENT))
 
-    def _returned(self, part: Pending, rows: DataFrame) -> DataFrame:
-        # What this very snapshot deletes, or a later one, is no earlier delete: judged twice, it gives the same times.
-        if not self.lake.moved_past(self.entity.tombstones, 0):
-            return rows
-        is_earlier = (F.col("_source_table") == part.table.label) & (F.col("_batch_seq") < part.high)
-        return after_earlier_deletes(rows, self.lake.read(self.entity.tombstones).where(is_earlier), self.contract)
+    def _known(self, part: Pending) -> DataFrame | None:
+        beside = [other.table.label for other in self._siblings.of(part)]
+        return known_before(self.lake, self.entity, part, beside, lambda: self._plain(part, self._delivered(part)).select(self.contract.key_column).distinct())
 
     def _delivered(self, part: Pending) -> DataFrame:
         seq = F.col("_batch_seq")

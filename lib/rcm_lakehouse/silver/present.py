@@ -1,4 +1,6 @@
-"""Rows that are what the source has now, whatever their own time says: what a comparison with it found, and what is back after a delete (pure)."""
+"""Rows that are what the source has now, whatever their own time says: what a comparison found, what came after it, what is back after a delete (pure)."""
+
+from functools import reduce
 
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
@@ -6,52 +8,59 @@ from pyspark.sql import functions as F
 from rcm_lakehouse.bronze.lineage import COMPARISON, PRESENT
 from rcm_lakehouse.config.contracts import Contract
 from rcm_lakehouse.silver.mapping import MICROSECOND
-from rcm_lakehouse.silver.scd2 import History
 
-IS_FOUND = "_is_found"
-
-
-def is_found() -> Column:
-    """True for a canonical row that a comparison found: deleted, or there as the only row of its key."""
-    return (F.col("_change_type") == "delete") | F.coalesce(F.array_contains("_flags", PRESENT), F.lit(False))
+_TIMES = ("_deleted_at", "_elsewhere_at", "_found_at", "_known_at")
 
 
-def placed(events: DataFrame, history: History, contract: Contract) -> DataFrame:
-    """Events in the order of what their source had, where their own times would say otherwise; `event_at` alone is changed.
+def known_times(versions: DataFrame | None, deletes: DataFrame | None, elsewhere: DataFrame | None, contract: Contract) -> DataFrame | None:
+    """By key what earlier batches of one bronze table said: None without any.
 
-    A row whose key a comparison found deleted in an earlier batch counts from just after that delete: it was restored with its old stamp, or
-    entered again on that day. A row that a comparison found (`_is_found`) counts from just after what silver knows of its key from earlier batches of
-    its table; where times are days (`is_day`) at that very day, for there the later delivery wins, and later ones of that day are to win over
-    it. A delete that was found is no earlier than what silver knows. Of several rows of a key in one batch the newest alone is moved: the others are its
-    past. A batch that is taken twice before its MERGE gives the same times: what bears its own number or a later one says nothing.
+    `_deleted_at` is its newest delete, `_elsewhere_at` the newest that another table of the hospital brought, `_found_at` where the newest version
+    begins that a comparison found, `_known_at` the newest time of any version. Give the versions and those deletes alone that came of batches before
+    the one to be placed: a batch taken twice then gives the same times.
     """
-    batch = [contract.key_column, "_source_table", "_batch_seq"]
-    known = _known(events.select(*batch).distinct(), history, contract)
-    if known is None:
-        return events
-    place = F.struct("event_at", "is_delete")
-    marked = events.withColumn("_newest", F.max(place).over(Window.partitionBy(*batch))).join(known, batch, how="left")
-    after_delete = F.col("_deleted_at") + F.expr(MICROSECOND)
-    is_found = F.coalesce(F.col(IS_FOUND), F.lit(False))
-    in_place = F.when(F.coalesce("is_day", F.lit(False)), F.col("_known_at")).otherwise(F.col("_known_at") + F.expr(MICROSECOND))
-    of_row = F.greatest("event_at", after_delete, F.when(is_found & (F.col("_known_at") > F.col("event_at")), in_place))
-    of_delete = F.when(is_found, F.greatest("event_at", "_known_at")).otherwise(F.col("event_at"))
-    moved = F.when(F.col("is_delete"), of_delete).when(place == F.col("_newest"), of_row).otherwise(F.col("event_at"))
-    return marked.withColumn("event_at", moved).select(*events.columns)
-
-
-def _known(batches: DataFrame, history: History, contract: Contract) -> DataFrame | None:
-    """By key, table and batch: the newest delete that an earlier comparison found, and the newest time of any version of an earlier batch."""
-    batch: list[str | Column] = [contract.key_column, "_source_table", F.col("_batch_seq").alias("_seq")]
-    nothing, times = F.lit(None).cast("timestamp"), list[DataFrame]()
-    if history.tombstones is not None:
-        deletes = history.tombstones.where(F.col("_load_id").endswith(COMPARISON))
-        times.append(deletes.select(*batch, F.col("deleted_at").alias("_deleted_at"), nothing.alias("_known_at")))
-    if history.versions is not None:
-        newest = F.greatest("effective_from", F.array_max("_repeated_at"))
-        times.append(history.versions.select(*batch, nothing.alias("_deleted_at"), newest.alias("_known_at")))
-    if not times:
+    told = list[DataFrame]()
+    if deletes is not None:
+        told.append(_told(deletes, contract, _deleted_at=F.col("deleted_at")))
+    if elsewhere is not None:
+        told.append(_told(elsewhere, contract, _elsewhere_at=F.col("deleted_at")))
+    if versions is not None:
+        found = F.when(F.col("_load_id").endswith(COMPARISON), F.col("effective_from"))
+        told.append(_told(versions, contract, _found_at=found, _known_at=F.greatest("effective_from", F.array_max("_repeated_at"))))
+    if not told:
         return None
-    told = times[0] if len(times) == 1 else times[0].unionByName(times[1])
-    met = batches.join(told, [contract.key_column, "_source_table"], how="inner").where(F.col("_seq") < F.col("_batch_seq"))
-    return met.groupBy(*batches.columns).agg(F.max("_deleted_at").alias("_deleted_at"), F.max("_known_at").alias("_known_at"))
+    return reduce(DataFrame.unionByName, told).groupBy(contract.key_column).agg(*[F.max(name).alias(name) for name in _TIMES])
+
+
+def _told(rows: DataFrame, contract: Contract, **times: Column) -> DataFrame:
+    nothing = F.lit(None).cast("timestamp")
+    return rows.select(contract.key_column, *[times.get(name, nothing).alias(name) for name in _TIMES])
+
+
+def placed(rows: DataFrame, known: DataFrame, contract: Contract) -> DataFrame:
+    """Canonical rows of one bronze table in the order of what their source had, where their own times would say otherwise; `event_at` alone is changed.
+
+    `known` says what earlier batches brought (`known_times`). A row whose key was found deleted counts from just after that delete: it was restored
+    with its old stamp, or entered again on that day; so does one that was read after another table of the hospital lost its key. A row that a
+    comparison found counts from just after all that silver knows of its key; one that a load brought later from just after what the comparison found,
+    for it was read after it. Where times are days (`is_day`) both count from that very day: there the later delivery wins, and later ones of that
+    day are to win over it. A delete that was found is no earlier than what silver knows. Of several rows of a key in one batch the newest alone is
+    moved: the others are its past. NULL times and keys stay NULL.
+    """
+    key, at, is_day = contract.key_column, F.col("event_at"), F.coalesce("is_day", F.lit(False))
+    place = F.struct("event_at", "is_delete")
+    newest = F.max(F.when(~F.col("is_outside"), place)).over(Window.partitionBy(key, "_batch_seq"))
+    met = rows.join(known, key, how="left").withColumn("_newest", newest)
+    is_found = (F.col("_change_type") == "delete") | F.coalesce(F.array_contains("_flags", PRESENT), F.lit(False))
+    before = F.when(is_found, F.col("_known_at")).otherwise(F.col("_found_at"))
+    behind = F.when(before > at, F.when(is_day, before).otherwise(_after(before)))
+    elsewhere = F.when(F.col("_elsewhere_at") < F.col("_window_high"), _after(F.col("_elsewhere_at")))
+    of_row = F.greatest(at, _after(F.col("_deleted_at")), elsewhere, behind)
+    of_delete = F.greatest(at, before)
+    is_moved = ~F.col("is_outside") & at.isNotNull() & (place == F.col("_newest"))
+    moved = F.when(is_moved, F.when(F.col("is_delete"), of_delete).otherwise(of_row)).otherwise(at)
+    return met.withColumn("event_at", moved).select(*rows.columns)
+
+
+def _after(time: Column) -> Column:
+    return time + F.expr(MICROSECOND)

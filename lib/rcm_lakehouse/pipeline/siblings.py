@@ -1,0 +1,64 @@
+"""Other tables of a hospital that feed the same entity: a row that one of them lost may be in another, which then has what the key is."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import reduce
+
+from pyspark.sql import DataFrame, Window
+from pyspark.sql import functions as F
+
+from rcm_lakehouse.config.contracts import Contract
+from rcm_lakehouse.lake.tables import Lake
+from rcm_lakehouse.pipeline.context import RunContext
+from rcm_lakehouse.pipeline.plan import feeding
+from rcm_lakehouse.pipeline.silver_sources import Pending, bronze_table
+
+
+@dataclass(frozen=True)
+class Siblings:
+    """The tables beside one that feed an entity with rows of the same hospital.
+
+    `canonical` maps bronze rows of a table to canonical rows; `taken` says up to which batch silver has taken each bronze table, this MERGE included.
+    """
+
+    ctx: RunContext
+    lake: Lake
+    contract: Contract
+    canonical: Callable[[Pending, DataFrame], DataFrame]
+    taken: Mapping[str, int]
+
+    def of(self, part: Pending) -> tuple[Pending, ...]:
+        """The other tables, loaded or not; no Spark job."""
+        found = list[Pending]()
+        for row in feeding(self.ctx.project, self.contract.entity):
+            mapping, label = self.ctx.project.mapping_of(self.contract, row), bronze_table(row).label
+            if mapping is not None and row.datasource == part.row.datasource and label != part.table.label:
+                found.append(Pending(row, mapping, 0, self.taken.get(label, 0)))
+        return tuple(found)
+
+    def alive(self, part: Pending, keys: DataFrame, at: datetime) -> DataFrame | None:
+        """Those of `keys` that another table has at `at` (its own time of reading), or in what silver has taken of it; None without another table.
+
+        The first is what was true; the second keeps a key that is built anew from bronze, where one table's batches run ahead of another's.
+        """
+        found = list[DataFrame]()
+        for other in self.of(part):
+            if not self.lake.exists(other.table):
+                continue
+            rows = self.lake.read(other.table).where("_change_type <> 'watermark'")
+            for seen in (rows.where(F.col("_window_high") <= F.lit(at)), rows.where(F.col("_batch_seq") <= other.high)):
+                found.append(self._living(other, seen, keys))
+        return reduce(DataFrame.unionByName, found).distinct() if found else None
+
+    def _living(self, other: Pending, rows: DataFrame, keys: DataFrame) -> DataFrame:
+        key = self.contract.key_column
+        known = self.canonical(other, _newest_snapshot(rows) if other.is_snapshot else rows).join(keys, key, how="left_semi")
+        # A snapshot is the whole table; of another table the newest batch of a key says what the key is.
+        newest = F.dense_rank().over(Window.partitionBy(key).orderBy(F.desc("_batch_seq")))
+        return known.withColumn("_place", newest).where("_place = 1 AND NOT is_outside AND NOT is_delete").select(key)
+
+
+def _newest_snapshot(rows: DataFrame) -> DataFrame:
+    newest = rows.agg(F.max("_batch_seq").alias("_newest"))
+    return rows.join(F.broadcast(newest), F.col("_batch_seq") == F.col("_newest"), how="inner").drop("_newest")
