@@ -302,6 +302,21 @@ ONE_ROUND: dict[str, tuple[list[Edit], list[Mistake]]] = {
             (MONITOR, "default: m", "the key 'default' is given twice."),
         ],
     ),
+    "a misspelled count of a model's rows is told once": (
+        [(MODEL, "{billed_amount: silver.patient.billed_amount}", "{row: silver.patient, nameles: silver.patient.billed_amount, xyz: silver.visit}")],
+        [
+            (MODEL, "ties_out", "ties_out names 'row', which the SELECT does not give. Did you mean 'rows'?"),
+            (MODEL, "ties_out", "ties_out names 'nameles', which the SELECT does not give. Did you mean 'nameless'?"),
+            (MODEL, "ties_out", "ties_out names 'xyz', which the SELECT does not give."),
+        ],
+    ),
+    "what a misspelled count of rows ties out to is judged": (
+        [(MODEL, "ties_out: {billed_amount: silver.patient.billed_amount}", "ties_out: {row: silver.patent}")],
+        [
+            (MODEL, "ties_out", "ties_out names 'row', which the SELECT does not give. Did you mean 'rows'?"),
+            (MODEL, "ties_out", "ties_out: row names 'silver.patent', which does not exist; expected silver.<entity>. Did you mean 'silver.patient'?"),
+        ],
+    ),
     "waits that cannot be read are not compared": (
         [(LAKEHOUSE, "threads: 2", "retry: {first_wait_seconds: long, max_wait_seconds: 0.1}")],
         [(LAKEHOUSE, "long", "local.retry.first_wait_seconds: expected a number from 0 to 3,600.")],
