@@ -267,6 +267,56 @@ ONE_ROUND: dict[str, tuple[list[Edit], list[Mistake]]] = {
             (LAKEHOUSE, "ma in", "default: catalog is no plain name"),
         ],
     ),
+    "a block that is given twice is no other's, and one of the two may be any that is missing": (
+        [
+            (CONNECTIONS, "landing:\n", "emr:  # again\n"),
+            (LAKEHOUSE, "cluster:\n", "cluster:  # again\n"),
+            (LAKEHOUSE, "local:\n", "cluster:\n"),
+            (FEEDS, "hos-a.patients", "hos-a.patients: {}\nhos-a.patients"),
+        ],
+        [
+            (CONNECTIONS, "emr:  # again", "the key 'emr' is given twice."),
+            (LAKEHOUSE, "cluster:  # again", "the key 'cluster' is given twice."),
+            (FEEDS, '"06:00"', "the key 'hos-a.patients' is given twice."),
+        ],
+    ),
+    "a key that is given twice is left out, and one of the two may be any that is missing": (
+        [
+            (CONNECTIONS, "time_zone: America/New_York\n  tables:\n    visits", "port: 3307\n  tables:\n    visits"),
+            (CONNECTIONS, "type: files", "path: files"),
+            (CONNECTIONS, "kind: nppes", "type: nppes"),
+            (PATIENT, "grain: one patient", "description: one patient"),
+            (PATIENT, "first_name, type: string", "first_name, name: string"),
+            (VISIT, "patient_key: PatientID, npi: NPI", "npi: PatientID, npi: NPI"),
+            (MODEL, "measures: {billed_amount: US dollars}", "key: {billed_amount: US dollars}"),
+            (MONITOR, "meaning: m, default: 1", "default: m, default: 1"),
+        ],
+        [
+            (CONNECTIONS, "port: 3307", "the key 'port' is given twice."),
+            (CONNECTIONS, "path: landing", "the key 'path' is given twice."),
+            (CONNECTIONS, "type: nppes", "the key 'type' is given twice."),
+            (PATIENT, "one patient", "the key 'description' is given twice."),
+            (PATIENT, "name: string", "the key 'name' is given twice."),
+            (VISIT, "npi: NPI", "the key 'npi' is given twice."),
+            (MODEL, "US dollars", "the key 'key' is given twice."),
+            (MONITOR, "default: m", "the key 'default' is given twice."),
+        ],
+    ),
+    "a misspelled count of a model's rows is told once": (
+        [(MODEL, "{billed_amount: silver.patient.billed_amount}", "{row: silver.patient, nameles: silver.patient.billed_amount, xyz: silver.visit}")],
+        [
+            (MODEL, "ties_out", "ties_out names 'row', which the SELECT does not give. Did you mean 'rows'?"),
+            (MODEL, "ties_out", "ties_out names 'nameles', which the SELECT does not give. Did you mean 'nameless'?"),
+            (MODEL, "ties_out", "ties_out names 'xyz', which the SELECT does not give."),
+        ],
+    ),
+    "what a misspelled count of rows ties out to is judged": (
+        [(MODEL, "ties_out: {billed_amount: silver.patient.billed_amount}", "ties_out: {row: silver.patent}")],
+        [
+            (MODEL, "ties_out", "ties_out names 'row', which the SELECT does not give. Did you mean 'rows'?"),
+            (MODEL, "ties_out", "ties_out: row names 'silver.patent', which does not exist; expected silver.<entity>. Did you mean 'silver.patient'?"),
+        ],
+    ),
     "waits that cannot be read are not compared": (
         [(LAKEHOUSE, "threads: 2", "retry: {first_wait_seconds: long, max_wait_seconds: 0.1}")],
         [(LAKEHOUSE, "long", "local.retry.first_wait_seconds: expected a number from 0 to 3,600.")],

@@ -249,6 +249,20 @@ def test_I23_the_ledger_tells_repetition_correction_and_duplicate_apart() -> Non
     assert ledger.judged(delivered("d.csv", "h3")).reason == "its content was loaded before as c.csv"
 
 
+def test_a_duplicate_of_what_newer_deliveries_followed_tells_that_they_stay_and_how_it_is_taken_again() -> None:
+    ledger = Ledger.of([{"hash": "h1", "name": "1.csv", "seq": 1, "taken": 10}, {"hash": "h2", "name": "2.csv", "seq": 2, "taken": 20}], is_snapshot=False)
+    first = ledger.judged(delivered("3.csv", "h1"))
+    stays = "its content was loaded before as 1.csv, and what newer deliveries said, up to 2.csv, stays; it is taken again "
+    assert (first.status, first.reason) == ("duplicate", f"{stays}in other bytes (its rows in another order, other line ends)")
+    assert ledger.judged(delivered("1.csv", "h1")).status == "skipped", "its own old name does not bring it back"
+    assert ledger.judged(delivered("3.csv", "h1 in another order")).status == "new"
+    ledger.add(delivered("1.csv", "h3"))
+    second = ledger.judged(delivered("3.csv", "h1"))
+    stays = stays.replace("2.csv", "1.csv")
+    assert (second.status, second.reason) == ("duplicate", f"{stays}under that name, which held newer content since")
+    assert ledger.judged(delivered("1.csv", "h1")).status == "correction"
+
+
 def test_I23_a_name_that_returns_to_older_content_is_a_correction_and_none_that_is_resent() -> None:
     ledger = Ledger.of([{"hash": "h1", "name": "a.csv", "seq": 1, "taken": 10}, {"hash": "h2", "name": "a.csv", "seq": 2, "taken": 20}], is_snapshot=False)
     assert ledger.judged(delivered("a.csv", "h2")).status == "skipped"

@@ -10,7 +10,7 @@ from rcm_lakehouse.config.checks_columns import Judged, judged
 from rcm_lakehouse.config.checks_contracts import NAME
 from rcm_lakehouse.config.known import Contracts
 from rcm_lakehouse.config.models import GoldModel
-from rcm_lakehouse.config.problems import Problem, did_you_mean
+from rcm_lakehouse.config.problems import Problem, did_you_mean, nearest
 from rcm_lakehouse.config.sql_files import SqlFile, read_sql_file, tables_of
 from rcm_lakehouse.config.validated import Sound, validated
 
@@ -132,16 +132,21 @@ def _check_header(model: ReadModel, header: Sound[GoldModel], outputs: frozenset
     def note(text: str, *path: object) -> None:
         problems.append(Problem(part.file, part.line(*path), text))
 
+    # A misspelled name is judged as the nearest known one; what is like none may have been meant for the number of rows.
+    meant: dict[str, str | None] = {}
     for what, names in model.named.items():
         for number, name in enumerate(names):
             place = (what, number) if what == "key" else (what, name)
             if not NAME.match(name):
                 note(f"{what} holds what is no column name.", *place)
             elif outputs and name not in outputs:
-                note(f"{what} names '{name}', which the SELECT does not give.{did_you_mean(name, sorted(outputs))}", *place)
+                known = sorted({*outputs, "rows"} if what == "ties_out" else outputs)
+                meant[name] = nearest(name, known)
+                note(f"{what} names '{name}', which the SELECT does not give.{did_you_mean(name, known)}", *place)
     for name, target in header.value.ties_out.items():
-        wrong = _wrong_tie(name, target, contracts)
-        if wrong:
+        wrong = _wrong_tie(meant.get(name) or name, target, contracts)
+        is_either = meant.get(name, name) is None and _wrong_tie("rows", target, contracts) is None
+        if wrong and not is_either:
             note(f"ties_out: {name} names '{target}', which does not exist; {wrong}", "ties_out", name)
 
 

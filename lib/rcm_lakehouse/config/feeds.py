@@ -74,7 +74,7 @@ def read_feeds(
         data_source, _, table = label.rpartition(".")
         if label not in known and table != EVERY and not contracts.may_take(table) and not work_list.may_load(data_source, table):
             problems.append(Problem(FILE, document.line(label), f"'{label}' is no load of load_config.csv.{did_you_mean(label, known)}"))
-        feed = validated(document.part(label), Feed, problems)
+        feed = None if label in document.blocks_twice else validated(document.part(label), Feed, problems)
         if feed is not None:
             _check(label, feed, problems)
             feeds[label] = feed.value

@@ -1,7 +1,7 @@
 """A part of a file that becomes one object: its values, where each stands, and what had to be left out of it."""
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 Path = tuple[str, ...]
@@ -19,7 +19,8 @@ class Place:
 class Loss:
     """A value that was left out: of which mapping or list, under which key (empty: an entry of a list), and what stood there (None: nothing).
 
-    A key that is not known may have been meant for any that does not stand beside it; `beside` names those, and is None for a known key.
+    A key that is not known, or is given twice, may have been meant for any that does not stand beside it; `beside` names those, and is None for
+    another key.
     """
 
     holder: Path
@@ -67,7 +68,7 @@ class Lost:
     def _names(self, where: Path, by: str) -> Iterator[frozenset[str]]:
         for loss in self.losses:
             spot = loss.spot
-            if loss.holds(where):
+            if loss.holds(where) or (loss.holder == where and loss.beside is not None):
                 yield frozenset()
             elif loss.holder == where and loss.key:
                 yield frozenset({loss.key.lower()})
@@ -76,8 +77,19 @@ class Lost:
             elif spot[: len(where)] == where and spot[len(where) + 1 :][:1] == (by,):
                 yield _texts(loss.value)
 
+    def meant_for_others(self, left: Any) -> "Lost":
+        """The same losses, each of which may have been meant for any key that does not stand beside it in what is left."""
+        return Lost(tuple(replace(loss, beside=frozenset(value_at(left, loss.holder))) for loss in self.losses))
+
     def __add__(self, other: "Lost") -> "Lost":
         return Lost((*self.losses, *other.losses))
+
+
+def value_at(values: Any, place: Path) -> Any:
+    """What stands at a path of nested mappings and lists."""
+    for part in place:
+        values = values[int(part)] if isinstance(values, list | tuple) else values[part]
+    return values
 
 
 def _plain(path: Collection[object]) -> Path:
@@ -92,11 +104,15 @@ def _texts(value: Any) -> frozenset[str]:
 
 @dataclass(frozen=True)
 class Part:
-    """Values as YAML gives them, and the place of each by its path among them; the root's own path is empty."""
+    """Values as YAML gives them, and the place of each by its path among them; the root's own path is empty.
+
+    `twice` are the paths of keys that are given twice: which of their values is meant, nobody can tell.
+    """
 
     file: str
     values: Any
     places: Mapping[Path, Place]
+    twice: frozenset[Path] = frozenset()
 
     def line(self, *path: object) -> int:
         """The line of a key or list entry, or of the nearest one above it."""
@@ -124,7 +140,12 @@ class Part:
         """The part without some values, with other keys and other values, and what it lost; list entries behind a lost one move up."""
         change = _Change(self.places, frozenset(drop), rename or {}, replace or {})
         values = change.copied(self.values, (), ())
-        return Part(self.file, values, change.places), Lost(tuple(change.losses))
+        return Part(self.file, values, change.places, self.twice - change.drop), Lost(tuple(change.losses))
+
+    def without_doubles(self) -> tuple["Part", Lost]:
+        """The part without keys that are given twice, and what it lost: one of the two may be any key that is missing, under a wrong name."""
+        part, lost = self.changed(drop=self.twice)
+        return part, lost.meant_for_others(part.values)
 
 
 @dataclass

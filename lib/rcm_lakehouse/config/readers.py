@@ -25,7 +25,10 @@ _CONNECTION_STAND_INS = {"dialect": "mariadb", "time_zone": "UTC", "path": "land
 
 @dataclass(frozen=True)
 class Connections:
-    """The connections by name, as far as each is sound; `unread` names those that nothing can be said of. `is_read`: the file could be read."""
+    """The connections by name, as far as each is sound; `unread` names those that nothing can be said of.
+
+    `is_read`: the file could be read, and no block in it may be another one under a wrong name.
+    """
 
     sound: dict[str, Sound[Any]] = field(default_factory=dict)
     unread: frozenset[str] = frozenset()
@@ -46,11 +49,12 @@ def read_settings(home: Path, environment: str, problems: list[Problem]) -> Soun
     document = read_yaml(home, "conf/lakehouse.yml", problems)
     if document is None:
         return None
-    wrong = [name for name, block in document.values.items() if not isinstance(block, dict | None)]
+    wrong = [name for name, block in document.values.items() if not isinstance(block, dict | None) and name not in document.blocks_twice]
     problems += [Problem(document.file, document.line(name), f"{name}: expected keys with values.") for name in wrong]
     blocks = [name for name in document.values if name != "default"]
-    found = {name: _environment(document, home, name, problems) for name in blocks if name not in wrong}
-    if environment not in blocks:
+    unread = {*wrong, *document.blocks_twice}
+    found = {name: _environment(document, home, name, problems) for name in blocks if name not in unread}
+    if environment not in blocks and not document.blocks_twice:
         hint = did_you_mean(environment, blocks)
         problems.append(Problem(document.file, 0, f"there is no environment '{environment}'; there are {', '.join(blocks) or 'none'}.{hint}"))
     return found.get(environment)
@@ -71,8 +75,8 @@ def _environment(document: Document, home: Path, name: str, problems: list[Probl
 def _merged(document: Document, name: str) -> Part:
     """An environment's block laid over `default`, key by key; each key keeps the place in which it stands."""
     own = document.part(name)
-    if not isinstance(document.values.get("default"), dict):
-        return Part(own.file, own.values or {}, own.places)
+    if not isinstance(document.values.get("default"), dict) or "default" in document.blocks_twice:
+        return Part(own.file, own.values or {}, own.places, own.twice)
     default = document.part("default")
     places = dict(default.places)
     values = _laid_over(default.values, own.values or {})
@@ -80,7 +84,9 @@ def _merged(document: Document, name: str) -> Part:
         # Lists and texts of the environment replace those of `default` with all that stands in them.
         if not isinstance(_at(own.values, path), dict):
             places = {where: place for where, place in places.items() if where[: len(path)] != path}
-    return Part(own.file, values, {**places, **own.places})
+    # Of what the environment gives itself `default` says nothing.
+    twice = own.twice | {where for where in default.twice if where not in own.places}
+    return Part(own.file, values, {**places, **own.places}, twice)
 
 
 def _laid_over(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
@@ -100,13 +106,14 @@ def read_connections(home: Path, problems: list[Problem]) -> Connections:
     if document is None:
         return Connections()
     found: dict[str, Sound[Any]] = {}
-    for name in document.values:
+    for name in (name for name in document.values if name not in document.blocks_twice):
         part, model = _typed(document.part(name), problems)
-        connection = None if model is None else validated(part, model, problems, stand_ins=_CONNECTION_STAND_INS)
+        given = None if model is None else {"type": part.values["type"]}
+        connection = None if model is None else validated(part, model, problems, given=given, stand_ins=_CONNECTION_STAND_INS)
         if connection is not None:
             found[name] = connection
             check_connection(name, connection, problems)
-    return Connections(found, frozenset(document.values) - frozenset(found), is_read=True)
+    return Connections(found, frozenset(document.values) - frozenset(found), is_read=not document.blocks_twice)
 
 
 def _typed(part: Part, problems: list[Problem]) -> tuple[Part, type[AnyConnection] | None]:
@@ -118,26 +125,28 @@ def _typed(part: Part, problems: list[Problem]) -> tuple[Part, type[AnyConnectio
     if not isinstance(part.values, dict):
         note(f"{part.name()}: expected keys with values.")
         return part, None
-    kind = part.values.get("type")
+    is_twice = ("type",) in part.twice
+    kind = None if is_twice else part.values.get("type")
     if isinstance(kind, str) and kind in CONNECTIONS:
         return part, CONNECTIONS[kind]
     told = {_TELLING[key] for key in part.values if key in _TELLING}
-    if "type" in part.values:
+    meant: str | None = None
+    if "type" in part.values and not is_twice:
         note(f"{part.name()}: type is not one of {_TYPES}.{did_you_mean(str(kind), CONNECTIONS)}", "type")
         meant = nearest(str(kind), CONNECTIONS)
-    else:
+    elif not is_twice:
         known = {key for model in CONNECTIONS.values() for key in model.model_fields}
         odd = next((key for key in part.values if key not in known and nearest(key, ["type"])), None)
         if odd is not None:
             note(f"{part.name(odd)}: this key is not known. Did you mean 'type'?", odd)
             part, _ = part.changed(rename={(odd,): "type"})
             return _typed(part, problems)
-        note(f"{part.name()}: the key 'type' is required and missing; it is one of {_TYPES}.")
-        meant = None
+        if not any(len(place) == 1 for place in part.twice):
+            note(f"{part.name()}: the key 'type' is required and missing; it is one of {_TYPES}.")
     meant = meant or (next(iter(told)) if len(told) == 1 else None)
     if meant is None:
         return part, None
-    return Part(part.file, {**part.values, "type": meant}, part.places), CONNECTIONS[meant]
+    return Part(part.file, {**part.values, "type": meant}, part.places, part.twice), CONNECTIONS[meant]
 
 
 def read_contracts(home: Path, problems: list[Problem]) -> Contracts:

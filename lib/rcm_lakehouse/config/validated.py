@@ -5,12 +5,12 @@ missing which stands there with a mistake in it. A misspelled key or word is rea
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from rcm_lakehouse.config.parts import Loss, Lost, Part, Path
+from rcm_lakehouse.config.parts import Loss, Lost, Part, Path, value_at
 from rcm_lakehouse.config.problems import Problem, did_you_mean, nearest
 from rcm_lakehouse.config.shapes import Shape, expected, shapes_along
 
@@ -40,7 +40,9 @@ def validated(
         problems.append(Problem(part.file, part.line(), f"{part.name()}: expected keys with values."))
         return None
     added = dict(given or {})
+    part, doubles = part.without_doubles()
     part, lost = _with_known_keys(part, model, added, problems)
+    lost += doubles
     is_told = False
     for _ in range(_ROUNDS):
         made = _made(model, {**part.values, **added})
@@ -48,7 +50,8 @@ def validated(
             return Sound(made, part, lost)
         faults = {fault.place: fault for fault in (_fault(model, error) for error in made)}
         if not is_told:
-            problems += [Problem(part.file, part.line(*place), f"{part.name(*place)}: {fault.text}") for place, fault in faults.items()]
+            told = [fault for fault in faults.values() if not (fault.is_missing and doubles.at(*fault.place))]
+            problems += [Problem(part.file, part.line(*fault.place), f"{part.name(*fault.place)}: {fault.text}") for fault in told]
             is_told = True
         drop, words, roots = _mended(model, faults.values())
         if roots - set(stand_ins or {}):
@@ -83,24 +86,18 @@ def _with_known_keys(part: Part, model: type[Model], given: Mapping[str, Any], p
             meant = nearest(place[-1], known)
             text = f"{part.name(*place)}: this key is not known.{did_you_mean(place[-1], known)}"
             problems.append(Problem(part.file, part.line(*place), text))
-            taken = {*_value_at(part.values, place[:-1]), *(name for other, name in rename.items() if other[:-1] == place[:-1])}
+            taken = {*value_at(part.values, place[:-1]), *(name for other, name in rename.items() if other[:-1] == place[:-1])}
             if meant is None or meant in taken:
                 drop.add(place)
             else:
                 rename[place] = meant
         part, more = part.changed(drop=drop, rename=rename)
-        lost += Lost(tuple(replace(loss, beside=frozenset(_value_at(part.values, loss.holder))) for loss in more.losses))
+        lost += more.meant_for_others(part.values)
     return part, lost
 
 
 def _place(error: Any) -> Path:
     return tuple(str(part) for part in error["loc"] if part != "[key]")
-
-
-def _value_at(values: Any, place: Path) -> Any:
-    for part in place:
-        values = values[int(part)] if isinstance(values, list | tuple) else values[part]
-    return values
 
 
 @dataclass(frozen=True)

@@ -53,12 +53,13 @@ def _not_plain(event: Any) -> str | None:
 
 @dataclass(frozen=True)
 class Document:
-    """A YAML mapping and the line of each of its keys, by path."""
+    """A YAML mapping and the line of each of its keys, by path; `twice` are the paths of keys that are given twice."""
 
     file: str
     values: dict[str, Any]
     lines: dict[tuple[str, ...], int]
     offset: int = 0
+    twice: frozenset[tuple[str, ...]] = frozenset()
 
     def line(self, *path: object) -> int:
         """The line of a key or list entry, or of the nearest one above it; 0 when there is none."""
@@ -69,6 +70,11 @@ class Document:
             wanted = wanted[:-1]
         return self.offset + 1 if path else 0
 
+    @property
+    def blocks_twice(self) -> frozenset[str]:
+        """Top-level keys that are given twice: nothing can be said of them, and one of the two may be any other block under a wrong name."""
+        return frozenset(where[0] for where in self.twice if len(where) == 1)
+
     def part(self, *path: str) -> Part:
         """What stands below a key, or all of it, as the values of one object."""
         values: Any = self.values
@@ -76,7 +82,8 @@ class Document:
             values = values[key]
         depth = len(path)
         places = {where[depth:]: Place(line + self.offset, where) for where, line in self.lines.items() if where[:depth] == path}
-        return Part(self.file, values, {(): Place(self.offset + 1, ()), **places})
+        twice = frozenset(where[depth:] for where in self.twice if where[:depth] == path and len(where) > depth)
+        return Part(self.file, values, {(): Place(self.offset + 1, ()), **places}, twice)
 
 
 def read_yaml(home: Path, file: str, problems: list[Problem]) -> Document | None:
@@ -88,11 +95,12 @@ def read_yaml(home: Path, file: str, problems: list[Problem]) -> Document | None
 def parse_yaml(file: str, text: str, problems: list[Problem], offset: int = 0) -> Document | None:
     """A text as a Document; `offset` lines stand before it in its file. The text itself is never quoted in a problem."""
     lines: dict[tuple[str, ...], int] = {}
+    twice: set[tuple[str, ...]] = set()
     try:
         loader = _PlainLoader(text)
         node = loader.get_single_node()
         # Before anything is constructed: a merge key (<<) takes itself out of the tree then.
-        if not _note_lines(file, node, (), lines, problems, offset):
+        if not _note_lines(file, node, (), lines, twice, problems, offset):
             return None
         values = None if node is None else loader.construct_document(node)
     except yaml.YAMLError as error:
@@ -108,7 +116,7 @@ def parse_yaml(file: str, text: str, problems: list[Problem], offset: int = 0) -
     if not isinstance(values, dict):
         problems.append(Problem(file, 1 + offset, "expected keys with values."))
         return None
-    return Document(file, values, lines, offset)
+    return Document(file, values, lines, offset, frozenset(twice))
 
 
 def _line_of(error: yaml.YAMLError, text: str, offset: int) -> int:
@@ -125,7 +133,9 @@ def _reason(error: yaml.YAMLError) -> str:
     return _QUOTED.sub("'…'", getattr(error, "problem", None) or "it cannot be parsed")
 
 
-def _note_lines(file: str, node: Any, path: tuple[str, ...], lines: dict[tuple[str, ...], int], problems: list[Problem], offset: int) -> bool:
+def _note_lines(
+    file: str, node: Any, path: tuple[str, ...], lines: dict[tuple[str, ...], int], twice: set[tuple[str, ...]], problems: list[Problem], offset: int
+) -> bool:
     """Note lines and keys given twice; False when a key is no text (its values cannot be addressed then)."""
     sound = True
     if isinstance(node, yaml.MappingNode):
@@ -139,15 +149,16 @@ def _note_lines(file: str, node: Any, path: tuple[str, ...], lines: dict[tuple[s
             name = str(key.value)
             if name in seen:
                 problems.append(Problem(file, line + offset, f"the key '{name}' is given twice."))
+                twice.add((*path, name))
             seen.add(name)
             place = (*path, name)
             lines[place] = line
-            sound &= _note_lines(file, value, place, lines, problems, offset)
+            sound &= _note_lines(file, value, place, lines, twice, problems, offset)
     elif isinstance(node, yaml.SequenceNode):
         for number, value in enumerate(node.value):
             place = (*path, str(number))
             lines[place] = value.start_mark.line + 1
-            sound &= _note_lines(file, value, place, lines, problems, offset)
+            sound &= _note_lines(file, value, place, lines, twice, problems, offset)
     elif isinstance(node, yaml.ScalarNode) and hides_marks(node.value):
         problems.append(Problem(file, node.start_mark.line + 1 + offset, "a text here holds a mark that cannot be seen (control or direction mark)."))
     return sound

@@ -1,4 +1,7 @@
-"""What a table remembers, as table properties: the configuration that made it, from which none may drift, and whether a comparison changed it."""
+"""What a table remembers, as table properties.
+
+The configuration that made it, from which none may drift; the contract of the last run, of which another is told once; whether a comparison changed it.
+"""
 
 import json
 from collections.abc import Mapping
@@ -9,6 +12,7 @@ from rcm_lakehouse.lake.tables import Lake
 WATERMARK = "rcm.watermarkColumn"
 COMPARED = "rcm.wasCompared"
 CONTRACT = "rcm.contract"
+CONTRACT_PARTS = "rcm.contractParts"
 
 
 def recall(lake: Lake, table: Table) -> Mapping[str, str]:

@@ -15,6 +15,7 @@ from rcm_lakehouse.audit.state import AuditState
 from rcm_lakehouse.audit.writer import AuditSpool
 from rcm_lakehouse.config.project import Project
 from rcm_lakehouse.lake.tables import Lake
+from rcm_lakehouse.pipeline.contract_changes import ContractChange
 
 LAYERS = ("bronze", "silver", "gold")
 TEST_NOW = "RCM_TEST_NOW"
@@ -97,7 +98,8 @@ def new_run_id() -> str:
 class RunContext:
     """One run: configuration, lake, options, audit and the wish to stop.
 
-    `committed` has by step name the audit rows of what its tries committed, whatever became of these tries.
+    `committed` has by step name the audit rows of what its tries committed, whatever became of these tries; `contract_changes` the entities
+    whose contract is another than in the run before.
     """
 
     project: Project
@@ -109,6 +111,7 @@ class RunContext:
     state: AuditState
     cancel: Event = field(default_factory=Event)
     committed: dict[str, list[LoadLog]] = field(default_factory=lambda: defaultdict(list))
+    contract_changes: dict[str, ContractChange] = field(default_factory=dict)
 
     @property
     def scratch(self) -> Path:

@@ -9,6 +9,7 @@ from rcm_lakehouse.lake.salt import SALT_TABLE, ensure_salt
 from rcm_lakehouse.lake.table import Table, layer_table
 from rcm_lakehouse.lake.tables import Lake
 from rcm_lakehouse.pipeline.context import RunContext
+from rcm_lakehouse.pipeline.contract_changes import ContractChange
 from rcm_lakehouse.pipeline.contract_memory import ensure_versions
 from rcm_lakehouse.pipeline.identity import check_known
 from rcm_lakehouse.pipeline.quarantine import ensure_quarantine, ensure_view, quarantine_table
@@ -31,19 +32,21 @@ def entity_of(contract: Contract) -> Entity:
     return Entity(contract, layer_table("silver", name), layer_table("silver", f"{name}_tombstones"), quarantine_table(contract))
 
 
-def ensure_entity(lake: Lake, entity: Entity) -> None:
+def ensure_entity(lake: Lake, entity: Entity) -> ContractChange | None:
     """Create the entity's tables, empty, unless they exist; on a catalog the view of its quarantined rows too.
 
+    Returns what differs from the contract that the silver table remembers, None when nothing does.
     Raises TableStateError when the contract has drifted from the one that made the silver table; nothing was written.
     """
-    ensure_versions(lake, entity.silver, entity.contract)
+    change = ensure_versions(lake, entity.silver, entity.contract)
     lake.ensure(entity.tombstones, tombstone_schema(entity.contract))
     ensure_quarantine(lake, entity.contract)
     ensure_view(lake, entity.contract)
+    return change
 
 
 def ensure_known(ctx: RunContext, lake: Lake, entity: Entity) -> None:
-    """The entity's three tables: those that earlier runs wrote to, or new ones when there were none.
+    """The entity's three tables: those that earlier runs wrote to, or new ones when there were none. The run notes when its contract changed.
 
     Raises TableStateError when one of them was lost or replaced and that was not accepted; nothing was written.
     """
@@ -55,7 +58,10 @@ def ensure_known(ctx: RunContext, lake: Lake, entity: Entity) -> None:
                     f"{table.label} at {table.path} is gone, but {entity.silver.label} is there. Nothing was written. Put the folder back from a "
                     f"backup. If it is lost for good, run again with --accept-lost {table.label}: it is then empty, and what it knew is forgotten."
                 )
-    ensure_entity(lake, entity)
+    change = ensure_entity(lake, entity)
+    if change is not None:
+        # What the first try found: a later one may find rows in a table that had none.
+        ctx.contract_changes.setdefault(f"silver:{entity.contract.entity}", change)
 
 
 def personal_entities(contracts: Mapping[str, Contract]) -> frozenset[str]:

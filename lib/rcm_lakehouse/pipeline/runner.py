@@ -25,6 +25,7 @@ from rcm_lakehouse.pipeline import bronze_step, gold_step, reconcile_step, recov
 from rcm_lakehouse.pipeline.attempts import Outcome, attempted
 from rcm_lakehouse.pipeline.closing import close_run, stop_signals, verdict
 from rcm_lakehouse.pipeline.context import RunContext, RunOptions, new_run_id, utc_now
+from rcm_lakehouse.pipeline.contract_memory import remember_contracts, with_change_told
 from rcm_lakehouse.pipeline.freeze import Frozen, freeze
 from rcm_lakehouse.pipeline.graph import Step, run_graph
 from rcm_lakehouse.pipeline.identity import refuse_lost_loads
@@ -99,6 +100,8 @@ def _locked_run(project: Project, lake: Lake, options: RunOptions, steps: list[S
             crash_point("P1")
             outcomes = _run_steps(ctx, steps, frozen, progress)
             code, logs = close_run(ctx, steps, outcomes, verdict(outcomes, caught), console)
+            if ctx.spool.is_flushed:
+                remember_contracts(ctx)
     show_loads(console, logs)
     show_left_out(console, left_behind(project, options, steps))
     kpis = outcomes.get("gold:kpi_summary")
@@ -114,10 +117,13 @@ def _run_steps(ctx: RunContext, steps: list[Step], frozen: Frozen, progress: Run
     steps_do = _REPLAY if ctx.options.replay else _WORK
     threads = (ctx.options.threads or ctx.project.settings.threads) if ctx.lake.can_clone_sessions else 1
 
+    def tried(step: Step, done: Mapping[str, Outcome]) -> Outcome:
+        # A session a try: its settings and temporary names are its own.
+        return with_change_told(ctx, step.name, steps_do[step.layer](ctx, ctx.lake.for_thread(), step, done, frozen))
+
     def work(step: Step, done: Mapping[str, Outcome]) -> Outcome:
         progress.started(step.name)
-        # A session a try: its settings and temporary names are its own.
-        outcome = attempted(ctx, step, done, lambda it, results: steps_do[it.layer](ctx, ctx.lake.for_thread(), it, results, frozen))
+        outcome = attempted(ctx, step, done, tried)
         if step.layer == "silver":
             crash_point("P11", step.label)
         written = [row.rows_written for row in outcome.logs if row.rows_written is not None]

@@ -216,8 +216,19 @@ class Ledger:
         if item.name in under:
             return replace(item, status="correction", reason="it returns to what it held before newer content of its name")
         if under:
-            return replace(item, status="duplicate", reason=f"its content was loaded before as {max(under, key=lambda name: under[name])}")
+            return replace(item, status="duplicate", reason=self._known_as(max(under, key=lambda name: under[name]), item.sha256))
         return replace(item, status="correction" if same_name else "new")
+
+    def _known_as(self, name: str, digest: str) -> str:
+        """Why a content is a duplicate of what a name brought; where newer deliveries followed, that they stand, and how the content is taken again."""
+        told, taken = f"its content was loaded before as {name}", self.batches[(digest, name)]
+        newest = max(self.batches, key=lambda delivery: self.batches[delivery])
+        if self.batches[newest] == taken:
+            return told
+        # Under its own name it is a repetition, unless that name has held something else since.
+        is_past = any(other == name and seq > taken for (_, other), seq in self.batches.items())
+        way = "under that name, which held newer content since" if is_past else "in other bytes (its rows in another order, other line ends)"
+        return f"{told}, and what newer deliveries said, up to {newest[1]}, stays; it is taken again {way}"
 
 
 def archived_path(name: str, sha256: str, archive: Path) -> Path:
