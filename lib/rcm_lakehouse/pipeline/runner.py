@@ -13,7 +13,8 @@ from rich.console import Console
 from rcm_lakehouse import __version__
 from rcm_lakehouse.audit.calendar import keep_calendar
 from rcm_lakehouse.audit.schema import LoadLog
-from rcm_lakehouse.audit.writer import AuditSpool, mark_start
+from rcm_lakehouse.audit.state import read_state
+from rcm_lakehouse.audit.writer import LOAD_LOGS_TABLE, AuditSpool, mark_start
 from rcm_lakehouse.config.load import load_project
 from rcm_lakehouse.config.project import Project
 from rcm_lakehouse.lake.crash_points import crash_point
@@ -23,6 +24,7 @@ from rcm_lakehouse.lake.table import layer_table
 from rcm_lakehouse.lake.tables import Lake
 from rcm_lakehouse.pipeline import bronze_step, gold_step, reconcile_step, recovery, replay, silver_step
 from rcm_lakehouse.pipeline.attempts import Outcome, attempted
+from rcm_lakehouse.pipeline.built_for import refused_models
 from rcm_lakehouse.pipeline.closing import close_run, stop_signals, verdict
 from rcm_lakehouse.pipeline.context import RunContext, RunOptions, new_run_id, utc_now
 from rcm_lakehouse.pipeline.freeze import Frozen, freeze
@@ -32,7 +34,7 @@ from rcm_lakehouse.pipeline.model_check import check_models
 from rcm_lakehouse.pipeline.plan import left_behind, steps_of
 from rcm_lakehouse.pipeline.progress import RunProgress
 from rcm_lakehouse.pipeline.report import plan_rows, read_kpis
-from rcm_lakehouse.pipeline.summary import show_kpis, show_left_out, show_loads, show_plan
+from rcm_lakehouse.pipeline.summary import show_kpis, show_left_out, show_loads, show_plan, show_refused
 from rcm_lakehouse.pipeline.verbs import apply_verbs, check_verbs
 from rcm_lakehouse.silver.cleaning import CLEANERS
 
@@ -79,8 +81,18 @@ def run_pipeline(home: Path, environment: str, options: RunOptions, console: Con
             apply_verbs(lake, planned, options)
             show_plan(console, plan_rows(project, steps, planned, options))
             show_left_out(console, left_behind(project, options, steps))
-            return Finished(1 if planned.refused or {*planned.outside} & {*options.verb_loads} else 0, run_id)
+            apart = _apart(project, lake, options, steps)
+            show_refused(console, apart)
+            return Finished(1 if apart or planned.refused or {*planned.outside} & {*options.verb_loads} else 0, run_id)
         return _locked_run(project, lake, options, steps, run_id, console)
+
+
+def _apart(project: Project, lake: Lake, options: RunOptions, steps: list[Step]) -> list[str]:
+    """What a dry run says of models that the run would refuse; without `--only` every model is built with what it reads."""
+    models = [step.label for step in steps if step.layer == "gold"]
+    if not (options.only and models and lake.exists(LOAD_LOGS_TABLE)):
+        return []
+    return refused_models(project, options, lake, read_state(lake).last_done, models)
 
 
 def _locked_run(project: Project, lake: Lake, options: RunOptions, steps: list[Step], run_id: str, console: Console) -> Finished:
