@@ -30,7 +30,7 @@ from rcm_lakehouse.pipeline.context import RunContext, RunOptions, new_run_id, u
 from rcm_lakehouse.pipeline.freeze import Frozen, freeze
 from rcm_lakehouse.pipeline.graph import Step, run_graph
 from rcm_lakehouse.pipeline.identity import refuse_lost_loads
-from rcm_lakehouse.pipeline.model_check import check_models
+from rcm_lakehouse.pipeline.model_check import check_by_spark
 from rcm_lakehouse.pipeline.plan import left_behind, steps_of
 from rcm_lakehouse.pipeline.progress import RunProgress
 from rcm_lakehouse.pipeline.report import plan_rows, read_kpis
@@ -76,7 +76,7 @@ def run_pipeline(home: Path, environment: str, options: RunOptions, console: Con
             console.print(told, highlight=False)
         lake = Lake(get_session(project.settings, home), project.settings, home).for_thread()
         if options.dry_run:
-            check_models(lake, project, options)
+            check_by_spark(lake, project, options)
             planned = freeze(project, lake, steps, run_id, unread=options.reset_loads)
             apply_verbs(lake, planned, options)
             show_plan(console, plan_rows(project, steps, planned, options))
@@ -99,7 +99,7 @@ def _locked_run(project: Project, lake: Lake, options: RunOptions, steps: list[S
     spools = Path(lake.root) / "audit" / "_spool"
     with RunProgress(console, len(steps)) as progress:
         state = recovery.take_over(project, lake, spools, console)
-        check_models(lake, project, options, state)
+        check_by_spark(lake, project, options, state)
         keep_calendar(lake, project.feeds)
         ctx = RunContext(project, lake, options, run_id, utc_now(), AuditSpool(spools, run_id), state)
         with stop_signals(ctx.cancel, lake.spark) as caught:
