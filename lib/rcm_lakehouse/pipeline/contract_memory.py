@@ -7,7 +7,7 @@ from typing import Any
 from rcm_lakehouse.config.contracts import Contract
 from rcm_lakehouse.config.errors import TableStateError
 from rcm_lakehouse.lake.columns import add_columns
-from rcm_lakehouse.lake.memory import CONTRACT, as_property, recall, remember
+from rcm_lakehouse.lake.memory import CONTRACT, STATISTICS, as_property, follow, recall, remember
 from rcm_lakehouse.lake.table import Table
 from rcm_lakehouse.lake.tables import Lake
 from rcm_lakehouse.silver.schema import silver_schema, statistics_columns
@@ -29,9 +29,11 @@ def remembered(contract: Contract) -> str:
 
 def ensure_versions(lake: Lake, table: Table, contract: Contract) -> None:
     """Create a silver table, empty, from its contract, or check the one that is there against it; see `check_contract` for what is raised."""
-    properties = {"delta.dataSkippingStatsColumns": statistics_columns(contract), CONTRACT: remembered(contract)}
-    if not lake.ensure(table, silver_schema(contract), properties=properties):
+    statistics = {STATISTICS: statistics_columns(contract)}
+    if not lake.ensure(table, silver_schema(contract), properties={**statistics, CONTRACT: remembered(contract)}):
         check_contract(lake, table, contract)
+        # Tables of earlier releases keep statistics of the key.
+        follow(lake, table, statistics)
 
 
 def check_contract(lake: Lake, table: Table, contract: Contract) -> None:

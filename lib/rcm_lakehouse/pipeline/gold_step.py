@@ -17,6 +17,7 @@ from rcm_lakehouse.gold.parameters import parameters
 from rcm_lakehouse.gold.tie_out import silver_totals_sql, tie_out_expressions
 from rcm_lakehouse.lake.counted import Counted
 from rcm_lakehouse.lake.crash_points import crash_point
+from rcm_lakehouse.lake.memory import NO_STATISTICS, follow
 from rcm_lakehouse.lake.table import Table, layer_table
 from rcm_lakehouse.lake.tables import Lake
 from rcm_lakehouse.pipeline.attempts import Outcome
@@ -68,7 +69,7 @@ def _replace(
     except AnalysisException as error:
         problem = unknown_name(model, error, _columns_read(lake, model))
         raise (ConfigError(f"{problem} The table was not replaced.") if problem else error) from None
-    lake.ensure(table, result.schema)
+    is_new = lake.ensure(table, result.schema, properties=NO_STATISTICS)
     counted = Counted(result, F.count(F.lit(1)).alias("rows_built"), *tie_out_expressions(model))
     staged_at = f"{lake.scratch(ctx.run_id)}/gold/{model.name}"
     # Staged first: totals are known before the commit, and the commit takes immutable files.
@@ -89,6 +90,9 @@ def _replace(
         table_id=lake.table_id(table),
         warnings=warnings,
     )
+    if not is_new:
+        # Tables of earlier releases keep statistics of days and keys; what is built now has none.
+        follow(lake, table, NO_STATISTICS)
     crash_point("P12", model.name)
     metadata = {"run_id": ctx.run_id, "fingerprint": fingerprint, **riding([row])}
     row.table_version = lake.replace(table, staged, metadata=metadata).version
