@@ -70,7 +70,7 @@ def _others(
         kept = last.parameters if last is not None and last.table_id == lake.table_id(table) else None
         apart = [key for key in wanted if kept is None or kept.get(key) != wanted[key]]
         if apart:
-            found[name] = f"{', '.join(apart)} not known" if kept is None else _told({key: kept.get(key, "not known") for key in apart})
+            found[name] = f"an unknown {', '.join(apart)}" if kept is None else _told({key: kept.get(key, "unknown") for key in apart})
     return found
 
 
