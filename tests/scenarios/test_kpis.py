@@ -167,6 +167,9 @@ def expected(table: dict[str, dict[str, tuple[str, str, str | None]]]) -> dict[t
 def test_every_kpi_of_every_hospital_is_what_was_computed_by_hand(signed: tuple[Mini, Any, Ended]) -> None:
     mini, _, _ = signed
     assert kpis(mini) == expected(NOW)
+    # As docs/kpis.md says.
+    types = dict(mini.frame("gold.kpi_summary").dtypes)
+    assert [types[name] for name in ("numerator", "denominator", "value")] == ["decimal(18,2)", "decimal(22,6)", "decimal(18,6)"]
 
 
 def test_the_figures_of_a_past_day_leave_out_what_came_later(signed: tuple[Mini, Any, Ended]) -> None:
