@@ -4,8 +4,9 @@
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 from pyspark.errors import AnalysisException, ParseException, PySparkException, QueryContextType
 from pyspark.sql import Column, DataFrame, SparkSession
@@ -18,6 +19,7 @@ from rcm_lakehouse.quality.judge import condition, stated
 from rcm_lakehouse.silver.mapping import derived, derived_value
 from rcm_lakehouse.silver.schema import as_data_type
 
+Part = TypeVar("Part")
 _CONDITION = (BooleanType, NullType)
 
 
@@ -33,11 +35,10 @@ def contract_problems(spark: SparkSession, home: Path, contract: Contract) -> li
 
 def _is_all_right(spark: SparkSession, contract: Contract) -> bool:
     """True when Spark takes all of them as they are: two questions, where one after another takes seconds for all contracts."""
-    derives = [derived_value(column) for column in contract.columns if column.derive is not None]
     rules = [rule for rule in contract.rules if rule.check is not None]
-    values = [value.alias(f"_{number}") for number, value in enumerate(stated(rule) for rule in rules)]
     try:
-        _mapped(spark, contract).select("*", *derives)
+        _mapped(spark, contract).select("*", *[derived_value(column) for column in contract.columns if column.derive is not None])
+        values = [stated(rule).alias(f"_{number}") for number, rule in enumerate(rules)]
         found = _judged(spark, contract).select("*", *[condition(rule) for rule in rules], *values).schema
     except (AnalysisException, ParseException):
         return False
@@ -49,10 +50,10 @@ def _wrong_derives(spark: SparkSession, contract: Contract) -> Iterator[tuple[tu
     for number, column in enumerate(contract.columns):
         if column.derive is None:
             continue
-        kind = _type_of(plain, derived(column))
+        kind = _type_of(plain, derived, column)
         if isinstance(kind, str):
             yield ("columns", number), f"column '{column.name}', derive: {kind}"
-        elif isinstance(_type_of(plain, derived_value(column)), str):
+        elif isinstance(_type_of(plain, derived_value, column), str):
             told = f"derive gives {kind.simpleString()}, which cannot be made the column's {column.type}."
             yield ("columns", number), f"column '{column.name}': {told}"
 
@@ -62,12 +63,12 @@ def _wrong_checks(spark: SparkSession, contract: Contract) -> Iterator[tuple[tup
     for number, rule in enumerate(contract.rules):
         if rule.check is None:
             continue
-        kind = _type_of(whole, stated(rule))
+        kind = _type_of(whole, stated, rule)
         if isinstance(kind, DataType) and not isinstance(kind, _CONDITION):
             told = f"expected a condition, which is true or false; the check gives {kind.simpleString()}."
             yield ("rules", number), f"rule '{rule.name}': {told}"
             continue
-        wrong = kind if isinstance(kind, str) else _type_of(whole, condition(rule))
+        wrong = kind if isinstance(kind, str) else _type_of(whole, condition, rule)
         if isinstance(wrong, str):
             yield ("rules", number), f"rule '{rule.name}': {wrong}"
 
@@ -87,10 +88,10 @@ def _empty(spark: SparkSession, contract: Contract, names: list[str]) -> DataFra
     return spark.createDataFrame([], StructType([StructField(name, types.get(name, StringType())) for name in ["data_source", *names]]))
 
 
-def _type_of(rows: DataFrame, value: Column) -> DataType | str:
-    """The type of an expression beside the columns it speaks of, or what Spark says against it."""
+def _type_of(rows: DataFrame, value_of: Callable[[Part], Column], part: Part) -> DataType | str:
+    """The type of a column's or rule's expression beside the columns it speaks of, or what Spark says against it."""
     try:
-        return rows.select("*", value.alias("_judged")).schema["_judged"].dataType
+        return rows.select("*", value_of(part).alias("_judged")).schema["_judged"].dataType
     except (AnalysisException, ParseException) as error:
         return plain_words(error)
 
