@@ -13,7 +13,7 @@ from rcm_lakehouse.lake.table import layer_table
 from rcm_lakehouse.pipeline.status import Status, read_status
 from rcm_lakehouse.pipeline.status_door import main
 
-GOLD = ("facts_and_dimensions", "keys_in_dimensions", "totals_tie_out")
+GOLD = ("facts_and_dimensions", "facts_and_kpis", "keys_in_dimensions", "totals_tie_out")
 Rows = list[dict[str, Any]]
 
 

@@ -3,7 +3,8 @@ grain: one current transaction of one hospital
 description: Charges with payments and balance as of the as-of day. Dimensions are joined as they stood at the end of the service day in UTC; what
   has no match has the member Unknown (-1). Each day has its key of dim_date, -1 for no day. Of procedure codes the hospital's own list goes first,
   then the network's, then another hospital's.
-  Transaction, encounter and claim numbers stay inside the keys, so this is a limited data set.
+  Transaction, encounter and claim numbers stay inside the keys, so this is a limited data set. A payment_status goes by amounts; that a charge was
+  denied is told by is_denied of its claims in fact_claims.
 key: [transaction_key]
 measures:
   charge_amount: gross charge, US dollars

@@ -3,8 +3,8 @@ grain: one KPI of one hospital of gold.dim_facility, or of all, as of one day
 description: The figures that finance signs. Ratios are ratios of sums; a zero denominator gives NULL. Definitions and sources are in docs/kpis.md.
 key: [as_of_date, data_source, kpi]
 measures:
-  numerator: as the KPI defines it, US dollars or claims
-  denominator: as the KPI defines it, US dollars, US dollars a day or claims
+  numerator: as the KPI defines it, US dollars or claims, to the cent
+  denominator: as the KPI defines it, US dollars, US dollars a day or claims; a daily rate to the millionth
   value: numerator over denominator; for balances the numerator itself
 */
 WITH hospitals AS (
@@ -43,7 +43,7 @@ listed AS (
     'denial_rate_dollars', CAST(denied_amount AS DECIMAL(38, 6)), CAST(billed AS DECIMAL(38, 6)), 1, 'rate'
   ) AS (kpi, numerator, base, days, unit) FROM hospitals LEFT JOIN claims USING (data_source)
 )
-SELECT CAST(:as_of AS DATE) AS as_of_date, data_source, kpi, coalesce(numerator, 0) AS numerator,
-       coalesce(CAST(base / days AS DECIMAL(38, 6)), 0) AS denominator,
+SELECT CAST(:as_of AS DATE) AS as_of_date, data_source, kpi, CAST(coalesce(numerator, 0) AS DECIMAL(18, 2)) AS numerator,
+       CAST(coalesce(CAST(base / days AS DECIMAL(38, 6)), 0) AS DECIMAL(22, 6)) AS denominator,
        CAST(try_divide(coalesce(numerator, 0) * days, base) AS DECIMAL(18, 6)) AS value, unit
 FROM listed

@@ -167,6 +167,9 @@ def expected(table: dict[str, dict[str, tuple[str, str, str | None]]]) -> dict[t
 def test_every_kpi_of_every_hospital_is_what_was_computed_by_hand(signed: tuple[Mini, Any, Ended]) -> None:
     mini, _, _ = signed
     assert kpis(mini) == expected(NOW)
+    # As docs/kpis.md says.
+    types = dict(mini.frame("gold.kpi_summary").dtypes)
+    assert [types[name] for name in ("numerator", "denominator", "value")] == ["decimal(18,2)", "decimal(22,6)", "decimal(18,6)"]
 
 
 def test_the_figures_of_a_past_day_leave_out_what_came_later(signed: tuple[Mini, Any, Ended]) -> None:
@@ -311,6 +314,19 @@ def test_a_model_that_does_not_tie_out_stops_with_exit_4_and_keeps_its_table(sig
     assert "gold.fact_short does not tie out to silver (tie_rows: silver 13, gold 12). The table was not replaced." in str(log.message)
     assert mini.frame("gold.fact_short").count() == 11, "the claims of the first day"
     assert second.log("gold", "fact_claims").rows_written == 13, "the other models are built"
+
+
+def test_the_kpis_are_not_built_alone_for_another_day_than_their_facts(signed: tuple[Mini, Any, Ended]) -> None:
+    mini = signed[0]
+    before = kpis(mini)
+    ended = mini.run(now="2026-01-31T12:30:00Z", as_of=str(EARLIER), layers=("gold",), only=("kpi_summary",))
+    row = ended.log("gold", "kpi_summary")
+    assert (ended.code, row.status, "KPIs as of" in ended.said) == (1, "FAILED", False)
+    message = str(row.message)
+    assert f"gold.fact_transactions, which it reads, was built for ageing_basis service, as_of {TODAY}" not in message, "what is as it should be is not told"
+    assert f"gold.fact_transactions, which it reads, was built for as_of {TODAY}" in message
+    assert f"--only dim_patient,dim_provider,fact_claims,fact_transactions,kpi_summary --as-of {EARLIER}" in message
+    assert kpis(mini) == before
 
 
 def test_days_in_ar_are_rounded_once_whatever_the_window(signed: tuple[Mini, Any, Ended]) -> None:

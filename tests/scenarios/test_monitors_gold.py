@@ -1,6 +1,7 @@
 """Monitors that compare silver and gold, over tables that do not fit each other."""
 
 from collections.abc import Mapping, Sequence
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -20,6 +21,7 @@ FACTS = {
     "fact_encounters": ("encounter_key", 3, None),
     "fact_claims": ("claim_key", 4, "billed_amount"),
 }
+AS_OF = date(2026, 1, 31)
 DAYS = {
     "fact_transactions": [f"{day}_date_key" for day in ("visit", "service", "paid", "ageing", "as_of")],
     "fact_encounters": ["encounter_date_key"],
@@ -46,6 +48,7 @@ def marts(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Mini
         write(mini, "silver", entity, schema(f"{entity}_key STRING"), keys)
         unknown = {f"{entity}_key": "-1", f"{entity}_sk": "-1"}
         write(mini, "gold", f"dim_{short}", schema(f"{entity}_key STRING, {entity}_sk STRING"), [*keys, unknown])
+    write(mini, "gold", "kpi_summary", schema("as_of_date DATE"), [{"as_of_date": AS_OF}])
     write(mini, "gold", "dim_date", schema("date_key INT"), [{"date_key": -1}, {"date_key": 20260101}])
     for fact, (key, links, _) in FACTS.items():
         days = dict.fromkeys(DAYS[fact], 20260101)
@@ -61,7 +64,8 @@ def fact_rows(mini: Mini, layer: str, fact: str, rows: Sequence[Mapping[str, Any
     amounts = [amount, "paid_amount"] if amount else []
     columns = ["is_current BOOLEAN"]
     if layer == "gold":
-        columns = [*(f"{column} STRING" for column in (key, *SKS[:links])), *(f"{column} INT" for column in DAYS[fact])]
+        columns = [*(f"{column} STRING" for column in (key, *SKS[:links])), *(f"{column} INT" for column in DAYS[fact]), "as_of_date DATE"]
+        rows = [{"as_of_date": AS_OF, **row} for row in rows]
     ddl = ", ".join([*columns, *(f"{column} DECIMAL(18,2)" for column in amounts)])
     write(mini, layer, name or fact, schema(ddl), [{**row, **dict.fromkeys(amounts, Decimal(row["amount"]))} for row in rows])
 
@@ -72,7 +76,14 @@ def test_A05_A06_A07_silver_and_gold_are_compared_by_key_version_and_cent(marts:
     write(marts, "gold", "dim_provider", schema("provider_key STRING, provider_sk STRING"), [{"provider_key": "k1", "provider_sk": "s1"}])
     days = {"service_date_key": -1, "claim_date_key": 19490305}
     fact_rows(marts, "gold", "fact_claims", [{"claim_key": "f2", **dict.fromkeys(SKS[:4], "s2"), "department_sk": "gone", **days, "amount": 3}])
+    assert judged(marts, TUESDAY, "facts_and_kpis")["facts_and_kpis"] == []
+    write(marts, "gold", "kpi_summary", schema("as_of_date DATE"), [{"as_of_date": date(2025, 12, 31)}])
     found = judged(marts, TUESDAY, *GOLD)
+    assert named(found["facts_and_kpis"], "gold_table", "as_of_date") == [
+        ("gold.fact_transactions", AS_OF),
+        ("gold.kpi_summary", date(2025, 12, 31)),
+        ("gold.kpi_summary", AS_OF),
+    ]
     assert found["keys_in_dimensions"] == [{"dimension": "gold.dim_payer", "keys_missing": 1, "keys_too_many": 0}]
     assert named(found["facts_and_dimensions"], "fact", "dimension", "link", "facts_with_none", "facts_with_several") == [
         ("gold.fact_claims", "gold.dim_date", "claim_date_key", 1, 0),

@@ -1,6 +1,7 @@
-"""Gold models that only Spark's analyser can judge are refused before anything is read; what it takes is left alone."""
+"""Gold models and expressions of contracts that only Spark's analyser can judge are refused before anything is read; what it takes is left alone."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pyspark.sql import SparkSession
@@ -38,6 +39,39 @@ RIGHT = {
 }
 # Reads a refused model; its own mistake is told in the same round, and what follows from the other's is none.
 AFTER = "SELECT a.visit_key + 1 AS one, count(*) AS n\nFROM gold.alias a JOIN gold.own_name n ON nn.state = a.visit_key GROUP BY ALL"
+
+UNFIT = "due to data type mismatch:"
+# name: (the column's type, how it is derived, what is said of it)
+WRONG_DERIVES = {
+    "less_a_list": ("decimal(18,2)", "charge_amount - array(1)", f'derive: Cannot resolve "(charge_amount - array(1))" {UNFIT}'),
+    "a_list": ("decimal(18,2)", "array(charge_amount)", "derive gives array<decimal(18,2)>, which cannot be made the column's decimal(18,2)."),
+    "keyed": ("string", "concat(visit_key, state)", "derive: A column, variable, or function parameter with name `visit_key` cannot be resolved."),
+}
+# name: (the rule, what is said)
+WRONG_CHECKS = {
+    "amount": ({"check": "charge_amount"}, "expected a condition, which is true or false; the check gives decimal(18,2)."),
+    "text": ({"check": "state", "null_passes": True}, "expected a condition, which is true or false; the check gives string."),
+    "day": ({"check": "charge_amount < date_add(service_date, 1)"}, f'Cannot resolve "(charge_amount < date_add(service_date, 1))" {UNFIT}'),
+    "once": ({"check": "charge_amount", "unique": ["state"]}, "expected a condition, which is true or false; the check gives decimal(18,2)."),
+}
+RIGHT_DERIVES = {"half_amount": ("decimal(18,2)", "charge_amount / 2"), "of_text": ("decimal(18,2)", "coalesce(state, 'none')")}
+RIGHT_CHECKS = {
+    "derived": {"check": "half_amount <= charge_amount OR of_text > 0", "severity": "warn", "null_passes": True},
+    "key_known": {"check": "visit_key IS NOT NULL AND data_source <> 'x'", "severity": "warn"},
+    "once_only": {"check": "charge_amount > 0", "unique": ["state"], "severity": "warn"},
+}
+
+
+def visit_with(derives: dict[str, tuple[str, str]], rules: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """The contract of `visit` with an amount, a day and these derived columns and rules."""
+    contract = visit_contract(["visits"])
+    given = [{"name": "charge_amount", "type": "decimal(18,2)"}, {"name": "service_date", "type": "date"}]
+    derived = [{"name": name, "type": kind, "derive": text} for name, (kind, text) in derives.items()]
+    columns = {**contract["sources"][0]["columns"], "charge_amount": "= 1.5", "service_date": "= NULL"}
+    sources = [{**contract["sources"][0], "columns": columns}]
+    listed = [{"name": name, **rule} for name, rule in rules.items()]
+    # What is made of the mapped columns may stand before them.
+    return {**contract, "columns": [*derived, *contract["columns"], *given], "sources": sources, "rules": listed}
 
 
 @pytest.fixture
@@ -84,3 +118,44 @@ def test_models_that_spark_takes_are_built_and_judged_again_only_when_the_config
     write(mini, {"own_name": "SELECT visit.state, 1 AS one FROM silver.visit"})
     assert mini.run().code == 0
     assert set(judged) == set(RIGHT) - {"of_files"}
+
+
+def test_expressions_of_contracts_that_do_not_fit_are_told_with_the_models_and_judged_again_only_when_the_configuration_changed(
+    mini: Mini, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wrong = {**RIGHT_DERIVES, **{name: (kind, text) for name, (kind, text, _) in WRONG_DERIVES.items()}}
+    mini.own_contracts = {"visit": visit_with(wrong, {**{name: rule for name, (rule, _) in WRONG_CHECKS.items()}, **RIGHT_CHECKS})}
+    mini.write()
+    write(mini, {"alias": WRONG["alias"][0]})
+    with pytest.raises(ConfigError) as refused:
+        mini.run()
+    title, *mistakes = str(refused.value).splitlines()
+    lines = (mini.home / "conf" / "cdm" / "visit.yml").read_text().splitlines()
+    wanted = [(f"name: {name}", f"column '{name}'", says) for name, (_, _, says) in WRONG_DERIVES.items()]
+    wanted += [(f"name: {name}", f"rule '{name}'", says) for name, (_, says) in WRONG_CHECKS.items()]
+    assert title == f"{len(wanted) + 1} mistakes in the configuration; nothing was read or written:"
+    for mistake, (named, what, says) in zip(mistakes, wanted, strict=False):
+        line = next(number for number, text in enumerate(lines, 1) if text.endswith(named))
+        assert mistake.startswith(f"conf/cdm/visit.yml:{line}: {what}"), mistake
+        assert says in mistake
+    assert mistakes[-1].startswith("conf/gold/alias.sql:5: ")
+    assert not (mini.home / "lakehouse" / "bronze").exists()
+    mini.own_contracts = {"visit": visit_with(RIGHT_DERIVES, RIGHT_CHECKS)}
+    mini.write()
+    assert mini.run().code == 0
+    judged: list[str] = []
+    monkeypatch.setattr(model_check, "contract_problems", lambda spark, home, contract: judged.append(contract.entity) or [])
+    assert (mini.run().code, judged) == (0, [])
+    mini.own_contracts = {"visit": visit_with(RIGHT_DERIVES, {})}
+    mini.write()
+    assert (mini.run().code, judged) == (0, ["visit"])
+    # What only values can tell is told by the names of the expressions, and by no value.
+    mini.own_contracts = {"visit": visit_with(RIGHT_DERIVES, {"coded": {"check": "cast(state as int) > 0"}, "other": {"check": "state <> 'x'"}})}
+    mini.write()
+    mini.sql("INSERT INTO visits VALUES ('v2', 'secret')")
+    ended = mini.run()
+    message = str(ended.log("silver", "visit").message)
+    assert ended.code == 1
+    assert message.startswith("silver:visit: rule 'coded' of conf/cdm/visit.yml cannot be computed for a value of some row (NumberFormatException:CAST_")
+    assert "; the table is as it was. Let it give NULL there" in message
+    assert "secret" not in ended.said

@@ -28,8 +28,9 @@ class LoadLog:
     Bronze: rows_read = rows_written + rows_duplicate + rows_dropped; rows_late of the written ones lie below the watermark. Silver,
     counted per bronze load: rows_read = rows_written + rows_unchanged + rows_duplicate + rows_quarantined + rows_dropped; written
     ones begin, end, replace or take away a version, and `numberofrowscopied` is their number. `consumed` maps a bronze table to the newest
-    `_batch_seq` that silver has taken; `fingerprint` names the inputs a gold table was built from. `is_backfill` is true for a load of a range
-    that a person named, which is no delivery of its feed, else NULL. Times are UTC.
+    `_batch_seq` that silver has taken; `fingerprint` names the inputs a gold table was built from, `parameters` (JSON) the values of the
+    parameters it was built for. `is_backfill` is true for a load of a range that a person named, which is no delivery of its feed, else NULL.
+    Times are UTC.
     """
 
     id: str
@@ -70,6 +71,7 @@ class LoadLog:
     config_hash: str | None = None
     code_version: str | None = None
     is_backfill: bool | None = None
+    parameters: str | None = None
 
     def as_row(self) -> dict[str, object]:
         """The row as a mapping in column order."""

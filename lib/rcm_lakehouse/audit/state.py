@@ -1,7 +1,7 @@
 """What the audit knows of earlier runs: a cache of progress, the tables they wrote to, and the runs that never ended."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -17,13 +17,14 @@ _LOADED = ("SUCCESS", "ABANDONED", "RESET")
 
 @dataclass(frozen=True)
 class LastDone:
-    """The newest finished step of a table."""
+    """The newest finished step of a table; `parameters` are those that a gold table was built for, None when that was not kept."""
 
     table_id: str | None
     table_version: int | None
     consumed: dict[str, int]
     fingerprint: str | None
     config_hash: str | None = None
+    parameters: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,9 @@ def read_state(lake: Lake, notes: tuple[str, ...] = ()) -> AuditState:
     logs = lake.read(LOAD_LOGS_TABLE)
     is_done = F.col("layer").isin("silver", "gold") & F.col("status").isin(*DONE)
     order = F.struct("finished_at", "table_version", "consumed")
-    newest = F.max_by(F.struct("table_id", "table_version", "consumed", "fingerprint", "config_hash"), F.when(is_done, order))
+    # An audit of an earlier release has no such column until rows of this one are appended.
+    parameters = F.col("parameters") if "parameters" in logs.columns else F.lit(None).cast("string").alias("parameters")
+    newest = F.max_by(F.struct("table_id", "table_version", "consumed", "fingerprint", "config_hash", parameters), F.when(is_done, order))
     known = F.max_by("table_id", F.when(F.col("table_id").isNotNull(), F.struct("finished_at", "table_version")))
     seq = F.max(F.when(F.col("layer").isin("bronze", "reconcile"), F.col("batch_seq")))
     steps = logs.where(F.col("layer").isin("bronze", "reconcile", "silver", "gold") & F.col("target").isNotNull())
@@ -91,6 +94,7 @@ def _last_done(values: dict[str, object]) -> LastDone:
         {str(table): int(seq) for table, seq in consumed.items()},
         None if values["fingerprint"] is None else str(values["fingerprint"]),
         None if values["config_hash"] is None else str(values["config_hash"]),
+        None if values["parameters"] is None else json.loads(str(values["parameters"])),
     )
 
 

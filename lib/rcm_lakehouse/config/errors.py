@@ -76,7 +76,7 @@ class StorageFullError(RcmError):
 
 
 class TableStateError(RcmError):
-    """A table is not what the state says (dropped, replaced, newer format); nothing was written to it."""
+    """A table is not what the state says or the step needs (dropped, replaced, newer format, of another day); nothing was written."""
 
     kind = "data"
 

@@ -13,6 +13,9 @@ WATERMARK = "rcm.watermarkColumn"
 COMPARED = "rcm.wasCompared"
 CONTRACT = "rcm.contract"
 CONTRACT_PARTS = "rcm.contractParts"
+# Delta's own: the columns whose minimum and maximum its log keeps, and of how many it does so by itself.
+STATISTICS = "delta.dataSkippingStatsColumns"
+NO_STATISTICS = {"delta.dataSkippingNumIndexedCols": "0"}
 
 
 def recall(lake: Lake, table: Table) -> Mapping[str, str]:
@@ -23,6 +26,14 @@ def recall(lake: Lake, table: Table) -> Mapping[str, str]:
 def remember(lake: Lake, table: Table, name: str, value: str) -> None:
     """Set one property in a commit of its own."""
     lake.spark.sql(f"ALTER TABLE {lake.sql_name(table)} SET TBLPROPERTIES ({_quoted(name)} = {_quoted(value)})")
+
+
+def follow(lake: Lake, table: Table, properties: Mapping[str, str]) -> None:
+    """Let an existing table have these properties, in a commit for each that is otherwise; none when all are as they should be."""
+    known = recall(lake, table)
+    for name, value in properties.items():
+        if known.get(name) != value:
+            remember(lake, table, name, value)
 
 
 def as_property(value: object) -> str:

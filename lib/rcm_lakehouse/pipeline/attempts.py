@@ -12,10 +12,11 @@ from pyspark.errors import PySparkException
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from rcm_lakehouse.audit.schema import LoadLog
-from rcm_lakehouse.config.errors import DataStopError, RcmError, StorageFullError, TableStateError, damaged_file, is_storage_full, raised_at
+from rcm_lakehouse.config.errors import ConfigError, DataStopError, RcmError, StorageFullError, TableStateError, damaged_file, is_storage_full, raised_at
 from rcm_lakehouse.config.settings import RetrySettings
 from rcm_lakehouse.lake.crash_points import crash_point
 from rcm_lakehouse.pipeline.context import RunContext
+from rcm_lakehouse.pipeline.contract_check import raised_by
 from rcm_lakehouse.pipeline.graph import Step
 
 # Prints whole error texts, which may quote rows, to the terminal; for made-up data only.
@@ -120,6 +121,13 @@ def _named(ctx: RunContext, step: Step, error: Exception) -> Exception:
         return TableStateError(
             f"{step.name}: the data file {name} of {folder} is gone, cut or changed. {left}. Put it back from a backup. If there is none, "
             f"move the folder {folder} away and run again: the run then says how to go on without it (--accept-lost)."
+        )
+    contract = ctx.project.contracts.get(step.label) if step.layer == "silver" else None
+    raised = raised_by(contract, error) if contract is not None and isinstance(error, PySparkException) else None
+    if raised is not None:
+        return ConfigError(
+            f"{step.name}: {', '.join(raised) or 'an expression'} of conf/cdm/{step.label}.yml cannot be computed for a value of some row "
+            f"({error_class(error)}). {left}. Let it give NULL there (try_cast, try_divide, try_to_date …) and run again. The value is not shown."
         )
     if not is_storage_full(error):
         return error

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from rcm_lakehouse.config.contracts import Contract
 from rcm_lakehouse.config.errors import TableStateError
+from rcm_lakehouse.lake.memory import STATISTICS, follow
 from rcm_lakehouse.lake.salt import SALT_TABLE, ensure_salt
 from rcm_lakehouse.lake.table import Table, layer_table
 from rcm_lakehouse.lake.tables import Lake
@@ -13,7 +14,7 @@ from rcm_lakehouse.pipeline.contract_changes import ContractChange
 from rcm_lakehouse.pipeline.contract_memory import ensure_versions
 from rcm_lakehouse.pipeline.identity import check_known
 from rcm_lakehouse.pipeline.quarantine import ensure_quarantine, ensure_view, quarantine_table
-from rcm_lakehouse.silver.schema import tombstone_schema
+from rcm_lakehouse.silver.schema import TOMBSTONE_STATISTICS, tombstone_schema
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,9 @@ def ensure_entity(lake: Lake, entity: Entity) -> ContractChange | None:
     Raises TableStateError when the contract has drifted from the one that made the silver table; nothing was written.
     """
     change = ensure_versions(lake, entity.silver, entity.contract)
-    lake.ensure(entity.tombstones, tombstone_schema(entity.contract))
+    statistics = {STATISTICS: TOMBSTONE_STATISTICS}
+    if not lake.ensure(entity.tombstones, tombstone_schema(entity.contract), properties=statistics):
+        follow(lake, entity.tombstones, statistics)
     ensure_quarantine(lake, entity.contract)
     ensure_view(lake, entity.contract)
     return change

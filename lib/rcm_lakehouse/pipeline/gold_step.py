@@ -17,9 +17,11 @@ from rcm_lakehouse.gold.parameters import parameters
 from rcm_lakehouse.gold.tie_out import silver_totals_sql, tie_out_expressions
 from rcm_lakehouse.lake.counted import Counted
 from rcm_lakehouse.lake.crash_points import crash_point
+from rcm_lakehouse.lake.memory import NO_STATISTICS, follow
 from rcm_lakehouse.lake.table import Table, layer_table
 from rcm_lakehouse.lake.tables import Lake
 from rcm_lakehouse.pipeline.attempts import Outcome
+from rcm_lakehouse.pipeline.built_for import as_text, check_inputs, values_taken
 from rcm_lakehouse.pipeline.context import RunContext
 from rcm_lakehouse.pipeline.freeze import Frozen
 from rcm_lakehouse.pipeline.graph import Step
@@ -30,7 +32,8 @@ from rcm_lakehouse.pipeline.model_check import unknown_name
 def rebuild(ctx: RunContext, lake: Lake, step: Step, done: Mapping[str, Outcome], frozen: Frozen) -> Outcome:
     """Replace `gold.<model>` atomically; NOOP when nothing it is made of changed.
 
-    Raises DataStopError when totals do not tie out to silver, ConfigError when the SQL names what is not there; the table is then unchanged.
+    Raises DataStopError when totals do not tie out to silver, ConfigError when the SQL names what is not there, TableStateError when a gold
+    table that it reads is of another day or another parameter; the table is then unchanged.
     """
     model = ctx.project.models[step.label]
     table = layer_table("gold", model.name)
@@ -42,12 +45,15 @@ def rebuild(ctx: RunContext, lake: Lake, step: Step, done: Mapping[str, Outcome]
         message = f"not rebuilt because {cause}; the table is as it was"
         row = ctx.log("gold", tablename=model.name, target=table.label, status="SKIPPED_UPSTREAM", message=message)
         return Outcome("SKIPPED_UPSTREAM", (row,))
+    # Before the fingerprint: what was built of two days by an earlier release would be found as it should be for ever.
+    check_inputs(ctx.project, ctx.options, lake, ctx.state.last_done, model.name, [name.removeprefix("gold:") for name in done])
     values = parameters(ctx.project.settings.gold, ctx.options.as_of)
+    built_for = as_text(values_taken(ctx.project, ctx.options, model.name))
     fingerprint = _fingerprint(ctx, lake, model, values, done)
     last = ctx.state.last_done.get(table.label)
     exists = lake.exists(table)
     if exists and last and last.fingerprint == fingerprint and last.table_id == lake.table_id(table):
-        row = ctx.log("gold", tablename=model.name, target=table.label, status="NOOP", fingerprint=fingerprint, table_id=last.table_id)
+        row = ctx.log("gold", tablename=model.name, target=table.label, status="NOOP", fingerprint=fingerprint, table_id=last.table_id, parameters=built_for)
         row.table_version = last.table_version
         return Outcome("NOOP", (row,), {"fingerprint": fingerprint})
     # A model holds nothing of its own: a lost table is built anew, but not without a word.
@@ -63,7 +69,7 @@ def _replace(
     except AnalysisException as error:
         problem = unknown_name(model, error, _columns_read(lake, model))
         raise (ConfigError(f"{problem} The table was not replaced.") if problem else error) from None
-    lake.ensure(table, result.schema)
+    is_new = lake.ensure(table, result.schema, properties=NO_STATISTICS)
     counted = Counted(result, F.count(F.lit(1)).alias("rows_built"), *tie_out_expressions(model))
     staged_at = f"{lake.scratch(ctx.run_id)}/gold/{model.name}"
     # Staged first: totals are known before the commit, and the commit takes immutable files.
@@ -80,9 +86,13 @@ def _replace(
         numberofrowscopied=rows,
         rows_written=rows,
         fingerprint=fingerprint,
+        parameters=as_text(values_taken(ctx.project, ctx.options, model.name)),
         table_id=lake.table_id(table),
         warnings=warnings,
     )
+    if not is_new:
+        # Tables of earlier releases keep statistics of days and keys; what is built now has none.
+        follow(lake, table, NO_STATISTICS)
     crash_point("P12", model.name)
     metadata = {"run_id": ctx.run_id, "fingerprint": fingerprint, **riding([row])}
     row.table_version = lake.replace(table, staged, metadata=metadata).version

@@ -1,4 +1,4 @@
-"""Gold models judged by Spark over empty tables, before anything is read: what only its analyser can tell.
+"""Gold models and expressions of contracts judged by Spark over empty tables, before anything is read: what only its analyser can tell.
 
 `config.checks_columns` names most mistakes without Spark, together with all others of the configuration; here is the rest: aliases of no
 table, names that could be of several tables, columns of subqueries, unions of unequal width, calls that no function takes.
@@ -23,6 +23,8 @@ from rcm_lakehouse.gold.models import in_dependency_order, inputs_of
 from rcm_lakehouse.gold.parameters import parameters
 from rcm_lakehouse.lake.tables import Lake
 from rcm_lakehouse.pipeline.context import RunOptions
+from rcm_lakehouse.pipeline.contract_check import contract_problems, plain_words
+from rcm_lakehouse.pipeline.plan import feeding
 from rcm_lakehouse.silver.schema import silver_schema
 
 _UNKNOWN = {"UNRESOLVED_COLUMN": "column", "FIELD_NOT_FOUND": "field", "UNRESOLVED_ROUTINE": "function"}
@@ -32,17 +34,24 @@ _UNJUDGED = re.compile(r"\b(_metadata|PIVOT|UNPIVOT)\b", re.IGNORECASE)
 _UNFIT = re.compile(r"[ ,;{}()\n\t=]")
 
 
-def check_models(lake: Lake, project: Project, options: RunOptions, state: AuditState | None = None) -> None:
-    """Raise ConfigError with every model that Spark would refuse, each with its file and line; no table is read or made.
+def check_by_spark(lake: Lake, project: Project, options: RunOptions, state: AuditState | None = None) -> None:
+    """Raise ConfigError with every model, `check` and `derive` that Spark would refuse, each with its file and line; no table is read or made.
 
-    Models that were all built, or found as they should be, with this very configuration (`state`) are not judged again. Of a refused model
-    the names of its columns count, not their types; where these names are not known either, a model that reads it is not judged.
+    What was all built, or found as it should be, with this very configuration (`state`) is not judged again. Of a refused model the names of
+    its columns count, not their types; where these names are not known either, a model that reads it is not judged.
     """
-    if state is not None and all(_was_built(state, name, project.config_hash) for name in project.models):
+    fed = [entity for entity in project.contracts if feeding(project, entity)]
+    tables = [*(f"silver.{entity}" for entity in fed), *(f"gold.{name}" for name in project.models)]
+    if state is not None and all(_was_built(state, table, project.config_hash) for table in tables):
         return
-    values = parameters(project.settings.gold, options.as_of)
+    spark = lake.for_thread().spark
+    problems = list(chain.from_iterable(contract_problems(spark, project.home, contract) for contract in project.contracts.values()))
+    raise_problems([*problems, *_model_problems(spark, project, parameters(project.settings.gold, options.as_of))])
+
+
+def _model_problems(spark: SparkSession, project: Project, values: Mapping[str, object]) -> list[Problem]:
     problems = list[Problem]()
-    with _Views(lake.for_thread().spark) as views:
+    with _Views(spark) as views:
         for entity, contract in project.contracts.items():
             views.add(f"silver.{entity}", silver_schema(contract))
         for model in chain.from_iterable(in_dependency_order(project.models)):
@@ -55,11 +64,11 @@ def check_models(lake: Lake, project: Project, options: RunOptions, state: Audit
             given = _names_given(model, views.schemas) if isinstance(found, Problem) else found
             if given is not None:
                 views.add(f"gold.{model.name}", given)
-    raise_problems(problems)
+    return problems
 
 
-def _was_built(state: AuditState, model: str, config_hash: str) -> bool:
-    last = state.last_done.get(f"gold.{model}")
+def _was_built(state: AuditState, table: str, config_hash: str) -> bool:
+    last = state.last_done.get(table)
     return last is not None and last.config_hash == config_hash
 
 
@@ -156,8 +165,7 @@ def _line_of(model: GoldModel, error: PySparkException, words: str = "") -> int:
 
 def _words(error: PySparkException) -> str:
     """Spark's message without its plan, its code and the names of the stand-ins."""
-    first = str(error).strip().partition(" SQLSTATE:")[0].splitlines()[0]
-    return re.sub(r"^\[[A-Z_.]+\]\s*", "", _plain(first))
+    return _plain(plain_words(error))
 
 
 def _plain(text: str) -> str:

@@ -13,7 +13,8 @@ from rich.console import Console
 from rcm_lakehouse import __version__
 from rcm_lakehouse.audit.calendar import keep_calendar
 from rcm_lakehouse.audit.schema import LoadLog
-from rcm_lakehouse.audit.writer import AuditSpool, mark_start
+from rcm_lakehouse.audit.state import read_state
+from rcm_lakehouse.audit.writer import LOAD_LOGS_TABLE, AuditSpool, mark_start
 from rcm_lakehouse.config.load import load_project
 from rcm_lakehouse.config.project import Project
 from rcm_lakehouse.lake.crash_points import crash_point
@@ -23,17 +24,18 @@ from rcm_lakehouse.lake.table import layer_table
 from rcm_lakehouse.lake.tables import Lake
 from rcm_lakehouse.pipeline import bronze_step, gold_step, reconcile_step, recovery, replay, silver_step
 from rcm_lakehouse.pipeline.attempts import Outcome, attempted
+from rcm_lakehouse.pipeline.built_for import refused_models
 from rcm_lakehouse.pipeline.closing import close_run, stop_signals, verdict
 from rcm_lakehouse.pipeline.context import RunContext, RunOptions, new_run_id, utc_now
 from rcm_lakehouse.pipeline.contract_memory import remember_contracts, with_change_told
 from rcm_lakehouse.pipeline.freeze import Frozen, freeze
 from rcm_lakehouse.pipeline.graph import Step, run_graph
 from rcm_lakehouse.pipeline.identity import refuse_lost_loads
-from rcm_lakehouse.pipeline.model_check import check_models
+from rcm_lakehouse.pipeline.model_check import check_by_spark
 from rcm_lakehouse.pipeline.plan import left_behind, steps_of
 from rcm_lakehouse.pipeline.progress import RunProgress
 from rcm_lakehouse.pipeline.report import plan_rows, read_kpis
-from rcm_lakehouse.pipeline.summary import show_kpis, show_left_out, show_loads, show_plan
+from rcm_lakehouse.pipeline.summary import show_kpis, show_left_out, show_loads, show_plan, show_refused
 from rcm_lakehouse.pipeline.verbs import apply_verbs, check_verbs
 from rcm_lakehouse.silver.cleaning import CLEANERS
 
@@ -75,20 +77,30 @@ def run_pipeline(home: Path, environment: str, options: RunOptions, console: Con
             console.print(told, highlight=False)
         lake = Lake(get_session(project.settings, home), project.settings, home).for_thread()
         if options.dry_run:
-            check_models(lake, project, options)
+            check_by_spark(lake, project, options)
             planned = freeze(project, lake, steps, run_id, unread=options.reset_loads)
             apply_verbs(lake, planned, options)
             show_plan(console, plan_rows(project, steps, planned, options))
             show_left_out(console, left_behind(project, options, steps))
-            return Finished(1 if planned.refused or {*planned.outside} & {*options.verb_loads} else 0, run_id)
+            apart = _apart(project, lake, options, steps)
+            show_refused(console, apart)
+            return Finished(1 if apart or planned.refused or {*planned.outside} & {*options.verb_loads} else 0, run_id)
         return _locked_run(project, lake, options, steps, run_id, console)
+
+
+def _apart(project: Project, lake: Lake, options: RunOptions, steps: list[Step]) -> list[str]:
+    """What a dry run says of models that the run would refuse; without `--only` every model is built with what it reads."""
+    models = [step.label for step in steps if step.layer == "gold"]
+    if not (options.only and models and lake.exists(LOAD_LOGS_TABLE)):
+        return []
+    return refused_models(project, options, lake, read_state(lake).last_done, models)
 
 
 def _locked_run(project: Project, lake: Lake, options: RunOptions, steps: list[Step], run_id: str, console: Console) -> Finished:
     spools = Path(lake.root) / "audit" / "_spool"
     with RunProgress(console, len(steps)) as progress:
         state = recovery.take_over(project, lake, spools, console)
-        check_models(lake, project, options, state)
+        check_by_spark(lake, project, options, state)
         keep_calendar(lake, project.feeds)
         ctx = RunContext(project, lake, options, run_id, utc_now(), AuditSpool(spools, run_id), state)
         with stop_signals(ctx.cancel, lake.spark) as caught:

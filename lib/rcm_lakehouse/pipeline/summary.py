@@ -59,6 +59,12 @@ def show_left_out(console: Console, names: Sequence[str]) -> None:
         console.print(told, markup=False, highlight=False, soft_wrap=True)
 
 
+def show_refused(console: Console, messages: Iterable[str]) -> None:
+    """One line a model that a run would not build, with the way on; nothing where there are none."""
+    for text in messages:
+        console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
 def show_kpis(console: Console, rows: Sequence[tuple[object, ...]], as_of: str) -> None:
     """KPIs by hospital: rows of (data_source, kpi, value, unit); NULL is shown as a dash."""
     sources = sorted({str(row[0]) for row in rows}, key=lambda name: (name == "all", name))

@@ -102,8 +102,18 @@ def _is_judged(rule: Rule) -> Column:
 def _holds(rule: Rule, contract: Contract) -> Column:
     if rule.references is not None or rule.unique:
         return F.col(f"_rule_{rule.name}")
+    return condition(rule)
+
+
+def stated(rule: Rule) -> Column:
+    """What the `check` of a rule gives, as it is written."""
+    return F.expr(str(rule.check))
+
+
+def condition(rule: Rule) -> Column:
+    """True where a row holds to the `check` of a rule; never NULL. Of a rule with `unique` it says which rows are compared."""
     # A comparison with NULL is NULL, and so is its negation: without the coalesce a NULL amount would pass `amount >= 0`.
-    return F.coalesce(F.expr(str(rule.check)), F.lit(rule.null_passes))
+    return F.coalesce(stated(rule), F.lit(rule.null_passes and not rule.unique))
 
 
 def _with_references(rows: DataFrame, rules: Sequence[Rule], known_keys: Mapping[str, DataFrame]) -> DataFrame:
@@ -121,7 +131,7 @@ def _with_uniqueness(rows: DataFrame, rules: Sequence[Rule]) -> DataFrame:
         if not rule.unique:
             continue
         columns = [F.col(name) for name in rule.unique]
-        inside = F.coalesce(F.expr(rule.check), F.lit(False)) if rule.check else F.lit(True)
+        inside = condition(rule) if rule.check else F.lit(True)
         has_null = reduce(lambda one, other: one | other, [column.isNull() for column in columns])
         # Within a delivery: what one run merges together depends on how often it ran.
         delivery = Window.partitionBy("_source_table", "_batch_seq", *columns)

@@ -48,9 +48,9 @@ def mapped(rows: DataFrame, contract: Contract, mapping: SourceMapping, *, time_
     plain = [column for column in contract.columns if column.derive is None]
     cleaned = first.select("*", *[_cleaned(column, types[column.name], contract).alias(f"_clean_{column.name}") for column in plain])
     second = cleaned.select("*", *[_value(column, types[column.name], personal).alias(column.name) for column in plain])
-    third = second.withColumns({column.name: F.expr(column.derive).try_cast(column.type) for column in contract.columns if column.derive is not None})
+    third = second.withColumns({column.name: derived_value(column) for column in contract.columns if column.derive is not None})
     failures = [_failure(column, sources_of[column.name], held) for column in plain if column.key_of is None]
-    misfits = [_misfit(column.name, column.derive) for column in contract.columns if column.derive is not None]
+    misfits = [_misfit(column) for column in contract.columns if column.derive is not None]
     derived = third.withColumn("cast_failures", F.array_compact(F.array(*failures, *misfits)))
     salt = F.col(SALT_COLUMN) if contract.entity in personal else None
     key = durable_key(F.col("data_source"), [F.col(f"_clean_{name}") for name in contract.key], salt=salt)
@@ -137,8 +137,18 @@ def _failure(column: ContractColumn, source: str | None, held: Mapping[str, str]
     return F.when(missing, F.lit(column.name))
 
 
-def _misfit(name: str, derive: str) -> Column:
-    return F.when(F.expr(derive).isNotNull() & F.col(name).isNull(), F.lit(name))
+def derived(column: ContractColumn) -> Column:
+    """What the expression of a derived column gives, of whatever type, where the mapped columns of the contract stand beside it."""
+    return F.expr(str(column.derive))
+
+
+def derived_value(column: ContractColumn) -> Column:
+    """The value of a derived column in its own type; NULL where it does not fit."""
+    return derived(column).try_cast(column.type)
+
+
+def _misfit(column: ContractColumn) -> Column:
+    return F.when(derived(column).isNotNull() & F.col(column.name).isNull(), F.lit(column.name))
 
 
 def _times(contract: Contract, types: dict[str, str], time_zone: str) -> dict[str, Column]:

@@ -84,6 +84,13 @@ def tombstone_schema(contract: Contract) -> StructType:
     )
 
 
+# As below: all but the key.
+TOMBSTONE_STATISTICS = "deleted_at,_source_table,_load_id,_batch_seq"
+
+
 def statistics_columns(contract: Contract) -> str:
-    """Columns whose minimum and maximum may stand in the Delta log: keys and times, never a person's data."""
-    return ",".join([contract.key_column, "effective_from", "effective_to", "_source_table", "_load_id", "_batch_seq"])
+    """Columns whose minimum and maximum may stand in the Delta log: times and lineage, never a person's data.
+
+    Nor the key, which holds a number of the hospital: no query prunes files by the key: versions are joined by it.
+    """
+    return ",".join(["effective_from", "effective_to", "_source_table", "_load_id", "_batch_seq"])
