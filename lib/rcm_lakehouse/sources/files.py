@@ -215,7 +215,8 @@ class Ledger:
             return replace(item, status="skipped", reason="this content was loaded before under this name")
         if item.name in under:
             return replace(item, status="correction", reason="it returns to what it held before newer content of its name")
-        if under:
+        # Of a name that has brought something else since it is that name's correction, whoever said the same before.
+        if under and max(under.values()) > max(same_name.values(), default=0):
             return replace(item, status="duplicate", reason=self._known_as(max(under, key=lambda name: under[name]), item.sha256))
         return replace(item, status="correction" if same_name else "new")
 
