@@ -178,7 +178,8 @@ class ReplayBatch(SilverBatch):
     def _events(self, rows: DataFrame, followers: DataFrame | None) -> DataFrame:
         """What the quarantine is to be told, staged before history changes."""
         key = self.contract.key_column
-        newest = self.lake.read(self.entity.silver).where("is_current").select(key, F.col("effective_from").alias("_newest"))
+        last = F.greatest("effective_from", F.array_max("_repeated_at")).alias("_newest")
+        newest = self.lake.read(self.entity.silver).where("is_current").select(key, last)
         if followers is not None:
             times = newest.unionByName(followers.select(key, F.col("event_at").alias("_newest")))
             newest = times.groupBy(key).agg(F.max("_newest").alias("_newest"))
