@@ -1,0 +1,221 @@
+"""Ledger and archive of files. No Spark."""
+
+import errno
+import os
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from files_landed import delivered, grows, later, put, touched
+
+from rcm_lakehouse.sources import files
+from rcm_lakehouse.sources.files import FileItem, Ledger, archive_file, archived_path, sha256_of
+from rcm_lakehouse.sources.files_archive import remember, take_back
+from rcm_lakehouse.sources.files_landing import landed
+
+
+@pytest.fixture(autouse=True)
+def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "sleep", lambda seconds: None)
+
+
+def test_I23_the_ledger_tells_repetition_correction_and_duplicate_apart() -> None:
+    ledger = Ledger.of([{"hash": "h1", "name": "a.csv", "seq": 1, "taken": 10}, {"hash": "h2", "name": "b.csv", "seq": 2, "taken": 20}], is_snapshot=False)
+    assert ledger.judged(delivered("a.csv", "h1")).status == "skipped"
+    assert ledger.judged(delivered("a.csv", "h9")).status == "correction"
+    assert ledger.judged(delivered("c.csv", "h9")).status == "new"
+    assert ledger.judged(delivered("2026/a.csv", "h9")).status == "new", "a name in another folder is another name"
+    assert ledger.judged(delivered("b.csv", "h1")).status == "correction", "what another file said before is news of this one"
+    assert ledger.judged(delivered("a.csv", "h2")).status == "duplicate", "it was said since by another"
+    copied = ledger.judged(delivered("c.csv", "h2"))
+    assert (copied.status, copied.reason) == ("duplicate", "its content was loaded before as b.csv")
+    ledger.add(delivered("c.csv", "h3"))
+    assert ledger.judged(delivered("d.csv", "h3")).reason == "its content was loaded before as c.csv"
+
+
+def test_a_duplicate_of_what_newer_deliveries_followed_tells_that_they_stay_and_how_it_is_taken_again() -> None:
+    ledger = Ledger.of([{"hash": "h1", "name": "1.csv", "seq": 1, "taken": 10}, {"hash": "h2", "name": "2.csv", "seq": 2, "taken": 20}], is_snapshot=False)
+    first = ledger.judged(delivered("3.csv", "h1"))
+    stays = "its content was loaded before as 1.csv, and what newer deliveries said, up to 2.csv, stays; it is taken again "
+    assert (first.status, first.reason) == ("duplicate", f"{stays}in other bytes (its rows in another order, other line ends)")
+    assert ledger.judged(delivered("1.csv", "h1")).status == "skipped", "its own old name does not bring it back"
+    assert ledger.judged(delivered("3.csv", "h1 in another order")).status == "new"
+    ledger.add(delivered("1.csv", "h3"))
+    second = ledger.judged(delivered("3.csv", "h1"))
+    stays = stays.replace("2.csv", "1.csv")
+    assert (second.status, second.reason) == ("duplicate", f"{stays}under that name, which held newer content since")
+    assert ledger.judged(delivered("1.csv", "h1")).status == "correction"
+
+
+def test_I23_a_name_that_returns_to_older_content_is_a_correction_and_none_that_is_resent() -> None:
+    ledger = Ledger.of([{"hash": "h1", "name": "a.csv", "seq": 1, "taken": 10}, {"hash": "h2", "name": "a.csv", "seq": 2, "taken": 20}], is_snapshot=False)
+    assert ledger.judged(delivered("a.csv", "h2")).status == "skipped"
+    assert ledger.judged(delivered("a.csv", "h1")).status == "correction"
+
+
+def test_I28_a_snapshot_is_known_only_while_it_is_the_newest() -> None:
+    ledger = Ledger.of([{"hash": "h1", "name": "a.csv", "seq": 1, "taken": 10}, {"hash": "h2", "name": "b.csv", "seq": 2, "taken": 20}], is_snapshot=True)
+    assert ledger.judged(delivered("b.csv", "h2")).status == "skipped"
+    assert ledger.judged(delivered("c.csv", "h2")).status == "duplicate"
+    assert ledger.judged(delivered("a.csv", "h1")).status == "correction"
+    assert ledger.judged(delivered("d.csv", "h1")).status == "new"
+    left = replace(delivered("a.csv", "h1"), look=files.Look(1, 1, 10_000, 1))
+    assert ledger.judged(left).status == "skipped", "it was there when it was taken and waits for the archive"
+    assert ledger.judged(replace(left, look=files.Look(1, 1, 10_001, 1))).status == "correction", "it came again"
+
+
+def test_the_archive_keeps_folders_name_and_hash_and_drops_marker_and_manifest(tmp_path: Path) -> None:
+    landing, archive = tmp_path / "landing", tmp_path / "archive"
+    path = put(landing, "2026/a.csv")
+    for suffix in (".done", ".manifest.json"):
+        put(landing, f"2026/a.csv{suffix}")
+    item = FileItem(path, "2026/a.csv", "new", files.Look.at(path), sha256_of(path))
+    assert archive_file(item, archive)
+    assert [name.relative_to(tmp_path).as_posix() for name in tmp_path.rglob("*") if name.is_file()] == [f"archive/2026/{item.sha256}-a.csv"]
+    put(landing, "2026/a.csv")
+    again = FileItem(path, "2026/a.csv", "skipped", files.Look.at(path), item.sha256)
+    assert archive_file(again, archive), "one that is there already is only taken away"
+    assert len([name for name in tmp_path.rglob("*") if name.is_file()]) == 1
+
+
+LONG_NAMES = {  # name as it was landed: start and end of what the archive calls it behind the hash
+    "c" * 185 + ".csv": ("c" * 179 + "~", "~.csv"),
+    "c" * 251 + ".csv": ("c" * 179 + "~", "~.csv"),
+    "claims." + "c" * 230 + ".csv.gz": ("claims.ccc", "c~.csv.gz"),
+    "\u00e9" * 120 + ".csv": ("\u00e9" * 89 + "~", "~.csv"),
+    "c" * 50 + "." + "x" * 190: ("c" * 50 + ".xxx", "x~"),
+    "c" * 180 + ".csv": ("c" * 180 + ".csv", "c.csv"),
+}
+
+
+def test_a_name_too_long_for_the_archive_keeps_its_start_its_extensions_and_the_hash(tmp_path: Path) -> None:
+    for name, (start, end) in LONG_NAMES.items():
+        path = put(tmp_path, f"landing/2026/{name}", f"a\n{name}\n")
+        item = FileItem(path, f"2026/{name}", "new", files.Look.at(path), sha256_of(path))
+        assert archive_file(item, tmp_path / "archive"), name
+        kept = archived_path(item.name, item.sha256, tmp_path / "archive")
+        assert kept.read_text() == f"a\n{name}\n"
+        digest, _, rest = kept.name.partition("-")
+        assert (digest, rest.startswith(start), rest.endswith(end)) == (item.sha256, True, True), kept.name
+    assert list((tmp_path / "landing/2026").iterdir()) == []
+    assert len(list((tmp_path / "archive/2026").iterdir())) == len(LONG_NAMES)
+
+
+def test_a_delivery_that_takes_the_place_of_a_loaded_file_stays_in_the_landing_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = put(tmp_path, "landing/a.csv")
+    item = FileItem(path, "a.csv", "new", files.Look.at(path), sha256_of(path))
+    newer = put(tmp_path, "incoming.csv", "a\nnewer\n")
+    newer.replace(path)
+    assert not archive_file(item, tmp_path / "archive")
+    assert path.read_text() == "a\nnewer\n"
+    # The same between the look and the move.
+    monkeypatch.setattr(FileItem, "is_unchanged", True)
+    assert not archive_file(item, tmp_path / "archive")
+    assert path.read_text() == "a\nnewer\n"
+    assert [found for found in (tmp_path / "archive").rglob("*") if found.is_file()] == []
+
+
+def test_an_archive_on_another_file_system_gets_a_whole_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = put(tmp_path, "landing/a.csv")
+    item = FileItem(path, "a.csv", "new", files.Look.at(path), sha256_of(path))
+    real = Path.replace
+
+    def crossing(self: Path, target: Path) -> Path:
+        if self == path:
+            raise OSError(errno.EXDEV, "Invalid cross-device link")
+        return real(self, target)
+
+    monkeypatch.setattr(Path, "replace", crossing)
+    assert archive_file(item, tmp_path / "archive")
+    assert archived_path(item.name, item.sha256, tmp_path / "archive").read_text() == "a\n1\n"
+    assert not path.exists()
+
+
+def test_an_archive_on_another_file_system_keeps_no_copy_of_a_file_that_cannot_be_taken_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = put(tmp_path, "landing/a.csv")
+    item = FileItem(path, "a.csv", "new", files.Look.at(path), sha256_of(path))
+
+    def crossing(self: Path, target: Path) -> Path:
+        raise OSError(errno.EXDEV, "Invalid cross-device link")
+
+    real = Path.unlink
+
+    def refused(self: Path, missing_ok: bool = False) -> None:
+        if self == path:
+            raise OSError(errno.EROFS, "Read-only file system")
+        real(self, missing_ok)
+
+    monkeypatch.setattr(Path, "replace", crossing)
+    monkeypatch.setattr(Path, "unlink", refused)
+    with pytest.raises(OSError, match="Read-only"):
+        archive_file(item, tmp_path / "archive")
+    assert path.exists()
+    assert [found for found in (tmp_path / "archive").rglob("*") if found.is_file()] == []
+
+
+def archived(folder: Path, *names: str) -> list[Path]:
+    """Files that were loaded in this order and moved to the archive, and where they are there."""
+    items = [FileItem(path, name, "new", files.Look.at(path), sha256_of(path)) for name in names for path in [put(folder, f"landing/{name}", f"a\n{name}\n")]]
+    remember(items, folder / "archive", later())
+    for item in items:
+        assert archive_file(item, folder / "archive")
+    return [archived_path(item.name, item.sha256, folder / "archive") for item in items]
+
+
+def test_F24_a_file_that_changed_in_the_archive_goes_back_and_no_other(tmp_path: Path) -> None:
+    first, _, rewritten, touched_file = archived(tmp_path, "2026/a.csv", "b.csv", "c.csv", "d.csv")
+    archived(tmp_path, "e.csv")
+    landing, archive = tmp_path / "landing", tmp_path / "archive"
+    assert take_back(archive, landing, is_snapshot=False) == []
+    grows(first)
+    rewritten.write_text("a\nC.csv\n")
+    touched(rewritten)
+    touched(touched_file)
+    assert take_back(archive, tmp_path / "nowhere", is_snapshot=False) == []
+    back = "it is back in the landing folder and is taken again"
+    expected = [
+        f"2026/a.csv: it was changed after it was loaded (13 bytes then, 15 now); {back}",
+        f"c.csv: it was changed after it was loaded (8 bytes then, 8 now); {back}",
+    ]
+    assert take_back(archive, landing, is_snapshot=False) == expected
+    assert [path.relative_to(landing).as_posix() for path in landed(landing, "**/*").files] == ["2026/a.csv", "c.csv"]
+    assert (landing / "2026/a.csv").read_text() == "a\n2026/a.csv\n2\n"
+    assert not first.exists()
+    assert take_back(archive, landing, is_snapshot=False) == []
+
+
+def test_F24_a_file_that_changed_in_the_archive_never_takes_the_place_of_something_newer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = archived(tmp_path, "a.csv", "b.csv")
+    landing, archive = tmp_path / "landing", tmp_path / "archive"
+    grows(first)
+    told = take_back(archive, landing, is_snapshot=True)
+    assert len(told) == 1
+    assert told[0].endswith(f"so it stays in the archive as {first.name}; if its rows are wanted, have them delivered under a name of their own")
+    newer = put(landing, "a.csv", "a\nnewer\n")
+    assert "something newer has come since" in take_back(archive, landing, is_snapshot=False)[0]
+    assert (newer.read_text(), first.exists()) == ("a\nnewer\n", True)
+    grows(second)
+    (landing / "a.csv").unlink()
+
+    def closed(path: Path, target: Path) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "link", closed)
+        told = take_back(archive, landing, is_snapshot=False)
+    assert f"(Operation not permitted): move {first.name} from the archive to the landing folder under its own name" in told[0]
+    assert len(take_back(archive, landing, is_snapshot=True)) == 2, "the newest snapshot goes back, the one before it does not"
+    assert [path.name for path in landed(landing, "*").files] == ["b.csv"]
+
+
+def test_F24_the_list_of_the_archive_forgets_after_a_week_and_a_broken_one_is_begun_anew(tmp_path: Path) -> None:
+    (path,) = archived(tmp_path, "a.csv")
+    grows(path)
+    remember([], tmp_path / "archive", later() + timedelta(days=8))
+    assert take_back(tmp_path / "archive", tmp_path / "landing", is_snapshot=False) == []
+    put(tmp_path / "archive", ".loaded.json", "[{}")
+    assert take_back(tmp_path / "archive", tmp_path / "landing", is_snapshot=False) == []
+    (other,) = archived(tmp_path, "b.csv")
+    grows(other)
+    assert len(take_back(tmp_path / "archive", tmp_path / "landing", is_snapshot=False)) == 1
