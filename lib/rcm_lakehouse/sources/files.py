@@ -204,7 +204,7 @@ class Ledger:
         self.batches[(item.sha256, item.name)] = max(self.batches.values(), default=0) + 1
 
     def judged(self, item: FileItem) -> FileItem:
-        """An arrived item as new, correction, duplicate or skipped."""
+        """An arrived item as new, correction, duplicate or skipped. What another name brought before a name's own last delivery is that one's correction."""
         under = {name: seq for (digest, name), seq in self.batches.items() if digest == item.sha256}
         same_name = {digest: seq for (digest, name), seq in self.batches.items() if name == item.name}
         if self.is_snapshot and under and max(under.values()) < max(self.batches.values()):
@@ -215,7 +215,6 @@ class Ledger:
             return replace(item, status="skipped", reason="this content was loaded before under this name")
         if item.name in under:
             return replace(item, status="correction", reason="it returns to what it held before newer content of its name")
-        # Of a name that has brought something else since it is that name's correction, whoever said the same before.
         if under and max(under.values()) > max(same_name.values(), default=0):
             return replace(item, status="duplicate", reason=self._known_as(max(under, key=lambda name: under[name]), item.sha256))
         return replace(item, status="correction" if same_name else "new")
