@@ -107,7 +107,7 @@ def with_ward(contract: dict[str, Any]) -> None:
     contract["columns"].append({"name": "ward", "type": "string", "tracked": False})
     contract["sources"][0]["columns"].update(ward="Note")
     column(contract, "state").update(clean="upper_code")
-    contract["rules"] = [{"name": "is_closed", "check": "state = 'CLOSED'", "columns": ["state"]}]
+    contract["rules"] = [{"name": "url_closed", "check": "state = 'CLOSED'", "columns": ["state"]}]
 
 
 def test_D05_another_key_is_refused(made: Made) -> None:
@@ -155,7 +155,7 @@ def test_a_new_column_is_added_and_makes_no_version_and_what_changed_is_told_unt
         untold = made.silver(with_ward)
     told = made.silver(with_ward)
     assert made.mini.rows("silver.visit", "source_visit_id", "state", "ward", "version") == [("v1", "open", None, 1)]
-    what = "columns added: ward; columns changed: state; rules added: is_closed; mapping 'emr' changed"
+    what = "columns added: ward; columns changed: state; rules added: url_closed; mapping 'emr' changed"
     anew = "move the folders silver/visit, silver/visit_tombstones and quarantine/visit away and run again with --accept-lost silver.visit"
     for ended in (untold, told):
         [warning] = ended.log("silver", "visit").warnings
@@ -180,7 +180,7 @@ def test_a_changed_contract_is_told_beside_the_rows_it_takes_and_a_table_of_an_e
     ended = made.mini.run(now="2026-01-11T12:00:00Z", layers=("bronze", "silver"))
     log = ended.log("silver", "visit")
     assert (ended.code, log.status, log.rows_written) == (0, "SUCCESS", 1), ended.said
-    assert ["columns added: ward; columns changed: state; rules added: is_closed; mapping 'emr' changed" in text for text in log.warnings] == [True]
+    assert ["columns added: ward; columns changed: state; rules added: url_closed; mapping 'emr' changed" in text for text in log.warnings] == [True]
     assert made.mini.rows("silver.visit", "source_visit_id", "state", "ward") == [("v1", "open", None), ("v2", "CLOSED", "n")]
     made.commits = made.mini.commits("silver.visit")
     assert made.followed(with_ward) == ""

@@ -126,7 +126,7 @@ def _named(ctx: RunContext, step: Step, error: Exception) -> Exception:
     raised = raised_by(contract, error) if contract is not None and isinstance(error, PySparkException) else None
     if raised is not None:
         return ConfigError(
-            f"{step.name}: {', '.join(raised) or 'an expression'} of conf/cdm/{step.label}.yml cannot be computed for a value of some row "
+            f"{step.name}: {', '.join(raised)} of conf/cdm/{step.label}.yml cannot be computed for a value of some row "
             f"({error_class(error)}). {left}. Let it give NULL there (try_cast, try_divide, try_to_date …) and run again. The value is not shown."
         )
     if not is_storage_full(error):

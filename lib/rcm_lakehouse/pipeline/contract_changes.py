@@ -38,10 +38,18 @@ def described(contract: Contract) -> str:
         {
             "columns": {column.name: _mark(_of_column(column)) for column in contract.columns},
             "rules": {rule.name: _mark(_of_rule(rule)) for rule in contract.rules},
-            "mappings": {mapping.name: _mark(_of_mapping(mapping)) for mapping in contract.sources},
+            "mappings": {name: "".join(sorted(marks)) for name, marks in _mappings(contract).items()},
             "sequence_by": list(contract.sequence_by),
         }
     )
+
+
+def _mappings(contract: Contract) -> Mapping[str, list[str]]:
+    """Marks of the mappings of each name: the name is for messages, and two hospitals' may share one."""
+    found: dict[str, list[str]] = {}
+    for mapping in contract.sources:
+        found.setdefault(mapping.name, []).append(_mark(_of_mapping(mapping)))
+    return found
 
 
 def changes(then: str, now: str) -> str:

@@ -110,7 +110,7 @@ def raised_by(contract: Contract, error: PySparkException) -> list[str] | None:
         name = f"mapping '{mapping.name}'"
         texts += [(f"{name}, '{column}'", source) for column, source in mapping.columns.items() if source.startswith("=")]
         texts += [(f"{name}, where", mapping.where), (f"{name}, delete_when", mapping.delete_when)]
-    return [told for told, text in texts if text is not None and any(part in text for part in quoted)]
+    return [told for told, text in texts if text is not None and any(part in text for part in quoted)] or None
 
 
 def plain_words(error: PySparkException) -> str:

@@ -13,7 +13,7 @@ from rcm_lakehouse.config.contracts import Contract
 from rcm_lakehouse.config.errors import TableStateError
 from rcm_lakehouse.lake.columns import add_columns
 from rcm_lakehouse.lake.conflicts import CONFLICTS
-from rcm_lakehouse.lake.memory import CONTRACT, CONTRACT_PARTS, STATISTICS, as_property, follow, recall, remember
+from rcm_lakehouse.lake.memory import CONTRACT, CONTRACT_PARTS, STATISTICS, as_memory, as_property, follow, recall, remember
 from rcm_lakehouse.lake.table import Table
 from rcm_lakehouse.lake.tables import Lake
 from rcm_lakehouse.pipeline.attempts import Outcome
@@ -41,7 +41,7 @@ def remembered(contract: Contract) -> str:
 def ensure_versions(lake: Lake, table: Table, contract: Contract) -> ContractChange | None:
     """Create a silver table, empty, from its contract, or check the one that is there against it, as `check_contract` does."""
     statistics = {STATISTICS: statistics_columns(contract)}
-    properties = {**statistics, CONTRACT: remembered(contract), CONTRACT_PARTS: described(contract)}
+    properties = {**statistics, CONTRACT: as_memory(remembered(contract)), CONTRACT_PARTS: as_memory(described(contract))}
     if lake.ensure(table, silver_schema(contract), properties=properties):
         return None
     change = check_contract(lake, table, contract)

@@ -81,7 +81,8 @@ def ensure_salt_once(ctx: RunContext, lake: Lake) -> None:
         return
     for name in sorted(personal_entities(ctx.project.contracts)):
         silver = entity_of(ctx.project.contracts[name]).silver
-        if lake.exists(silver) and lake.moved_past(silver, 0):
+        # A table without a row may have later versions: its properties or columns changed.
+        if lake.exists(silver) and lake.moved_past(silver, 0) and lake.read(silver).limit(1).collect():
             raise TableStateError(
                 f"{SALT_TABLE.label} is gone, but {silver.label} has keys made with it: a new salt would make every patient a stranger. Nothing was "
                 f"written. Put {SALT_TABLE.path} back from a backup, or move the silver and quarantine folders away to build them anew from bronze."

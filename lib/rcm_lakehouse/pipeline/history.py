@@ -148,10 +148,7 @@ def _with_implied_deletes(
     snapshots = [part for part in parts if part.is_snapshot]
     if not snapshots:
         return events
-    current = _closable(lake.read(entity.silver).where("is_current"), snapshots, siblings)
-    absent = absent_keys(staged, current, entity.contract)
-    for part in snapshots:
-        absent = _without_alive(part, staged, absent, entity.contract, siblings)
+    current, absent = _absent(lake, entity, snapshots, staged, siblings)
     facts = _snapshot_facts(staged, current, absent, entity.contract)
     for part in snapshots:
         found = facts.get(part.table.label)
@@ -184,13 +181,15 @@ def _with_implied_deletes(
     return events
 
 
-def _closable(current: DataFrame, snapshots: Sequence[Pending], siblings: Siblings) -> DataFrame:
-    """Current versions with the snapshot (`_of`) that may close them: the one of their table, or any of a table beside it, for a row may have moved."""
-    source, of = F.col("_source_table"), list[Column]()
+def _absent(lake: Lake, entity: Entity, snapshots: Sequence[Pending], staged: DataFrame, siblings: Siblings) -> tuple[DataFrame, DataFrame]:
+    """(current versions of the snapshots' tables, those of them whose key neither the snapshot (`_of`) nor another table of the hospital has)."""
+    labels = [part.table.label for part in snapshots]
+    own = lake.read(entity.silver).where(F.col("is_current") & F.col("_source_table").isin(labels))
+    current = own.withColumn("_of", F.col("_source_table"))
+    absent = absent_keys(staged, current, entity.contract)
     for part in snapshots:
-        labels = [part.table.label, *(other.table.label for other in siblings.of(part))]
-        of.append(F.when(source.isin(labels), F.lit(part.table.label)))
-    return current.withColumn("_of", F.explode(F.array_compact(F.array(*of))))
+        absent = _without_alive(part, staged, absent, entity.contract, siblings)
+    return current, absent
 
 
 def _without_alive(part: Pending, staged: DataFrame, absent: DataFrame, contract: Contract, siblings: Siblings) -> DataFrame:

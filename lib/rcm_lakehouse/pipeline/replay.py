@@ -121,29 +121,30 @@ class ReplayBatch(SilverBatch):
         """Judged rows that are open, in the delivery they were last seen in, with their `quarantine_id` and in the place that they had there."""
         marks = self.waiting.select("quarantine_id", F.col("last_load_id").alias("_load_id"), F.col("sequence_at").alias("_place"))
         rows = with_quarantine_id(staged).join(marks, ["quarantine_id", "_load_id"], how="inner")
-        compared = [part.table.label for part in self.parts if was_compared(self.lake, part)]
+        compared = [part.table.label for part in self.parts if was_compared(self.lake, part) or self._siblings.of(part)]
         is_placed = F.col("_source_table").isin(compared) & F.col("event_at").isNotNull()
         at = F.when(is_placed, F.greatest("event_at", "_place")).otherwise(F.col("event_at"))
-        return self.lake.staged(f"{self._scratch()}/open", rows.withColumn("event_at", at).drop("_place"))
+        moved = rows.withColumns({"event_at": at, "_is_moved": F.coalesce(at > F.col("event_at"), F.lit(False))})
+        return self.lake.staged(f"{self._scratch()}/open", moved.drop("_place"))
 
     def _with_withdrawn(self, rows: DataFrame) -> DataFrame:
         """Rows that pass, but whose time was given to another row by a later delivery that is not itself in quarantine, become `withdrawn`.
 
-        So does what a comparison found when a later delivery brought a row stamped no later: that one was read after it. History keeps no trace of a
-        delivery that said what was current before, so bronze is asked.
+        So does what a comparison found, or was moved to its place, when a later delivery brought a row stamped no later: that one was read after it.
+        History keeps no trace of a delivery that said what was current before, so bronze is asked.
         """
         place = [self.contract.key_column, "_source_table"]
         later = self._taken_since()
         if later is None:
-            return rows
+            return rows.drop("_is_moved")
         given = later.select(*place, F.col("_batch_seq").alias("_later_seq"), F.col("event_at").alias("_later_at"))
-        is_found = F.coalesce(F.array_contains("_flags", PRESENT), F.lit(False))
-        is_taken = (F.col("_later_at") == F.col("event_at")) | (is_found & (F.col("_later_at") < F.col("event_at")))
+        is_placed = F.col("_is_moved") | F.coalesce(F.array_contains("_flags", PRESENT), F.lit(False))
+        is_taken = (F.col("_later_at") == F.col("event_at")) | (is_placed & (F.col("_later_at") < F.col("event_at")))
         met = rows.join(given, place, how="inner").where((F.col("_later_seq") > F.col("_batch_seq")) & is_taken)
         taken = met.select("quarantine_id", "_load_id").distinct().withColumn("_is_taken", F.lit(True))
         is_withdrawn = (F.col("outcome") == "good") & F.coalesce("_is_taken", F.lit(False))
         told = rows.join(taken, ["quarantine_id", "_load_id"], how="left")
-        told = told.withColumn("outcome", F.when(is_withdrawn, "withdrawn").otherwise(F.col("outcome"))).drop("_is_taken")
+        told = told.withColumn("outcome", F.when(is_withdrawn, "withdrawn").otherwise(F.col("outcome"))).drop("_is_taken", "_is_moved")
         return self.lake.staged(f"{self._scratch()}/withdrawn", told)
 
     def _taken_since(self) -> DataFrame | None:

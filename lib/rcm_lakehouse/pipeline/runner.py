@@ -14,7 +14,7 @@ from rcm_lakehouse import __version__
 from rcm_lakehouse.audit.calendar import keep_calendar
 from rcm_lakehouse.audit.schema import LoadLog
 from rcm_lakehouse.audit.state import read_state
-from rcm_lakehouse.audit.writer import LOAD_LOGS_TABLE, AuditSpool, mark_start
+from rcm_lakehouse.audit.writer import LOAD_LOGS_TABLE, RUNS_TABLE, AuditSpool, mark_start
 from rcm_lakehouse.config.load import load_project
 from rcm_lakehouse.config.project import Project
 from rcm_lakehouse.lake.crash_points import crash_point
@@ -91,7 +91,7 @@ def run_pipeline(home: Path, environment: str, options: RunOptions, console: Con
 def _apart(project: Project, lake: Lake, options: RunOptions, steps: list[Step]) -> list[str]:
     """What a dry run says of models that the run would refuse; without `--only` every model is built with what it reads."""
     models = [step.label for step in steps if step.layer == "gold"]
-    if not (options.only and models and lake.exists(LOAD_LOGS_TABLE)):
+    if not (options.only and models and lake.exists(RUNS_TABLE) and lake.exists(LOAD_LOGS_TABLE)):
         return []
     return refused_models(project, options, lake, read_state(lake).last_done, models)
 

@@ -1,14 +1,17 @@
 """Other tables of a hospital that feed the same entity: a row that one of them lost may be in another, which then has what the key is."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import reduce
 
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
+from rcm_lakehouse.config.connections import JdbcConnection
 from rcm_lakehouse.config.contracts import Contract
+from rcm_lakehouse.config.matching import jdbc_options
+from rcm_lakehouse.config.worklist import LoadRow
 from rcm_lakehouse.lake.tables import Lake
 from rcm_lakehouse.pipeline.context import RunContext
 from rcm_lakehouse.pipeline.plan import feeding
@@ -29,34 +32,47 @@ class Siblings:
     taken: Mapping[str, int]
 
     def of(self, part: Pending) -> tuple[Pending, ...]:
-        """The other tables, loaded or not; no Spark job."""
+        """The other tables, loaded or not, of which it is known what they lack: snapshots, and tables that are or were compared; no Spark job.
+
+        Bronze has a row of another table for ever, wherever it went.
+        """
         found = list[Pending]()
         for row in feeding(self.ctx.project, self.contract.entity):
             mapping, label = self.ctx.project.mapping_of(self.contract, row), bronze_table(row).label
             if mapping is not None and row.datasource == part.row.datasource and label != part.table.label:
-                found.append(Pending(row, mapping, 0, self.taken.get(label, 0)))
+                other = Pending(row, mapping, 0, self.taken.get(label, 0))
+                found += [other] if mapping.deletes == "take" and (other.is_snapshot or self._is_compared(row)) else []
         return tuple(found)
 
+    def before(self, part: Pending, parts: Sequence[Pending]) -> list[Pending]:
+        """The other tables, up to what silver has taken of them before this MERGE, which takes `parts`."""
+        lows = {taken.table.label: taken.low for taken in parts}
+        return [replace(other, high=lows.get(other.table.label, other.high)) for other in self.of(part)]
+
+    def _is_compared(self, row: LoadRow) -> bool:
+        connection = self.ctx.project.connections[row.database]
+        return isinstance(connection, JdbcConnection) and jdbc_options(connection, row).reconcile != "never"
+
     def alive(self, part: Pending, keys: DataFrame, at: datetime) -> DataFrame | None:
-        """Those of `keys` that another table has at `at` (its own time of reading), or in what silver has taken of it; None without another table.
+        """Those of `keys` that another table has at `at` (its own time of reading), or has in what silver took of it; None without another table.
 
         The first is what was true; the second keeps a key that is built anew from bronze, where one table's batches run ahead of another's.
         """
-        found = list[DataFrame]()
+        found, is_past = list[DataFrame](), F.coalesce(F.col("event_at") <= F.lit(at), F.lit(False))
         for other in self.of(part):
             if not self.lake.exists(other.table):
                 continue
             rows = self.lake.read(other.table).where("_change_type <> 'watermark'")
-            for seen in (rows.where(F.col("_window_high") <= F.lit(at)), rows.where(F.col("_batch_seq") <= other.high)):
-                found.append(self._living(other, seen, keys))
-        return reduce(DataFrame.unionByName, found).distinct() if found else None
+            found.append(self._living(other, rows.where(F.col("_window_high") <= F.lit(at)), keys))
+            found.append(self._living(other, rows.where(F.col("_batch_seq") <= other.high), keys).where(is_past))
+        return reduce(DataFrame.unionByName, found).select(self.contract.key_column).distinct() if found else None
 
     def _living(self, other: Pending, rows: DataFrame, keys: DataFrame) -> DataFrame:
         key = self.contract.key_column
         known = self.canonical(other, _newest_snapshot(rows) if other.is_snapshot else rows).join(keys, key, how="left_semi")
         # A snapshot is the whole table; of another table the newest batch of a key says what the key is.
         newest = F.dense_rank().over(Window.partitionBy(key).orderBy(F.desc("_batch_seq")))
-        return known.withColumn("_place", newest).where("_place = 1 AND NOT is_outside AND NOT is_delete").select(key)
+        return known.withColumn("_place", newest).where("_place = 1 AND NOT is_outside AND NOT is_delete").select(key, "event_at")
 
 
 def _newest_snapshot(rows: DataFrame) -> DataFrame:

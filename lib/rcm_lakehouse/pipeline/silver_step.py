@@ -18,7 +18,7 @@ from rcm_lakehouse.lake.salt import with_salt
 from rcm_lakehouse.lake.tables import Lake
 from rcm_lakehouse.pipeline.attempts import Outcome
 from rcm_lakehouse.pipeline.context import RunContext
-from rcm_lakehouse.pipeline.earlier import known_before, with_left
+from rcm_lakehouse.pipeline.earlier import known_before
 from rcm_lakehouse.pipeline.entities import Entity, ensure_known, ensure_salt_once, entity_of, personal_entities
 from rcm_lakehouse.pipeline.freeze import Frozen
 from rcm_lakehouse.pipeline.graph import Step
@@ -151,7 +151,7 @@ class SilverBatch:
         return Siblings(self.ctx, self.lake, self.contract, self._plain, self.consumed)
 
     def _canonical(self, part: Pending, rows: DataFrame) -> DataFrame:
-        canonical = with_left(self.lake, self.entity, part, self._plain(part, rows))
+        canonical = self._plain(part, rows)
         marked = canonical if part.is_snapshot else self._outlived.marked(part, canonical)
         known = self._known(part)
         return marked if known is None else placed(marked, known, self.contract)
@@ -168,7 +168,7 @@ class SilverBatch:
         return rows if part.mapping.deletes == "take" else rows.withColumn("_flags", F.array_remove("_flags", PRESENT))
 
     def _known(self, part: Pending) -> DataFrame | None:
-        beside = [other.table.label for other in self._siblings.of(part)]
+        beside = self._siblings.before(part, self.parts)
         return known_before(self.lake, self.entity, part, beside, lambda: self._plain(part, self._delivered(part)).select(self.contract.key_column).distinct())
 
     def _delivered(self, part: Pending) -> DataFrame:

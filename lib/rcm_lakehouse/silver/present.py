@@ -9,19 +9,19 @@ from rcm_lakehouse.bronze.lineage import COMPARISON, PRESENT
 from rcm_lakehouse.config.contracts import Contract
 from rcm_lakehouse.silver.mapping import MICROSECOND
 
-_TIMES = ("_deleted_at", "_elsewhere_at", "_found_at", "_known_at")
+_TIMES = ("_deleted_at", "_gone_at", "_elsewhere_at", "_found_at", "_known_at")
 
 
 def known_times(versions: DataFrame | None, deletes: DataFrame | None, elsewhere: DataFrame | None, contract: Contract) -> DataFrame | None:
     """By key what earlier batches of one bronze table said: None without any.
 
-    `_deleted_at` is its newest delete, `_elsewhere_at` the newest that another table of the hospital brought, `_found_at` where the newest version
-    begins that a comparison found, `_known_at` the newest time of any version. Give the versions and those deletes alone that came of batches before
-    the one to be placed: a batch taken twice then gives the same times.
+    `_gone_at` is its newest delete, `_deleted_at` the newest that was found and not told by a row (`_is_found`), `_elsewhere_at` the times at which
+    other tables of the hospital were found to lack it, `_found_at` where the newest version begins that a comparison found, `_known_at` the newest
+    time of any version. Give those alone that came of batches before the one to be placed: a batch taken twice then gives the same times.
     """
     told = list[DataFrame]()
     if deletes is not None:
-        told.append(_told(deletes, contract, _deleted_at=F.col("deleted_at")))
+        told.append(_told(deletes, contract, _gone_at=F.col("deleted_at"), _deleted_at=F.when(F.col("_is_found"), F.col("deleted_at"))))
     if elsewhere is not None:
         told.append(_told(elsewhere, contract, _elsewhere_at=F.col("deleted_at")))
     if versions is not None:
@@ -29,7 +29,8 @@ def known_times(versions: DataFrame | None, deletes: DataFrame | None, elsewhere
         told.append(_told(versions, contract, _found_at=found, _known_at=F.greatest("effective_from", F.array_max("_repeated_at"))))
     if not told:
         return None
-    return reduce(DataFrame.unionByName, told).groupBy(contract.key_column).agg(*[F.max(name).alias(name) for name in _TIMES])
+    times = [F.collect_set(name).alias(name) if name == "_elsewhere_at" else F.max(name).alias(name) for name in _TIMES]
+    return reduce(DataFrame.unionByName, told).groupBy(contract.key_column).agg(*times)
 
 
 def _told(rows: DataFrame, contract: Contract, **times: Column) -> DataFrame:
@@ -42,7 +43,7 @@ def placed(rows: DataFrame, known: DataFrame, contract: Contract) -> DataFrame:
 
     `known` says what earlier batches brought (`known_times`). A row whose key was found deleted counts from just after that delete: it was restored
     with its old stamp, or entered again on that day; so does one that was read after another table of the hospital lost its key. A row that a
-    comparison found counts from just after all that silver knows of its key; one that a load brought later from just after what the comparison found,
+    comparison found counts from just after all that silver knows of its key, deletes too; one that a load brought later from just after what was found,
     for it was read after it. Where times are days (`is_day`) both count from that very day: there the later delivery wins, and later ones of that
     day are to win over it. A delete that was found is no earlier than what silver knows. Of several rows of a key in one batch the newest alone is
     moved: the others are its past. NULL times and keys stay NULL.
@@ -54,8 +55,9 @@ def placed(rows: DataFrame, known: DataFrame, contract: Contract) -> DataFrame:
     is_found = (F.col("_change_type") == "delete") | F.coalesce(F.array_contains("_flags", PRESENT), F.lit(False))
     before = F.when(is_found, F.col("_known_at")).otherwise(F.col("_found_at"))
     behind = F.when(before > at, F.when(is_day, before).otherwise(_after(before)))
-    elsewhere = F.when(F.col("_elsewhere_at") < F.col("_window_high"), _after(F.col("_elsewhere_at")))
-    of_row = F.greatest(at, _after(F.col("_deleted_at")), elsewhere, behind)
+    elsewhere = F.array_max(F.filter("_elsewhere_at", lambda other: other < F.col("_window_high")))
+    gone = F.when(is_found, F.col("_gone_at")).otherwise(F.col("_deleted_at"))
+    of_row = F.greatest(at, _after(gone), _after(elsewhere), behind)
     of_delete = F.greatest(at, before)
     is_moved = ~F.col("is_outside") & at.isNotNull() & (place == F.col("_newest"))
     moved = F.when(is_moved, F.when(F.col("is_delete"), of_delete).otherwise(of_row)).otherwise(at)

@@ -127,7 +127,7 @@ def _with_winner(rows: DataFrame, contract: Contract) -> DataFrame:
     ranked = rows.withColumns(
         {
             "_rank": F.row_number().over(order),
-            "_first": F.first(F.struct("_is_new", "_is_delete", "_load_id", "_batch_seq", "record_hash")).over(whole),
+            "_first": F.first(F.struct("_is_new", "_is_delete", "_batch_seq", "record_hash")).over(whole),
             "_old": F.first("_old", ignorenulls=True).over(whole),
             "_had_tombstone": F.max("_had_tombstone").over(whole),
         }
@@ -166,10 +166,7 @@ def _with_fate(rows: DataFrame, contract: Contract) -> DataFrame:
         .when(F.col("_starts") | F.col("_old").isNotNull(), "written")
         .otherwise("unchanged")
     )
-    # A run killed before its MERGE left the tombstone of this very delete: told again, it is as it was told first.
-    is_own = F.col("_is_delete") & F.col("_first._is_delete") & (F.col("_first._load_id") == F.col("_load_id"))
-    is_told = ~F.col("_first._is_new") & is_own & (F.col("_rank") == 2)
-    loser = F.when(F.col("_first._is_new"), "duplicate").when(F.coalesce(is_told, F.lit(False)), "written").otherwise("unchanged")
+    loser = F.when(F.col("_first._is_new"), "duplicate").otherwise("unchanged")
     return rows.withColumn("_fate", F.when(F.col("_is_new"), F.when(F.col("_wins"), winner).otherwise(loser)))
 
 
