@@ -143,11 +143,14 @@ def _state_of(ctx: RunContext, lake: Lake, name: str, done: Mapping[str, Outcome
     table = layer_table(layer, short)
     if not lake.exists(table):
         return "absent"
+    last = ctx.state.last_done.get(table.label)
     if layer == "gold":
-        last = ctx.state.last_done.get(table.label)
         return str(outcome.facts.get("fingerprint")) if outcome else str(last.fingerprint if last else lake.head_version(table))
-    version = outcome.facts.get("version") if outcome else None
-    return f"{lake.table_id(table)}@{version if version is not None else lake.head_version(table)}"
+    table_id = lake.table_id(table)
+    # Commits without rows (a contract remembered, compaction) make no other version of what silver's last step left.
+    known = last.table_version if last is not None and last.table_id == table_id else None
+    version = outcome.facts.get("version", known) if outcome else known
+    return f"{table_id}@{version if version is not None else lake.head_version(table)}"
 
 
 def kpi_frame(lake: Lake) -> DataFrame:
