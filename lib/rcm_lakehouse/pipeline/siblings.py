@@ -32,9 +32,9 @@ class Siblings:
     taken: Mapping[str, int]
 
     def of(self, part: Pending) -> tuple[Pending, ...]:
-        """The other tables, loaded or not, of which it is known what they lack: snapshots, and tables that are or were compared; no Spark job.
+        """The other tables, loaded or not, of which it is known what they lack: snapshots, and tables with a `reconcile` of their own; no Spark job.
 
-        Bronze has a row of another table for ever, wherever it went.
+        Of any other bronze has a row for ever, wherever it went.
         """
         found = list[Pending]()
         for row in feeding(self.ctx.project, self.contract.entity):
