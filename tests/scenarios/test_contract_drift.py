@@ -14,6 +14,7 @@ from harness import Ended, Mini
 from loads_kit import incremental
 from rcm_lakehouse.audit.writer import AuditSpool
 from rcm_lakehouse.config.errors import ConfigError, TableStateError
+from rcm_lakehouse.lake.memory import CONTRACT, recall, remember
 from rcm_lakehouse.lake.table import layer_table
 from rcm_lakehouse.lake.tables import Lake
 
@@ -116,15 +117,16 @@ def test_D05_another_key_is_refused(made: Made) -> None:
     assert "KEY_DRIFT" in made.refused(lambda contract: contract.update(key_is_personal=True))
 
 
-def test_D06_another_kind_of_history_is_refused(made: Made, spark: SparkSession) -> None:
-    table = made.mini.lake.sql_name(layer_table("silver", "visit"))
+def test_D06_another_kind_of_history_is_refused(made: Made) -> None:
+    lake, table = made.mini.lake, layer_table("silver", "visit")
+    assert lake.exists(table)
     with pytest.raises(ConfigError, match="history"):
         made.silver(lambda contract: contract.update(history="scd1"))
-    kept = next(row["value"] for row in spark.sql(f"SHOW TBLPROPERTIES {table}").collect() if row["key"] == "rcm.contract")
-    spark.sql(f"ALTER TABLE {table} SET TBLPROPERTIES ('rcm.contract' = '{kept.replace('scd2', 'scd1')}')")
+    kept = recall(lake, table)[CONTRACT]
+    remember(lake, table, CONTRACT, kept.replace("scd2", "scd1"))
     made.commits += 1
     told = made.refused(lambda contract: None)
-    spark.sql(f"ALTER TABLE {table} SET TBLPROPERTIES ('rcm.contract' = '{kept}')")
+    remember(lake, table, CONTRACT, kept)
     made.commits += 1
     assert told.startswith("HISTORY_DRIFT: silver.visit was made with history scd1; conf/cdm/visit.yml now says scd2.")
 
