@@ -14,7 +14,7 @@ from harness import Ended, Mini
 from loads_kit import incremental
 from rcm_lakehouse.audit.writer import AuditSpool
 from rcm_lakehouse.config.errors import ConfigError, TableStateError
-from rcm_lakehouse.lake.memory import CONTRACT, recall, remember
+from rcm_lakehouse.lake import memory
 from rcm_lakehouse.lake.table import layer_table
 from rcm_lakehouse.lake.tables import Lake
 
@@ -122,11 +122,11 @@ def test_D06_another_kind_of_history_is_refused(made: Made) -> None:
     assert lake.exists(table)
     with pytest.raises(ConfigError, match="history"):
         made.silver(lambda contract: contract.update(history="scd1"))
-    kept = recall(lake, table)[CONTRACT]
-    remember(lake, table, CONTRACT, kept.replace("scd2", "scd1"))
+    kept = memory.recall(lake, table)[memory.CONTRACT]
+    memory.remember(lake, table, memory.CONTRACT, kept.replace("scd2", "scd1"))
     made.commits += 1
     told = made.refused(lambda contract: None)
-    remember(lake, table, CONTRACT, kept)
+    memory.remember(lake, table, memory.CONTRACT, kept)
     made.commits += 1
     assert told.startswith("HISTORY_DRIFT: silver.visit was made with history scd1; conf/cdm/visit.yml now says scd2.")
 
