@@ -19,13 +19,14 @@ from pyspark.errors import PySparkException
 from rcm_lakehouse.audit.schema import LOAD_LOGS, RUNS, LoadLog
 from rcm_lakehouse.config.errors import CommitConflictError, TableStateError
 from rcm_lakehouse.lake.crash_points import crash_point
+from rcm_lakehouse.lake.memory import STATISTICS
 from rcm_lakehouse.lake.table import Table, layer_table
 from rcm_lakehouse.lake.tables import Lake, iso_text
 
 LOAD_LOGS_TABLE = layer_table("audit", "load_logs")
 RUNS_TABLE = layer_table("audit", "runs")
 # Statistics on ids and messages help no query and cost space; the times and the status do.
-_STATS = {"delta.dataSkippingStatsColumns": "loaddate,run_id,layer,status,finished_at", "delta.autoOptimize.autoCompact": "true"}
+_STATS = {STATISTICS: "loaddate,run_id,layer,status,finished_at", "delta.autoOptimize.autoCompact": "true"}
 
 _STANDS = "The tables of the other layers are as their commits left them."
 NOT_BEGUN = "No source was read, and no bronze, silver or gold table was written to: a run without an audit does not begin."

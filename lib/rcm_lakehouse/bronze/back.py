@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from rcm_lakehouse.bronze.lineage import PRESENT
+from rcm_lakehouse.bronze.lineage import PRESENT, has_flag
 
 
 def with_is_back(rows: DataFrame, stamps: Sequence[Column], key: Sequence[str], name: str) -> DataFrame:
@@ -15,7 +15,7 @@ def with_is_back(rows: DataFrame, stamps: Sequence[Column], key: Sequence[str], 
     a row of the key, another that is stamped as late is enough: silver placed that one behind its stamp.
     """
     of_key = Window.partitionBy(*[F.col(f"`{column}`") for column in key])
-    is_present = F.coalesce(F.array_contains("_flags", PRESENT), F.lit(False))
+    is_present = has_flag(PRESENT)
     values = {f"_stamp_{i}": stamp for i, stamp in enumerate(stamps)}
     marked = rows.withColumns({**values, "_is_met": F.max(is_present).over(of_key)})
     marked = marked.withColumns({f"{value}_most": F.max(value).over(of_key) for value in values})

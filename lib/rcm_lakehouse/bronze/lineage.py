@@ -46,6 +46,16 @@ VOLATILE = ("_load_id", "load_id", "_ingested_at", "_window_high", "_salt", "see
 JSON_TIMES = {"timestampFormat": "yyyy-MM-dd'T'HH:mm:ss.SSSSSSXXX", "timestampNTZFormat": "yyyy-MM-dd'T'HH:mm:ss.SSSSSS"}
 
 
+def has_flag(name: str, flags: str = "_flags") -> Column:
+    """True for a row that bears this flag; false, never NULL, for one without any."""
+    return F.coalesce(F.array_contains(flags, name), F.lit(False))
+
+
+def is_of_comparison() -> Column:
+    """True for a row, version or tombstone that a comparison with the source brought, told by its load."""
+    return F.col("_load_id").endswith(COMPARISON)
+
+
 def source_columns(rows: DataFrame) -> list[str]:
     """Columns that came from the source, in their order."""
     return [name for name in rows.columns if name not in LINEAGE_NAMES]

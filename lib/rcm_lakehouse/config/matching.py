@@ -36,6 +36,11 @@ def jdbc_options(connection: JdbcConnection, row: LoadRow) -> JdbcTableOptions:
     return table_options(connection.tables, row) or JdbcTableOptions()
 
 
+def comparison_period(connection: object, row: LoadRow) -> str:
+    """How often a load is compared with its source (`daily`, `weekly`, `never`); what is no relational database never is."""
+    return jdbc_options(connection, row).reconcile if isinstance(connection, JdbcConnection) else "never"
+
+
 def key_of_table(row: LoadRow, contracts: Mapping[str, Contract]) -> Sequence[str]:
     """Source columns that identify a row of a table: the key of the contract that is named after it, else of the only one it feeds.
 

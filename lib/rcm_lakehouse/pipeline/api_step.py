@@ -27,6 +27,7 @@ from rcm_lakehouse.config.errors import DataStopError, RcmError
 from rcm_lakehouse.config.matching import table_options
 from rcm_lakehouse.config.worklist import LoadRow
 from rcm_lakehouse.lake.crash_points import crash_point
+from rcm_lakehouse.lake.memory import STATISTICS
 from rcm_lakehouse.lake.table import layer_table
 from rcm_lakehouse.lake.tables import Lake
 from rcm_lakehouse.pipeline.attempts import Outcome, error_class, safe_message
@@ -40,7 +41,7 @@ from rcm_lakehouse.sources.api_nppes import is_valid_npi
 
 STALE = "stale: "
 CLOCK_BEHIND = "the clock is behind the newest answer that bronze has,"
-_PROPERTIES = {"delta.autoOptimize.autoCompact": "true", "delta.dataSkippingStatsColumns": "_load_id,_batch_seq,_window_high,_source_file"}
+_PROPERTIES = {"delta.autoOptimize.autoCompact": "true", STATISTICS: "_load_id,_batch_seq,_window_high,_source_file"}
 
 
 def load_api(ctx: RunContext, lake: Lake, row: LoadRow, frozen: Frozen, connection: ApiConnection) -> Outcome:

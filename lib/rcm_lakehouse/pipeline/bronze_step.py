@@ -14,7 +14,7 @@ from rcm_lakehouse.config.errors import DataStopError, SourceDataError
 from rcm_lakehouse.config.matching import jdbc_options
 from rcm_lakehouse.config.worklist import LoadRow
 from rcm_lakehouse.lake.crash_points import crash_point
-from rcm_lakehouse.lake.memory import WATERMARK, as_memory
+from rcm_lakehouse.lake.memory import STATISTICS, WATERMARK, as_memory
 from rcm_lakehouse.lake.tables import Lake
 from rcm_lakehouse.pipeline import api_step, files_step
 from rcm_lakehouse.pipeline.attempts import Outcome
@@ -177,7 +177,7 @@ class JdbcLoad:
         full = StructType([*(field for field in schema if field.name != EMPTIES), *LINEAGE.fields])
         column = self.row.watermark if plan.watermark is not None else None
         statistics = [*_STATISTICS, *([spelled(schema, column)] if column else [])]
-        own = {"delta.dataSkippingStatsColumns": ",".join(statistics), WATERMARK: as_memory((column or "").lower())}
+        own = {STATISTICS: ",".join(statistics), WATERMARK: as_memory((column or "").lower())}
         self.lake.ensure(bronze_table(self.row), full, properties={**_PROPERTIES, **own})
 
     def _settle(self, plan: JdbcPlan, staged: Staged) -> Outcome:

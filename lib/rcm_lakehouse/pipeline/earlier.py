@@ -7,7 +7,7 @@ from operator import or_
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from rcm_lakehouse.bronze.lineage import COMPARISON
+from rcm_lakehouse.bronze.lineage import is_of_comparison
 from rcm_lakehouse.lake.memory import COMPARED, recall
 from rcm_lakehouse.lake.tables import Lake
 from rcm_lakehouse.pipeline.entities import Entity
@@ -34,9 +34,7 @@ def known_before(lake: Lake, entity: Entity, part: Pending, beside: Sequence[Pen
         return None
     is_own = (F.col("_source_table") == part.table.label) & (F.col("_batch_seq") <= part.low)
     deletes = lake.read(entity.tombstones) if lake.moved_past(entity.tombstones, 0) else None
-    # A delete that a row itself tells of has its own time.
-    is_found = F.lit(True) if part.is_snapshot else F.col("_load_id").endswith(COMPARISON)
-    own = None if deletes is None or not (is_compared or part.is_snapshot) else deletes.where(is_own).withColumn("_is_found", is_found)
+    own = None if deletes is None or not (is_compared or part.is_snapshot) else deletes.where(is_own).withColumn("_is_found", _is_found(part))
     elsewhere = None if deletes is None or not beside else deletes.where(_of_others(beside))
     if not is_compared:
         return known_times(None, own, elsewhere, contract)
@@ -47,8 +45,11 @@ def known_before(lake: Lake, entity: Entity, part: Pending, beside: Sequence[Pen
     return known_times(near[0], near[1], near[2], contract)
 
 
+def _is_found(part: Pending) -> Column:
+    """True for tombstones of a table that a comparison or a snapshot brought: a delete that a row itself tells of has its own time."""
+    return F.lit(part.is_snapshot) | is_of_comparison()
+
+
 def _of_others(beside: Sequence[Pending]) -> Column:
-    """Tombstones of comparisons and of snapshots of other tables."""
-    found = F.col("_load_id").endswith(COMPARISON)
-    own = [(F.col("_source_table") == other.table.label) & (F.col("_batch_seq") <= other.high) & (F.lit(other.is_snapshot) | found) for other in beside]
-    return reduce(or_, own)
+    """Tombstones by which other tables were found to lack a key."""
+    return reduce(or_, [(F.col("_source_table") == other.table.label) & (F.col("_batch_seq") <= other.high) & _is_found(other) for other in beside])

@@ -22,6 +22,7 @@ from rcm_lakehouse.config.matching import key_of_table, table_options
 from rcm_lakehouse.config.problems import escaped
 from rcm_lakehouse.config.worklist import LoadRow
 from rcm_lakehouse.lake.crash_points import crash_point
+from rcm_lakehouse.lake.memory import STATISTICS
 from rcm_lakehouse.lake.tables import Lake
 from rcm_lakehouse.pipeline.attempts import Outcome
 from rcm_lakehouse.pipeline.context import RunContext, utc_now
@@ -37,7 +38,7 @@ from rcm_lakehouse.sources.files_parse import Parsed, parse_file
 
 _PROPERTIES = {
     "delta.autoOptimize.autoCompact": "true",
-    "delta.dataSkippingStatsColumns": "_load_id,_batch_seq,_window_high,_source_file_hash",
+    STATISTICS: "_load_id,_batch_seq,_window_high,_source_file_hash",
 }
 _MOST_NAMES = 20
 Delivery = tuple[FileItem, Parsed]

@@ -58,11 +58,11 @@ def rebuild(ctx: RunContext, lake: Lake, step: Step, done: Mapping[str, Outcome]
         return Outcome("NOOP", (row,), {"fingerprint": fingerprint})
     # A model holds nothing of its own: a lost table is built anew, but not without a word.
     lost = [f"{table.label} was dropped or replaced by another table since the last run; it is built anew"] if is_lost(ctx, lake, table) else []
-    return _replace(ctx, lake, model, table, values, fingerprint, lost)
+    return _replace(ctx, lake, model, table, values, {"fingerprint": fingerprint, "parameters": built_for}, lost)
 
 
 def _replace(
-    ctx: RunContext, lake: Lake, model: GoldModel, table: Table, values: Mapping[str, object], fingerprint: str, warnings: list[str]
+    ctx: RunContext, lake: Lake, model: GoldModel, table: Table, values: Mapping[str, object], marks: Mapping[str, str], warnings: list[str]
 ) -> Outcome:
     try:
         result = lake.spark.sql(model.sql, args=dict(values))
@@ -85,8 +85,7 @@ def _replace(
         target=table.label,
         numberofrowscopied=rows,
         rows_written=rows,
-        fingerprint=fingerprint,
-        parameters=as_text(values_taken(ctx.project, ctx.options, model.name)),
+        **marks,
         table_id=lake.table_id(table),
         warnings=warnings,
     )
@@ -94,10 +93,10 @@ def _replace(
         # Tables of earlier releases keep statistics of days and keys; what is built now has none.
         follow(lake, table, NO_STATISTICS)
     crash_point("P12", model.name)
-    metadata = {"run_id": ctx.run_id, "fingerprint": fingerprint, **riding([row])}
+    metadata = {"run_id": ctx.run_id, "fingerprint": marks["fingerprint"], **riding([row])}
     row.table_version = lake.replace(table, staged, metadata=metadata).version
     crash_point("P13", model.name)
-    return Outcome("SUCCESS", (row,), {"fingerprint": fingerprint})
+    return Outcome("SUCCESS", (row,), {"fingerprint": marks["fingerprint"]})
 
 
 def _columns_read(lake: Lake, model: GoldModel) -> list[str]:

@@ -176,16 +176,15 @@ def _with_implied_deletes(
             merged.whole.add(part.table.label)
             by_word = ", by --approve-deletes" if is_over or found.unreadable else ""
             merged.closed[part.table.label, found.load] = f"{found.missing} of {found.known} current keys are absent from the snapshot and closed{by_word}"
-            own = absent.where(F.col("_of") == part.table.label)
+            own = absent.where(F.col("_source_table") == part.table.label)
             events = events.unionByName(as_delete_events(own, entity.contract, at=found.at, load_id=found.load, batch_seq=part.high), allowMissingColumns=True)
     return events
 
 
 def _absent(lake: Lake, entity: Entity, snapshots: Sequence[Pending], staged: DataFrame, siblings: Siblings) -> tuple[DataFrame, DataFrame]:
-    """(current versions of the snapshots' tables, those of them whose key neither the snapshot (`_of`) nor another table of the hospital has)."""
+    """(current versions of the snapshots' tables, those of them whose key neither the snapshot nor another table of the hospital has)."""
     labels = [part.table.label for part in snapshots]
-    own = lake.read(entity.silver).where(F.col("is_current") & F.col("_source_table").isin(labels))
-    current = own.withColumn("_of", F.col("_source_table"))
+    current = lake.read(entity.silver).where(F.col("is_current") & F.col("_source_table").isin(labels))
     absent = absent_keys(staged, current, entity.contract)
     for part in snapshots:
         absent = _without_alive(part, staged, absent, entity.contract, siblings)
@@ -196,12 +195,13 @@ def _without_alive(part: Pending, staged: DataFrame, absent: DataFrame, contract
     """Absent keys without those that another table of the hospital has; a query where there is one."""
     if not siblings.of(part):
         return absent
-    read = staged.where(F.col("_source_table") == part.table.label).agg(F.max("_window_high").alias("at")).first()
-    own = absent.where(F.col("_of") == part.table.label).select(contract.key_column).distinct()
+    is_own = F.col("_source_table") == part.table.label
+    read = staged.where(is_own).agg(F.max("_window_high").alias("at")).first()
+    own = absent.where(is_own).select(contract.key_column).distinct()
     alive = siblings.alive(part, own, read["at"]) if read is not None and read["at"] is not None else None
     if alive is None:
         return absent
-    return absent.join(alive.withColumn("_of", F.lit(part.table.label)), [contract.key_column, "_of"], how="left_anti")
+    return absent.join(alive.withColumn("_source_table", F.lit(part.table.label)), [contract.key_column, "_source_table"], how="left_anti")
 
 
 @dataclass(frozen=True)
@@ -221,12 +221,12 @@ class _Snapshot:
 
 def _snapshot_facts(staged: DataFrame, current: DataFrame, absent: DataFrame, contract: Contract) -> dict[str, _Snapshot]:
     """Each snapshot by its bronze table; one query."""
-    known = current.groupBy("_of").agg(F.count(F.lit(1)).alias("known"))
-    missing = absent.groupBy("_of").agg(F.count(F.lit(1)).alias("missing"))
-    taken = staged.groupBy(F.col("_source_table").alias("_of")).agg(
+    known = current.groupBy("_source_table").agg(F.count(F.lit(1)).alias("known"))
+    missing = absent.groupBy("_source_table").agg(F.count(F.lit(1)).alias("missing"))
+    taken = staged.groupBy("_source_table").agg(
         F.count_if(is_unreadable(contract)).alias("unreadable"), F.max("_load_id").alias("load"), F.max("_window_high").cast("string").alias("at")
     )
-    rows = known.join(taken, "_of", how="inner").join(missing, "_of", how="left").collect()
+    rows = known.join(taken, "_source_table", how="inner").join(missing, "_source_table", how="left").collect()
     return {
-        row["_of"]: _Snapshot(int(row["known"]), int(row["missing"] or 0), int(row["unreadable"]), row["load"], row["at"]) for row in rows
+        row["_source_table"]: _Snapshot(int(row["known"]), int(row["missing"] or 0), int(row["unreadable"]), row["load"], row["at"]) for row in rows
     }

@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import DateType, StructType, TimestampNTZType, TimestampType
 
 from rcm_lakehouse.bronze.conform import Fit, conformed, fit_of
-from rcm_lakehouse.bronze.lineage import with_lineage
+from rcm_lakehouse.bronze.lineage import has_flag, with_lineage
 from rcm_lakehouse.bronze.overlap import without_known
 from rcm_lakehouse.bronze.windows import COUNTERS, Kind, Window
 from rcm_lakehouse.config.connections import JdbcTableOptions
@@ -75,7 +75,7 @@ class Stage:
         """
         column = spelled(rows.schema, self.row.watermark) if self.plan.watermark is not None else None
         lined = self._lined(self._fitted(rows), column)
-        no_watermark = F.coalesce(F.array_contains("_flags", "null_watermark"), F.lit(False))
+        no_watermark = has_flag("null_watermark")
         highest, rows_in = F.max(_COUNTS).cast("string").alias("highest"), F.count(F.lit(1)).alias("rows")
         read = Counted(lined.withColumn(_COUNTS, self._counting(column)), rows_in, F.count_if(no_watermark).alias("without"), highest)
         wanted = read.rows.where(~no_watermark) if self.options.null_watermark == "exclude" else read.rows

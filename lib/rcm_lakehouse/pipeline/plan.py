@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from rcm_lakehouse.config.connections import ApiConnection, JdbcConnection
 from rcm_lakehouse.config.errors import ConfigError
-from rcm_lakehouse.config.matching import jdbc_options, table_options
+from rcm_lakehouse.config.matching import comparison_period, table_options
 from rcm_lakehouse.config.problems import did_you_mean
 from rcm_lakehouse.config.project import Project
 from rcm_lakehouse.config.worklist import LoadRow
@@ -79,7 +79,7 @@ def reconciled_loads(project: Project, options: RunOptions) -> list[LoadRow]:
         connection = project.connections[row.database]
         if not isinstance(connection, JdbcConnection) or not is_windowed(project, row):
             continue
-        if row.label in options.approve_deletes or jdbc_options(connection, row).reconcile != "never":
+        if row.label in options.approve_deletes or comparison_period(connection, row) != "never":
             found.append(row)
     return found
 

@@ -8,13 +8,14 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from rcm_lakehouse.config.contracts import Contract
+from rcm_lakehouse.lake.memory import STATISTICS
 from rcm_lakehouse.lake.names import create_rows_view, folded_sql
 from rcm_lakehouse.lake.table import Table, layer_table
 from rcm_lakehouse.lake.tables import Lake
 from rcm_lakehouse.silver.schema import QUARANTINE
 
 # Compaction is the maintenance job's: here it would cost every entity with a bad row a look at its files.
-_PROPERTIES = {"delta.dataSkippingStatsColumns": "quarantine_id,_load_id,_batch_seq,seen_at"}
+_PROPERTIES = {STATISTICS: "quarantine_id,_load_id,_batch_seq,seen_at"}
 
 _log = logging.getLogger(__name__)
 

@@ -3,8 +3,7 @@
 from datetime import datetime, timedelta
 
 from rcm_lakehouse.audit.reconciled import last_reconciled
-from rcm_lakehouse.config.connections import JdbcConnection
-from rcm_lakehouse.config.matching import jdbc_options
+from rcm_lakehouse.config.matching import comparison_period
 from rcm_lakehouse.config.worklist import LoadRow
 from rcm_lakehouse.lake.tables import Lake
 from rcm_lakehouse.pipeline.context import RunContext
@@ -18,8 +17,7 @@ def is_due(ctx: RunContext, lake: Lake, row: LoadRow, plan: JdbcPlan) -> bool:
     """True when this run compares the load; the plan's window ends at the source's own time. Asks the audit for the last comparison."""
     if row.label in ctx.options.reconcile:
         return True
-    connection = ctx.project.connections[row.database]
-    period = jdbc_options(connection, row).reconcile if isinstance(connection, JdbcConnection) else "never"
+    period = comparison_period(ctx.project.connections[row.database], row)
     is_approved = row.label in ctx.options.approve_deletes
     if period == "never" and not is_approved:
         return False

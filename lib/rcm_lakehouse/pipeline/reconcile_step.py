@@ -14,9 +14,8 @@ from pyspark.sql import functions as F
 from rcm_lakehouse.audit.commits import riding
 from rcm_lakehouse.audit.schema import LoadLog
 from rcm_lakehouse.bronze.back import with_is_back
-from rcm_lakehouse.bronze.lineage import COMPARISON, LINEAGE_NAMES, PRESENT, RECONCILED_FLAG, with_lineage
+from rcm_lakehouse.bronze.lineage import COMPARISON, LINEAGE_NAMES, PRESENT, RECONCILED_FLAG, has_flag, with_lineage
 from rcm_lakehouse.bronze.overlap import newest_per_key
-from rcm_lakehouse.bronze.windows import FUTURE_MARGIN
 from rcm_lakehouse.config.connections import JdbcConnection, JdbcTableOptions
 from rcm_lakehouse.config.errors import SourceDataError
 from rcm_lakehouse.config.matching import jdbc_options
@@ -32,6 +31,7 @@ from rcm_lakehouse.pipeline.graph import Step
 from rcm_lakehouse.pipeline.jdbc_stage import Stage, bound, mapped_key, mapped_names, mapped_sequences, spelled
 from rcm_lakehouse.pipeline.reconcile_due import is_due
 from rcm_lakehouse.pipeline.silver_sources import bronze_table
+from rcm_lakehouse.silver.mapping import is_ahead
 from rcm_lakehouse.sources.checksums import bronze_sums, limits, read_buckets, source_sums, with_bucket
 from rcm_lakehouse.sources.jdbc import Database
 
@@ -132,11 +132,10 @@ class _Comparison:
         """What orders the rows of a key: the watermark, and what orders the changes in a contract; a stamp far ahead of its reading orders nothing."""
         if self.plan.window is None or self.row.watermark is None:
             return []
-        wrong = F.coalesce(F.array_contains("_flags", "future_watermark"), F.lit(False))
+        wrong = has_flag("future_watermark")
         watermark = F.when(~wrong, comparable(F.col(f"`{self._spelled([self.row.watermark])[0]}`"), self.plan.window.kind))
-        noticed = F.col("_window_high") + F.expr(f"INTERVAL {FUTURE_MARGIN.days} DAY")
         others = [F.col(f"`{name}`") for name in mapped_sequences(self.ctx, self.row, self._data().schema)]
-        return [watermark, *(F.when(other.cast("timestamp") <= noticed, other) for other in others)]
+        return [watermark, *(F.when(~is_ahead(other.cast("timestamp"), F.col("_window_high")), other) for other in others)]
 
     def _data(self) -> DataFrame:
         return self.lake.read(bronze_table(self.row)).where(F.col("_change_type") != "watermark")
@@ -189,7 +188,7 @@ class _Comparison:
         is_gone, is_new = F.col("s._load_id").isNull(), F.col("b._load_id").isNull()
         is_same = (F.col("s._row_hash") == F.col("b._row_hash")) & ~F.col(f"b.{_IS_BACK}")
         is_twin = (F.col(f"s.{_OF_KEY}") > 1) & F.col(f"s.{_HELD}").isNotNull()
-        no_watermark = F.coalesce(F.array_contains("s._flags", "null_watermark"), F.lit(False))
+        no_watermark = has_flag("null_watermark", "s._flags")
         # A row without a watermark is met by every window: what becomes of it is the load's business.
         fate = {"exclude": "excluded", "fail": "wait"}.get(self.options.null_watermark)
         found = F.when(is_gone, "delete")

@@ -9,7 +9,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from rcm_lakehouse.audit.schema import LoadLog
-from rcm_lakehouse.bronze.lineage import PRESENT
+from rcm_lakehouse.bronze.lineage import PRESENT, has_flag
 from rcm_lakehouse.lake.tables import Lake
 from rcm_lakehouse.pipeline.attempts import Outcome
 from rcm_lakehouse.pipeline.context import RunContext
@@ -138,7 +138,7 @@ class ReplayBatch(SilverBatch):
         if later is None:
             return rows.drop("_is_moved")
         given = later.select(*place, F.col("_batch_seq").alias("_later_seq"), F.col("event_at").alias("_later_at"))
-        is_placed = F.col("_is_moved") | F.coalesce(F.array_contains("_flags", PRESENT), F.lit(False))
+        is_placed = F.col("_is_moved") | has_flag(PRESENT)
         is_taken = (F.col("_later_at") == F.col("event_at")) | (is_placed & (F.col("_later_at") < F.col("event_at")))
         met = rows.join(given, place, how="inner").where((F.col("_later_seq") > F.col("_batch_seq")) & is_taken)
         taken = met.select("quarantine_id", "_load_id").distinct().withColumn("_is_taken", F.lit(True))

@@ -8,10 +8,8 @@ from functools import reduce
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
-from rcm_lakehouse.config.connections import JdbcConnection
 from rcm_lakehouse.config.contracts import Contract
-from rcm_lakehouse.config.matching import jdbc_options
-from rcm_lakehouse.config.worklist import LoadRow
+from rcm_lakehouse.config.matching import comparison_period
 from rcm_lakehouse.lake.tables import Lake
 from rcm_lakehouse.pipeline.context import RunContext
 from rcm_lakehouse.pipeline.plan import feeding
@@ -41,17 +39,14 @@ class Siblings:
             mapping, label = self.ctx.project.mapping_of(self.contract, row), bronze_table(row).label
             if mapping is not None and row.datasource == part.row.datasource and label != part.table.label:
                 other = Pending(row, mapping, 0, self.taken.get(label, 0))
-                found += [other] if mapping.deletes == "take" and (other.is_snapshot or self._is_compared(row)) else []
+                is_compared = comparison_period(self.ctx.project.connections[row.database], row) != "never"
+                found += [other] if mapping.deletes == "take" and (other.is_snapshot or is_compared) else []
         return tuple(found)
 
     def before(self, part: Pending, parts: Sequence[Pending]) -> list[Pending]:
         """The other tables, up to what silver has taken of them before this MERGE, which takes `parts`."""
         lows = {taken.table.label: taken.low for taken in parts}
         return [replace(other, high=lows.get(other.table.label, other.high)) for other in self.of(part)]
-
-    def _is_compared(self, row: LoadRow) -> bool:
-        connection = self.ctx.project.connections[row.database]
-        return isinstance(connection, JdbcConnection) and jdbc_options(connection, row).reconcile != "never"
 
     def alive(self, part: Pending, keys: DataFrame, at: datetime) -> DataFrame | None:
         """Those of `keys` that another table has at `at` (its own time of reading), or has in what silver took of it; None without another table.

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from rcm_lakehouse.bronze.lineage import IS_INSTANT, JSON_TIMES, LINEAGE_NAMES, NOT_A_NUMBER, ZERO_DATE, source_columns
+from rcm_lakehouse.bronze.lineage import IS_INSTANT, JSON_TIMES, LINEAGE_NAMES, NOT_A_NUMBER, ZERO_DATE, has_flag, source_columns
 from rcm_lakehouse.bronze.windows import FUTURE_MARGIN
 from rcm_lakehouse.config.contracts import Column as ContractColumn
 from rcm_lakehouse.config.contracts import Contract, SourceMapping
@@ -133,7 +133,7 @@ def _failure(column: ContractColumn, source: str | None, held: Mapping[str, str]
     # A decimal of any number of digits is read as text: its NaN is one where a number is wanted.
     flag = None if source is None or (held[source], column.type) == ("string", "string") else _EMPTIES.get(held[source])
     if flag is not None:
-        missing = missing | F.coalesce(F.array_contains("_flags", f"{flag}{source}"), F.lit(False))
+        missing = missing | has_flag(f"{flag}{source}")
     return F.when(missing, F.lit(column.name))
 
 

@@ -5,7 +5,7 @@ from functools import reduce
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from rcm_lakehouse.bronze.lineage import COMPARISON, PRESENT
+from rcm_lakehouse.bronze.lineage import PRESENT, has_flag, is_of_comparison
 from rcm_lakehouse.config.contracts import Contract
 from rcm_lakehouse.silver.mapping import MICROSECOND
 
@@ -25,7 +25,7 @@ def known_times(versions: DataFrame | None, deletes: DataFrame | None, elsewhere
     if elsewhere is not None:
         told.append(_told(elsewhere, contract, _elsewhere_at=F.col("deleted_at")))
     if versions is not None:
-        found = F.when(F.col("_load_id").endswith(COMPARISON), F.col("effective_from"))
+        found = F.when(is_of_comparison(), F.col("effective_from"))
         told.append(_told(versions, contract, _found_at=found, _known_at=F.greatest("effective_from", F.array_max("_repeated_at"))))
     if not told:
         return None
@@ -52,7 +52,7 @@ def placed(rows: DataFrame, known: DataFrame, contract: Contract) -> DataFrame:
     place = F.struct("event_at", "is_delete")
     newest = F.max(F.when(~F.col("is_outside"), place)).over(Window.partitionBy(key, "_batch_seq"))
     met = rows.join(known, key, how="left").withColumn("_newest", newest)
-    is_found = (F.col("_change_type") == "delete") | F.coalesce(F.array_contains("_flags", PRESENT), F.lit(False))
+    is_found = (F.col("_change_type") == "delete") | has_flag(PRESENT)
     before = F.when(is_found, F.col("_known_at")).otherwise(F.col("_found_at"))
     behind = F.when(before > at, F.when(is_day, before).otherwise(_after(before)))
     elsewhere = F.array_max(F.filter("_elsewhere_at", lambda other: other < F.col("_window_high")))

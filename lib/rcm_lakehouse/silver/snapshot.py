@@ -7,13 +7,13 @@ from rcm_lakehouse.config.contracts import Contract
 
 
 def absent_keys(present: DataFrame, current: DataFrame, contract: Contract) -> DataFrame:
-    """Current versions whose key a snapshot lacks.
+    """Current versions whose key the snapshot of their table lacks.
 
-    `present` are all judged rows of the snapshots by `_source_table`, quarantined ones too (a bad row is no absence); `current` are the current
-    versions that a snapshot may close, which `_of` names. Keys of other hospitals are never among them.
+    `present` are all judged rows of the snapshots, quarantined ones too (a bad row is no absence); `current` are the current versions that came
+    from the same bronze tables. Keys of other hospitals are never among them.
     """
-    keys = present.select(contract.key_column, F.col("_source_table").alias("_of")).distinct()
-    return current.join(keys, [contract.key_column, "_of"], how="left_anti")
+    place = [contract.key_column, "_source_table"]
+    return current.join(present.select(*place).distinct(), place, how="left_anti")
 
 
 def is_unreadable(contract: Contract) -> Column:
@@ -29,7 +29,7 @@ def is_unreadable(contract: Contract) -> Column:
 
 
 def as_delete_events(absent: DataFrame, contract: Contract, *, at: str, load_id: str, batch_seq: int) -> DataFrame:
-    """Delete events of the snapshot `_of` at its time (UTC text) for the absent keys, shaped like canonical rows."""
+    """Delete events at the snapshot's time (UTC text) for the absent keys, shaped like canonical rows."""
     columns = [column.name for column in contract.columns]
     # A clock that stepped back must not end a version before it began.
     time = F.greatest(F.lit(at).cast("timestamp"), F.col("effective_from"))
@@ -40,7 +40,7 @@ def as_delete_events(absent: DataFrame, contract: Contract, *, at: str, load_id:
         time.alias("event_at"),
         F.lit(True).alias("is_delete"),
         "dq_flags",
-        F.col("_of").alias("_source_table"),
+        "_source_table",
         F.lit(load_id).alias("_load_id"),
         F.lit(batch_seq).cast("bigint").alias("_batch_seq"),
         F.lit(None).cast("bigint").alias("_source_row"),
