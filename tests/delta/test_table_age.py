@@ -10,9 +10,6 @@ from test_costs import BRONZE_APPEND, jobs  # noqa: F401  (a fixture)
 
 from harness import Mini
 
-# Minutes on two cores; run by `make soak`.
-pytestmark = pytest.mark.slow
-
 DAYS = int(os.environ.get("RCM_SOAK_DAYS", "40"))
 CHECKPOINT_EVERY = 10
 # The local profile compacts a table of more small files than this.

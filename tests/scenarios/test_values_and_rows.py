@@ -50,7 +50,7 @@ EVENT: dict[str, Any] = {
     "key": ["source_event_id"],
     "sequence_by": ["happened_at"],
     "columns": [{"name": "source_event_id", "type": "string"}, {"name": "happened_at", "type": "timestamp"}],
-    "sources": [{"name": "emr", "tables": ["events"], "columns": {"source_event_id": "ID", "happened_at": "Happened"}}],
+    "sources": [{"name": "emr", "tables": ["events"], "columns": {"source_event_id": "ID", "happened_at": "Happened"}, "delete_when": "Gone = 1"}],
 }
 EVENTS = {  # a time as text: the reasons of quarantine, none when it is taken
     "2026-01-01 08:00:00": None,
@@ -117,8 +117,9 @@ def told(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> tuple
         "CREATE TABLE a.people (ID VARCHAR(40), Name VARCHAR(40), Age VARCHAR(9), Born VARCHAR(12), Owed DECIMAL(18,2), Fee DECIMAL(18,2))",
         *[f"INSERT INTO a.transactions VALUES ('{key}', {quoted(payer)}, TIMESTAMP '2026-01-01 08:00:00')" for key, payer in charges],
         "INSERT INTO b.transactions VALUES ('U1', 'Humana', NULL), ('U2', 'Cigna', NULL), ('U3', 'N/A', NULL)",
-        "CREATE TABLE a.events (ID VARCHAR(40), Happened VARCHAR(40))",
-        *[f"INSERT INTO a.events VALUES ({quoted(f'at {text}')}, {quoted(text)})" for text in EVENTS],
+        "CREATE TABLE a.events (ID VARCHAR(40), Happened VARCHAR(40), Gone INT)",
+        *[f"INSERT INTO a.events VALUES ({quoted(f'at {text}')}, {quoted(text)}, 0)" for text in EVENTS],
+        "INSERT INTO a.events VALUES ('gone', 'one of these days', 1)",
         *[f"INSERT INTO a.people VALUES ({quoted(f'name {name}')}, {quoted(name)}, NULL, NULL, NULL, NULL)" for name in NAMES],
         *[f"INSERT INTO a.people VALUES ({quoted(case)}, 'y', {values})" for case, (values, _) in NUMBERS.items()],
         *[f"INSERT INTO a.people VALUES ('{key}', 'stranger', NULL, NULL, NULL, NULL)" for key in ("nan", "NaN", "none", "None")],
@@ -179,8 +180,13 @@ def test_a_time_that_cannot_be_read_is_told_as_such_and_not_as_missing(told: tup
     mini = told[0]
     taken = {row[0].removeprefix("at ") for row in mini.rows("silver.event", "source_event_id")}
     assert taken == {text for text, reasons in EVENTS.items() if reasons is None}
-    waiting = mini.rows("quarantine.event", "get_json_object(raw_row, '$.Happened')", "reasons.rule")
+    waiting = mini.rows("quarantine.event", "get_json_object(raw_row, '$.Happened')", "reasons.rule", where="get_json_object(raw_row, '$.ID') <> 'gone'")
     assert dict(waiting) == {text: reasons for text, reasons in EVENTS.items() if reasons is not None}
+
+
+def test_a_delete_whose_time_cannot_be_read_waits_in_quarantine(told: tuple[Mini, Ended, Ended]) -> None:
+    mini = told[0]
+    assert mini.rows("quarantine.event", "reasons.rule", where="get_json_object(raw_row, '$.ID') = 'gone'") == [(["NULL_SEQUENCE"],)]
 
 
 def test_nan_and_none_number_nobody(told: tuple[Mini, Ended, Ended]) -> None:

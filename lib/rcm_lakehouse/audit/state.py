@@ -13,6 +13,7 @@ from rcm_lakehouse.lake.tables import Lake
 
 DONE = ("SUCCESS", "NOOP", "HELD")
 _LOADED = ("SUCCESS", "ABANDONED", "RESET")
+_LAYERS = ("bronze", "reconcile", "silver", "gold")
 
 
 @dataclass(frozen=True)
@@ -51,32 +52,47 @@ class AuditState:
 
 
 def read_state(lake: Lake, notes: tuple[str, ...] = ()) -> AuditState:
-    """The newest finished silver and gold step of each table, its id, and runs whose start mark has no end row; two queries."""
-    logs = lake.read(LOAD_LOGS_TABLE)
-    is_done = F.col("layer").isin("silver", "gold") & F.col("status").isin(*DONE)
-    order = F.struct("finished_at", "table_version", "consumed")
+    """The newest finished silver and gold step of each table, its id, and runs whose start mark has no end row; one query."""
+    logs, runs = lake.read(LOAD_LOGS_TABLE), lake.read(RUNS_TABLE)
     # An audit of an earlier release has no such column until rows of this one are appended.
-    parameters = F.col("parameters") if "parameters" in logs.columns else F.lit(None).cast("string").alias("parameters")
-    newest = F.max_by(F.struct("table_id", "table_version", "consumed", "fingerprint", "config_hash", parameters), F.when(is_done, order))
-    known = F.max_by("table_id", F.when(F.col("table_id").isNotNull(), F.struct("finished_at", "table_version")))
-    seq = F.max(F.when(F.col("layer").isin("bronze", "reconcile"), F.col("batch_seq")))
-    steps = logs.where(F.col("layer").isin("bronze", "reconcile", "silver", "gold") & F.col("target").isNotNull())
-    is_load = (F.col("layer") == "bronze") & F.col("status").isin(*_LOADED)
-    last_load = F.max_by(F.struct("status", "window_high"), F.when(is_load, F.struct("loaddate", "id")))
-    told = F.flatten(F.collect_set(F.filter("warnings", lambda note: note.startswith("connection '"))))
-    wanted = [newest.alias("last"), known.alias("table_id"), seq.alias("batch_seq"), last_load.alias("load"), told.alias("told")]
-    found = steps.groupBy("target").agg(*wanted).collect()
-    ended = logs.where(F.col("layer") == "run").select("run_id").distinct()
-    started = lake.read(RUNS_TABLE).select("run_id", "windows")
-    open_runs = started.join(ended, "run_id", how="left_anti").collect()
-    return AuditState(
-        {row["target"]: _last_done(row["last"].asDict()) for row in found if row["last"] is not None},
-        {row["run_id"]: [window.asDict() for window in row["windows"] or []] for row in open_runs},
-        {row["target"]: KnownTable(row["table_id"], int(row["batch_seq"] or 0)) for row in found if row["table_id"] is not None},
-        notes,
-        {row["target"]: row["load"]["window_high"] for row in found if row["load"] is not None and row["load"]["status"] == "ABANDONED"},
-        frozenset(note for row in found for note in row["told"]),
+    parameters = "parameters" if "parameters" in logs.columns else "CAST(NULL AS STRING)"
+    told = logs.where(f"layer = 'run' OR (layer IN ({_sql(_LAYERS)}) AND target IS NOT NULL)").selectExpr(
+        "IF(layer = 'run', NULL, target) AS target",
+        "IF(layer = 'run', run_id, NULL) AS run_id",
+        f"IF(layer IN ('silver', 'gold') AND status IN ({_sql(DONE)}), STRUCT(finished_at, table_version, consumed), NULL) AS done_at",
+        f"STRUCT(table_id, table_version, consumed, fingerprint, config_hash, {parameters} AS parameters) AS done",
+        "IF(table_id IS NULL, NULL, STRUCT(finished_at, table_version)) AS known_at",
+        "IF(layer IN ('bronze', 'reconcile'), batch_seq, NULL) AS batch_seq",
+        f"IF(layer = 'bronze' AND status IN ({_sql(_LOADED)}), STRUCT(loaddate, id), NULL) AS load_at",
+        "STRUCT(status, window_high) AS load",
+        "FILTER(warnings, note -> STARTSWITH(note, 'connection \\'')) AS notes",
+        "layer = 'run' AS is_end",
     )
+    begun = runs.selectExpr("run_id", "COALESCE(windows, ARRAY()) AS windows", "FALSE AS is_end")
+    asked = {
+        "last": "MAX_BY(done, done_at)",
+        "table_id": "MAX_BY(done.table_id, known_at)",
+        "batch_seq": "MAX(batch_seq)",
+        "load": "MAX_BY(load, load_at)",
+        "told": "FLATTEN(COLLECT_SET(notes))",
+        "is_ended": "BOOL_OR(is_end)",
+        "windows": "MAX(windows)",
+    }
+    every = told.unionByName(begun, allowMissingColumns=True).groupBy("target", "run_id")
+    found = every.agg(*[F.expr(sql).alias(name) for name, sql in asked.items()]).where("run_id IS NULL OR NOT is_ended").collect()
+    tables = [row for row in found if row["run_id"] is None]
+    return AuditState(
+        {row["target"]: _last_done(row["last"].asDict()) for row in tables if row["last"] is not None},
+        {row["run_id"]: [window.asDict() for window in row["windows"]] for row in found if row["run_id"] is not None},
+        {row["target"]: KnownTable(row["table_id"], int(row["batch_seq"] or 0)) for row in tables if row["table_id"] is not None},
+        notes,
+        {row["target"]: row["load"]["window_high"] for row in tables if row["load"] is not None and row["load"]["status"] == "ABANDONED"},
+        frozenset(note for row in tables for note in row["told"]),
+    )
+
+
+def _sql(words: Iterable[str]) -> str:
+    return ", ".join(f"'{word}'" for word in words)
 
 
 def known_ids(lake: Lake, run_ids: Iterable[str]) -> set[str]:
