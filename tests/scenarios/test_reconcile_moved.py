@@ -9,6 +9,7 @@ from pyspark.sql import SparkSession
 from faulted import at_point
 from harness import SETTINGS, Ended, Mini
 from loads_kit import full, incremental, make_silver_anew, visit_contract
+from rcm_lakehouse.config.errors import ConfigError
 from rcm_lakehouse.lake.names import register_all
 from rcm_lakehouse.pipeline import history as history_module
 from wards import REPLAY
@@ -44,10 +45,14 @@ def current(mini: Mini, entity: str) -> Rows:
 
 
 def test_I34_a_row_that_moves_to_another_table_of_its_hospital_stays_current_and_ends_where_it_is_deleted(spark: SparkSession, tmp_path: Path) -> None:
-    loads = [incremental("opens", "Changed"), incremental("closeds", "Changed"), full("beds"), full("olds")]
-    own = {"visit": contract(["opens", "closeds"]), "bed": contract(["beds", "olds"])}
-    mini = of(spark, tmp_path, loads, own, daily=("opens", "closeds"))
-    tables = {"opens": "closeds", "beds": "olds"}
+    loads = [*[incremental(table, "Changed") for table in ("opens", "closeds", "mains")], *[full(table) for table in ("beds", "olds", "extras")]]
+    own = {"visit": contract(["opens", "closeds"]), "bed": contract(["beds", "olds"]), "room": contract(["mains", "extras"])}
+    mini = of(spark, tmp_path, loads, own, daily=("opens", "closeds", "mains"))
+    tables = {"opens": "closeds", "beds": "olds", "mains": "extras"}
+
+    def now() -> list[Rows]:
+        return [current(mini, entity) for entity in own]
+
     for one, other in tables.items():
         three = ", ".join(f"('V{n}', 'a', '2026-01-20 08:00:00')" for n in range(1, 4))
         rows = [f"INSERT INTO {one} VALUES {three}", f"INSERT INTO {other} VALUES ('V9', 'z', '2026-01-20 08:00:00')"]
@@ -61,22 +66,54 @@ def test_I34_a_row_that_moves_to_another_table_of_its_hospital_stays_current_and
     log = next(log for log in ended.logs if log.layer == "silver" and log.tablename == "opens" and log.rows_dropped)
     assert log.warnings == ["1 keys were found deleted that another table of the same hospital has: they stay as they are"]
     wanted = [("V1", "a"), ("V2", "b"), ("V3", "a"), ("V9", "z")]
-    assert (current(mini, "visit"), current(mini, "bed")) == (wanted, wanted)
-    make_silver_anew(mini, ["visit", "bed"], "2026-01-26T12:25:00Z")
-    assert (current(mini, "visit"), current(mini, "bed")) == (wanted, wanted)
-    mini.sql("DELETE FROM closeds WHERE VisitID = 'V1'", "DELETE FROM olds WHERE VisitID = 'V1'")
-    mini.sql("UPDATE beds SET Changed = '2026-01-27 12:00:00' WHERE VisitID = 'V2'")
+    assert now() == [wanted] * 3
+    make_silver_anew(mini, list(own), "2026-01-26T12:25:00Z")
+    assert now() == [wanted] * 3
+    # Silver's version is of the first table, of which nothing is new.
+    mini.sql(*[f"DELETE FROM {other} WHERE VisitID = 'V1'" for other in tables.values()])
     done(mini.run(now="2026-01-27T12:30:00Z"))
-    assert (current(mini, "visit"), current(mini, "bed")) == (wanted[1:], wanted[1:])
+    assert now() == [wanted[1:]] * 3
     # Its first table loses it while the other cannot be read: what the other had all along comes after the delete.
     for one, other in tables.items():
         mini.sql(f"INSERT INTO {other} SELECT VisitID, State, '2026-01-27 12:31:00' FROM {one} WHERE VisitID = 'V3'", f"DELETE FROM {one} WHERE VisitID = 'V3'")
-    mini.sql("ALTER TABLE closeds RENAME TO away", "ALTER TABLE olds RENAME TO gone")
+    mini.sql("ALTER TABLE closeds RENAME TO away", "ALTER TABLE olds RENAME TO gone", "ALTER TABLE extras RENAME TO lost")
     assert mini.run(now="2026-01-28T12:40:00Z").code == 1
-    assert (current(mini, "visit"), current(mini, "bed")) == ([("V2", "b"), ("V9", "z")],) * 2
-    mini.sql("ALTER TABLE away RENAME TO closeds", "ALTER TABLE gone RENAME TO olds")
+    assert now() == [[("V2", "b"), ("V9", "z")]] * 3
+    mini.sql("ALTER TABLE away RENAME TO closeds", "ALTER TABLE gone RENAME TO olds", "ALTER TABLE lost RENAME TO extras")
     done(mini.run(now="2026-01-28T12:50:00Z"))
-    assert (current(mini, "visit"), current(mini, "bed")) == (wanted[1:], wanted[1:])
+    assert now() == [wanted[1:]] * 3
+
+
+def test_I34_a_load_that_gets_another_targetpath_goes_on_with_the_keys_it_brought_before(spark: SparkSession, tmp_path: Path) -> None:
+    entities = {"visit": "visits", "bed": "beds", "ward": "wards"}
+    own = {entity: contract([table]) for entity, table in entities.items()}
+    mini = of(spark, tmp_path, [incremental("visits", "Changed"), full("beds"), full("wards")], own, daily=("wards",))
+    three = ", ".join(f"('V{n}', 'a', '2026-01-20 08:00:00')" for n in range(1, 4))
+    for table in entities.values():
+        mini.sql(f"CREATE TABLE {table} {COLUMNS}", f"INSERT INTO {table} VALUES {three}")
+    done(mini.run(now="2026-01-25T12:00:00Z"))
+    mini.sql("DELETE FROM wards WHERE VisitID = 'V1'")
+    done(mini.run(now="2026-01-26T12:00:00Z"))
+    mini.sql("INSERT INTO wards VALUES ('V1', 'a', '2026-01-20 08:00:00')", "DELETE FROM beds WHERE VisitID = 'V2'")
+    mini.loads = [full("visits"), full("beds"), incremental("wards", "Changed")]
+    mini.write()
+    refused = mini.run(now="2026-01-27T12:00:00Z", only=("hos-a.visits", "hos-a.wards"))
+    messages = {log.tablename: str(log.message) for log in refused.logs if log.status == "FAILED"}
+    assert "Put it back, or give the full load a targetpath of its own" in messages["visits"]
+    assert "Put it back, or give the incremental load a targetpath of its own" in messages["wards"]
+    with pytest.raises(ConfigError, match=r"--reset-watermark: bronze\.hosa_wards was loaded in full"):
+        mini.run(now="2026-01-27T12:05:00Z", reset_watermark=("hos-a.wards", "beginning"))
+    mini.loads = [load.replace("hosa", "hos-new/x") for load in mini.loads]
+    mini.write()
+    ended = done(mini.run(now="2026-01-27T12:10:00Z"))
+    assert "hos-a.wards wrote to bronze.hosa_wards before" in ended.log("silver", "ward", "hos-a").warnings[0]
+    one, two, three_ = (("V1", "a"), ("V2", "a"), ("V3", "a"))
+    assert [current(mini, entity) for entity in own] == [[one, two, three_], [one, three_], [one, two, three_]]
+    mini.sql("DELETE FROM visits WHERE VisitID = 'V1'", "DELETE FROM beds WHERE VisitID = 'V1'", "DELETE FROM wards WHERE VisitID = 'V2'")
+    done(mini.run(now="2026-01-28T12:20:00Z"))
+    assert [current(mini, entity) for entity in own] == [[two, three_], [three_], [one, three_]]
+    make_silver_anew(mini, list(own), "2026-01-28T12:30:00Z")
+    assert [current(mini, entity) for entity in own] == [[two, three_], [three_], [one, three_]]
 
 
 def test_Q19_I34_what_a_comparison_found_waits_in_quarantine_in_its_place_and_is_replayed_there(spark: SparkSession, tmp_path: Path) -> None:

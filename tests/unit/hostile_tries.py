@@ -94,7 +94,7 @@ SETTINGS = {
         "s3a://bucket",
     ),
     **yaml(LAKEHOUSE, "catalog: main", "catalog: {}", "cluster: catalog is no plain name", "main`; DROP SCHEMA x; --", "main.x", "main x", "ma\u0456n"),
-    **yaml(LAKEHOUSE, "threads: 2", "schemas: {silver: {}}", "local: the schema of silver is no plain name", "silver`.x", "silver.x", "", "sil ver"),
+    **yaml(LAKEHOUSE, "threads: 2", "schemas: {silver: {}}", "local: the schema of silver is no plain name", "silver`.x", "silver.x", "", "sil ver", "sil-ver"),
     "a thousand million threads": (LAKEHOUSE, "threads: 2", "threads: 1000000000", "local.threads: "),
     "an environment named inside": (LAKEHOUSE, "threads: 2", "environment: cluster", "local.environment: this key is the block's own name."),
 }

@@ -157,6 +157,12 @@ def test_D11_two_paths_that_make_one_table_name_are_refused(tmp_path: Path) -> N
     assert mistake.startswith("load_config.csv:3: target 'a_b_visits' is the target of line 2 too")
 
 
+def test_D11_a_hyphen_of_a_path_is_an_underscore_in_the_tables_name(tmp_path: Path) -> None:
+    folder = small_project(tmp_path).rows("emr,hos-a,dbo.patients,Full,,1,hos-a/x-1", "emr,hos-b,patients,Full,,1,hos_a/x_1")
+    (mistake,) = folder.mistakes()
+    assert mistake.startswith("load_config.csv:3: target 'hos_a_x_1_patients' is the target of line 2 too")
+
+
 def test_D11_a_target_inside_the_table_of_another_row_is_refused(tmp_path: Path) -> None:
     folder = small_project(tmp_path).rows("emr,hos-a,dbo.patients,Full,,1,hosa", "emr,hos-a,dbo.visits,Full,,1,hosa/patients")
     (mistake,) = folder.mistakes()

@@ -40,7 +40,8 @@ class KnownTable:
 class AuditState:
     """Progress by table label, known tables by label, the runs without an end, and what is to be said about the audit itself.
 
-    `left` has the frozen window's end of bronze tables whose newest load is ABANDONED; `told` are notes about connections, said once.
+    `left` has the frozen window's end of bronze tables whose newest load is ABANDONED; `told` are notes about connections, said once; `targets` the
+    labels of all bronze tables that a load (hos-a.patients) ever wrote to.
     """
 
     last_done: dict[str, LastDone]
@@ -49,6 +50,7 @@ class AuditState:
     notes: tuple[str, ...] = ()
     left: dict[str, str | None] = field(default_factory=dict)
     told: frozenset[str] = frozenset()
+    targets: dict[str, frozenset[str]] = field(default_factory=dict)
 
 
 def read_state(lake: Lake, notes: tuple[str, ...] = ()) -> AuditState:
@@ -65,6 +67,7 @@ def read_state(lake: Lake, notes: tuple[str, ...] = ()) -> AuditState:
         "IF(layer IN ('bronze', 'reconcile'), batch_seq, NULL) AS batch_seq",
         f"IF(layer = 'bronze' AND status IN ({_sql(_LOADED)}), STRUCT(loaddate, id), NULL) AS load_at",
         "STRUCT(status, window_high) AS load",
+        f"IF(layer = 'bronze' AND status IN ({_sql(_LOADED)}), CONCAT(data_source, '.', tablename), NULL) AS load_name",
         "FILTER(warnings, note -> STARTSWITH(note, 'connection \\'')) AS notes",
         "layer = 'run' AS is_end",
     )
@@ -74,6 +77,7 @@ def read_state(lake: Lake, notes: tuple[str, ...] = ()) -> AuditState:
         "table_id": "MAX_BY(done.table_id, known_at)",
         "batch_seq": "MAX(batch_seq)",
         "load": "MAX_BY(load, load_at)",
+        "loads": "COLLECT_SET(load_name)",
         "told": "FLATTEN(COLLECT_SET(notes))",
         "is_ended": "BOOL_OR(is_end)",
         "windows": "MAX(windows)",
@@ -88,6 +92,7 @@ def read_state(lake: Lake, notes: tuple[str, ...] = ()) -> AuditState:
         notes,
         {row["target"]: row["load"]["window_high"] for row in tables if row["load"] is not None and row["load"]["status"] == "ABANDONED"},
         frozenset(note for row in tables for note in row["told"]),
+        {name: frozenset(row["target"] for row in tables if name in row["loads"]) for row in tables for name in row["loads"]},
     )
 
 

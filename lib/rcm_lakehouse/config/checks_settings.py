@@ -12,6 +12,7 @@ from rcm_lakehouse.config.settings import LakehouseSettings
 from rcm_lakehouse.config.validated import Sound
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,127}\Z")
+_SCHEMA = re.compile(r"[A-Za-z0-9_]{1,128}\Z")
 _URI = re.compile(r"(abfss?|s3a?|gs|hdfs|dbfs)://[\w.@-]+(/[\w.@=+-]+)+/?\Z", re.ASCII)
 _LOCAL = re.compile(r"[\w.@=+,~ /-]{1,400}\Z")
 
@@ -34,8 +35,8 @@ def check_settings(sound: Sound[LakehouseSettings], home: Path, problems: list[P
     for layer, schema in settings.schemas.model_dump().items():
         if sound.lost.at("schemas", layer):
             continue
-        if not _NAME.match(schema):
-            note(f"the schema of {layer} is no plain name: letters, digits, underscore and hyphen.", "schemas", layer)
+        if not _SCHEMA.match(schema):
+            note(f"the schema of {layer} is no plain name: letters, digits and underscore.", "schemas", layer)
         elif schema.lower() in used:
             note(f"{layer} and {used[schema.lower()]} have the same schema; each layer needs its own.", "schemas", layer)
         used.setdefault(schema.lower(), layer)

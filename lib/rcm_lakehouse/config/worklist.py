@@ -32,8 +32,8 @@ class LoadRow(Frozen):
 
     @property
     def bronze_table(self) -> str:
-        """Table name within the bronze schema: `hosa_patients`."""
-        return "_".join([*self.targetpath.strip("/").split("/"), self.source_table]).lower()
+        """Table name within the bronze schema: `hosa_patients`; catalogs take no hyphen in one, so it is an underscore there."""
+        return "_".join([*self.targetpath.strip("/").split("/"), self.source_table]).lower().replace("-", "_")
 
     @property
     def bronze_path(self) -> str:

@@ -23,25 +23,28 @@ def was_compared(lake: Lake, part: Pending) -> bool:
     return not part.is_snapshot and part.mapping.deletes == "take" and COMPARED in recall(lake, part.table)
 
 
-def known_before(lake: Lake, entity: Entity, part: Pending, beside: Sequence[Pending], keys: Callable[[], DataFrame]) -> DataFrame | None:
+def known_before(
+    lake: Lake, entity: Entity, part: Pending, beside: Sequence[Pending], former: Sequence[str], rows: Callable[[], DataFrame]
+) -> DataFrame | None:
     """Times to place the part's rows by (`silver.present.placed`): for a snapshot the deletes, for a table that was ever compared all that silver has.
 
-    Deletes that other tables of the hospital were found to lack count too (`beside`, up to the batches that silver took before).
-    None where rows keep their own times. `keys` gives the keys of the part's rows, and is asked only for a compared table.
+    Deletes that other tables of the hospital were found to lack count too (`beside`, up to the batches that silver took before), and all of the tables
+    that the load wrote to before (`former`): what it reads now it has read after them.
+    None where rows keep their own times. `rows` gives the part's canonical rows, and is asked only for a compared table.
     """
     contract, is_compared = entity.contract, was_compared(lake, part)
-    if not is_compared and not ((part.is_snapshot or beside) and contract.sequence_by):
+    if not is_compared and not ((part.is_snapshot or beside or former) and contract.sequence_by):
         return None
     is_own = (F.col("_source_table") == part.table.label) & (F.col("_batch_seq") <= part.low)
     deletes = lake.read(entity.tombstones) if lake.moved_past(entity.tombstones, 0) else None
     own = None if deletes is None or not (is_compared or part.is_snapshot) else deletes.where(is_own).withColumn("_is_found", _is_found(part))
-    elsewhere = None if deletes is None or not beside else deletes.where(_of_others(beside))
+    elsewhere = None if deletes is None or not (beside or former) else deletes.where(_of_others(beside, former))
     if not is_compared:
         return known_times(None, own, elsewhere, contract)
-    is_known = is_own | F.col("_source_table").isin([other.table.label for other in beside])
+    is_known = is_own | F.col("_source_table").isin([*former, *(other.table.label for other in beside)])
     versions = lake.read(entity.silver).where(is_known) if lake.head_version(entity.silver) > 0 else None
-    touched = keys()
-    near = [rows if rows is None else rows.join(touched, contract.key_column, how="left_semi") for rows in (versions, own, elsewhere)]
+    touched = rows().select(contract.key_column).distinct()
+    near = [found if found is None else found.join(touched, contract.key_column, how="left_semi") for found in (versions, own, elsewhere)]
     return known_times(near[0], near[1], near[2], contract)
 
 
@@ -50,6 +53,7 @@ def _is_found(part: Pending) -> Column:
     return F.lit(part.is_snapshot) | is_of_comparison()
 
 
-def _of_others(beside: Sequence[Pending]) -> Column:
-    """Tombstones by which other tables were found to lack a key."""
-    return reduce(or_, [(F.col("_source_table") == other.table.label) & (F.col("_batch_seq") <= other.high) & _is_found(other) for other in beside])
+def _of_others(beside: Sequence[Pending], former: Sequence[str]) -> Column:
+    """Tombstones by which other tables were found to lack a key, and those of the load's tables before."""
+    found = [(F.col("_source_table") == other.table.label) & (F.col("_batch_seq") <= other.high) & _is_found(other) for other in beside]
+    return reduce(or_, [*found, F.col("_source_table").isin(*former)])

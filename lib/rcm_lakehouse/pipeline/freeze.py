@@ -149,8 +149,8 @@ def _states(project: Project, lake: Lake, frozen: Frozen) -> dict[str, BronzeSta
         try:
             if lake.exists(table):
                 columns[row.label] = (table, row.watermark if is_windowed(project, row) else None)
-        except TableStateError as error:
-            frozen.refused[row.label] = error
+        except (TableStateError, PySparkException, Py4JJavaError) as error:
+            frozen.refused[row.label] = error if isinstance(error, TableStateError) else _unreadable(table, error)
     try:
         states = read_states(lake, dict(columns.values()))
     except (PySparkException, Py4JJavaError):
@@ -162,11 +162,13 @@ def _state_alone(lake: Lake, frozen: Frozen, label: str, table: Table, column: s
     try:
         return list(read_states(lake, {table: column}).items())
     except (PySparkException, Py4JJavaError) as error:
-        frozen.refused[label] = TableStateError(
-            f"{table.label} at {table.path}: files that its log names cannot be read ({type(error).__name__}). Nothing was written to it. Put the "
-            f"folder back from a backup, or move it away and run again with --accept-lost {table.label} to load it anew."
-        )
+        frozen.refused[label] = _unreadable(table, error)
         return []
+
+
+def _unreadable(table: Table, error: Exception) -> TableStateError:
+    told = f"{table.label} at {table.path}: files that its log names cannot be read ({type(error).__name__}). Nothing was written to it. Put the "
+    return TableStateError(f"{told}folder back from a backup, or move it away and run again with --accept-lost {table.label} to load it anew.")
 
 
 def is_windowed(project: Project, row: LoadRow) -> bool:

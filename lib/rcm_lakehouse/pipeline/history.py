@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from rcm_lakehouse.audit.approvable import way_out
 from rcm_lakehouse.audit.commits import riding
 from rcm_lakehouse.audit.schema import LoadLog
 from rcm_lakehouse.config.contracts import Contract
@@ -14,13 +13,13 @@ from rcm_lakehouse.lake.counted import Counted
 from rcm_lakehouse.lake.crash_points import crash_point
 from rcm_lakehouse.lake.merge import merge_versions
 from rcm_lakehouse.lake.tables import Lake
+from rcm_lakehouse.pipeline.absent import Absences, with_implied_deletes
 from rcm_lakehouse.pipeline.context import RunContext
 from rcm_lakehouse.pipeline.entities import Entity
 from rcm_lakehouse.pipeline.siblings import Siblings
 from rcm_lakehouse.pipeline.silver_sources import Pending
 from rcm_lakehouse.quality.judge import FUTURE
 from rcm_lakehouse.silver.scd2 import ACTION, History, changes, timeline
-from rcm_lakehouse.silver.snapshot import absent_keys, as_delete_events, is_unreadable
 
 _FATES = ("written", "unchanged", "duplicate")
 _ACTIONS = ("insert", "update", "delete", "tombstone")
@@ -28,18 +27,11 @@ _EVENT_LINEAGE = ("_source_table", "_load_id", "_batch_seq", "_source_row", "_ro
 
 
 @dataclass
-class Merged:
-    """What a MERGE did: fates of source rows by load, the version it made (-1: no commit), loads whose deletes are held, warnings by bronze table.
-
-    `closed` says by load in words how many keys a snapshot closes; `whole` are the bronze tables whose snapshot says what is absent.
-    """
+class Merged(Absences):
+    """What a MERGE did: fates of source rows by load, the version it made (-1: no commit), and what snapshots said of absent keys."""
 
     fates: dict[tuple[str, str], dict[str, int]] = field(default_factory=dict)
     version: int = -1
-    held: set[tuple[str, str]] = field(default_factory=set)
-    closed: dict[tuple[str, str], str] = field(default_factory=dict)
-    whole: set[str] = field(default_factory=set)
-    warnings: list[tuple[str, str]] = field(default_factory=list)
 
 
 def merge_history(
@@ -66,7 +58,7 @@ def merge_history(
     is_empty = head == 0
     events = event_rows(staged.where("outcome = 'good'"), contract)
     if not is_empty:
-        events = _with_implied_deletes(ctx, lake, entity, parts, staged, events, merged, siblings)
+        events = with_implied_deletes(ctx, lake, entity, parts, staged, events, merged, siblings)
     history = known_history(lake, entity, events, is_empty=is_empty)
     line = Counted(timeline(events, history, contract), *_fate_counts(loads))
     changed = Counted(changes(line.rows, contract), *[F.count_if(F.col(ACTION) == name).alias(name) for name in _ACTIONS])
@@ -140,93 +132,3 @@ def _commit(
         on = (key, "effective_from")
         merged.version = merge_versions(lake, entity.silver, versions, on=on, action=ACTION, metadata=metadata, head=head).version
     crash_point("P10", entity.contract.entity)
-
-
-def _with_implied_deletes(
-    ctx: RunContext, lake: Lake, entity: Entity, parts: Sequence[Pending], staged: DataFrame, events: DataFrame, merged: Merged, siblings: Siblings
-) -> DataFrame:
-    snapshots = [part for part in parts if part.is_snapshot]
-    if not snapshots:
-        return events
-    current, absent = _absent(lake, entity, snapshots, staged, siblings)
-    facts = _snapshot_facts(staged, current, absent, entity.contract)
-    for part in snapshots:
-        found = facts.get(part.table.label)
-        if found is None or found.missing == 0:
-            merged.whole |= {part.table.label} if found is not None and found.unreadable == 0 else set()
-            continue
-        is_approved = part.row.label in ctx.options.approve_deletes
-        limit = ctx.project.settings.quality.max_delete_share
-        is_over = found.missing / found.known > limit
-        if is_over and not is_approved:
-            merged.held.add((part.table.label, found.load))
-            words = (
-                f"{found.missing} of {found.known} current keys of {part.row.label} are absent from the snapshot, more than max_delete_share "
-                f"{limit:.0%}{found.unreadable_text}: their deletes are held. If it is right, {way_out(part.row.label)}"
-            )
-            merged.warnings.append((part.table.label, words))
-        elif found.unreadable and not is_approved:
-            # A bad row is no absence: any of the absent keys may be its own.
-            words = (
-                f"{found.missing} current keys of {part.row.label} are absent from the snapshot{found.unreadable_text}: they stay as they are "
-                f"until a snapshot says so whose keys can all be read. If they are gone, {way_out(part.row.label)}"
-            )
-            merged.warnings.append((part.table.label, words))
-        else:
-            merged.whole.add(part.table.label)
-            by_word = ", by --approve-deletes" if is_over or found.unreadable else ""
-            merged.closed[part.table.label, found.load] = f"{found.missing} of {found.known} current keys are absent from the snapshot and closed{by_word}"
-            own = absent.where(F.col("_source_table") == part.table.label)
-            events = events.unionByName(as_delete_events(own, entity.contract, at=found.at, load_id=found.load, batch_seq=part.high), allowMissingColumns=True)
-    return events
-
-
-def _absent(lake: Lake, entity: Entity, snapshots: Sequence[Pending], staged: DataFrame, siblings: Siblings) -> tuple[DataFrame, DataFrame]:
-    """(current versions of the snapshots' tables, those of them whose key neither the snapshot nor another table of the hospital has)."""
-    labels = [part.table.label for part in snapshots]
-    current = lake.read(entity.silver).where(F.col("is_current") & F.col("_source_table").isin(labels))
-    absent = absent_keys(staged, current, entity.contract)
-    for part in snapshots:
-        absent = _without_alive(part, staged, absent, entity.contract, siblings)
-    return current, absent
-
-
-def _without_alive(part: Pending, staged: DataFrame, absent: DataFrame, contract: Contract, siblings: Siblings) -> DataFrame:
-    """Absent keys without those that another table of the hospital has; a query where there is one."""
-    if not siblings.of(part):
-        return absent
-    is_own = F.col("_source_table") == part.table.label
-    read = staged.where(is_own).agg(F.max("_window_high").alias("at")).first()
-    own = absent.where(is_own).select(contract.key_column).distinct()
-    alive = siblings.alive(part, own, read["at"]) if read is not None and read["at"] is not None else None
-    if alive is None:
-        return absent
-    return absent.join(alive.withColumn("_source_table", F.lit(part.table.label)), [contract.key_column, "_source_table"], how="left_anti")
-
-
-@dataclass(frozen=True)
-class _Snapshot:
-    """What a snapshot says: current keys of its table, absent ones, its rows whose key cannot be told, its load id and time (UTC text)."""
-
-    known: int
-    missing: int
-    unreadable: int
-    load: str
-    at: str
-
-    @property
-    def unreadable_text(self) -> str:
-        return f", and the keys of {self.unreadable} rows of it cannot be read" if self.unreadable else ""
-
-
-def _snapshot_facts(staged: DataFrame, current: DataFrame, absent: DataFrame, contract: Contract) -> dict[str, _Snapshot]:
-    """Each snapshot by its bronze table; one query."""
-    known = current.groupBy("_source_table").agg(F.count(F.lit(1)).alias("known"))
-    missing = absent.groupBy("_source_table").agg(F.count(F.lit(1)).alias("missing"))
-    taken = staged.groupBy("_source_table").agg(
-        F.count_if(is_unreadable(contract)).alias("unreadable"), F.max("_load_id").alias("load"), F.max("_window_high").cast("string").alias("at")
-    )
-    rows = known.join(taken, "_source_table", how="inner").join(missing, "_source_table", how="left").collect()
-    return {
-        row["_source_table"]: _Snapshot(int(row["known"]), int(row["missing"] or 0), int(row["unreadable"]), row["load"], row["at"]) for row in rows
-    }

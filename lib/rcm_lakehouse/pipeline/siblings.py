@@ -10,6 +10,7 @@ from pyspark.sql import functions as F
 
 from rcm_lakehouse.config.contracts import Contract
 from rcm_lakehouse.config.matching import comparison_period
+from rcm_lakehouse.config.worklist import LoadRow
 from rcm_lakehouse.lake.tables import Lake
 from rcm_lakehouse.pipeline.context import RunContext
 from rcm_lakehouse.pipeline.plan import feeding
@@ -43,6 +44,22 @@ class Siblings:
                 found += [other] if mapping.deletes == "take" and (other.is_snapshot or is_compared) else []
         return tuple(found)
 
+    def labels(self, row: LoadRow) -> tuple[str, ...]:
+        """The bronze table of a load, and those that it wrote to before `load_config.csv` gave it another targetpath, by the audit; no Spark job.
+
+        A table that another row makes now is not among them.
+        """
+        own = bronze_table(row).label
+        made = {bronze_table(other).label for other in self.ctx.project.loads}
+        return (own, *sorted(self.ctx.state.targets.get(row.label, frozenset()) - made))
+
+    def before_of(self, part: Pending) -> DataFrame | None:
+        """Keys of the snapshot that silver took of the part's table before this one; None without one."""
+        if part.low == 0:
+            return None
+        rows = self.lake.read(part.table).where((F.col("_batch_seq") <= part.low) & (F.col("_change_type") != "watermark"))
+        return self._living(part, rows, None).select(self.contract.key_column).distinct()
+
     def before(self, part: Pending, parts: Sequence[Pending]) -> list[Pending]:
         """The other tables, up to what silver has taken of them before this MERGE, which takes `parts`."""
         lows = {taken.table.label: taken.low for taken in parts}
@@ -62,9 +79,10 @@ class Siblings:
             found.append(self._living(other, rows.where(F.col("_batch_seq") <= other.high), keys).where(is_past))
         return reduce(DataFrame.unionByName, found).select(self.contract.key_column).distinct() if found else None
 
-    def _living(self, other: Pending, rows: DataFrame, keys: DataFrame) -> DataFrame:
+    def _living(self, other: Pending, rows: DataFrame, keys: DataFrame | None) -> DataFrame:
         key = self.contract.key_column
-        known = self.canonical(other, _newest_snapshot(rows) if other.is_snapshot else rows).join(keys, key, how="left_semi")
+        known = self.canonical(other, _newest_snapshot(rows) if other.is_snapshot else rows)
+        known = known if keys is None else known.join(keys, key, how="left_semi")
         # A snapshot is the whole table; of another table the newest batch of a key says what the key is.
         newest = F.dense_rank().over(Window.partitionBy(key).orderBy(F.desc("_batch_seq")))
         return known.withColumn("_place", newest).where("_place = 1 AND NOT is_outside AND NOT is_delete").select(key, "event_at")

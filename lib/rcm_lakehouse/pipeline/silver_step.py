@@ -168,8 +168,8 @@ class SilverBatch:
         return rows if part.mapping.deletes == "take" else rows.withColumn("_flags", F.array_remove("_flags", PRESENT))
 
     def _known(self, part: Pending) -> DataFrame | None:
-        beside = self._siblings.before(part, self.parts)
-        return known_before(self.lake, self.entity, part, beside, lambda: self._plain(part, self._delivered(part)).select(self.contract.key_column).distinct())
+        beside, former = self._siblings.before(part, self.parts), self._siblings.labels(part.row)[1:]
+        return known_before(self.lake, self.entity, part, beside, former, lambda: self._plain(part, self._delivered(part)))
 
     def _delivered(self, part: Pending) -> DataFrame:
         seq = F.col("_batch_seq")

@@ -92,9 +92,9 @@ def watermark_drift(row: LoadRow, remembered: str | None) -> TableStateError | N
         return None
     was = f"was loaded by the watermark column '{remembered}'" if remembered else "was loaded in full"
     wanted = f"load_config.csv (line {row.line}) names '{row.watermark}'" if now else f"load_config.csv (line {row.line}) says Full"
-    way = (
-        f"Put it back, or say from where the new column is to be read: --reset-watermark {row.label} beginning (rows that bronze has are dropped)."
-        if now
-        else "Put it back, or give the full load a targetpath of its own."
-    )
+    if remembered and now:
+        way = f"Put it back, or say from where the new column is to be read: --reset-watermark {row.label} beginning (rows that bronze has are dropped)."
+    else:
+        # Snapshots and rows side by side: what a snapshot lacked would be there again.
+        way = f"Put it back, or give the {'incremental' if now else 'full'} load a targetpath of its own, which it fills from the beginning."
     return TableStateError(f"bronze.{row.bronze_table} {was} and {wanted}: its watermark says nothing about that. Nothing was read; it is unchanged. {way}")

@@ -140,7 +140,11 @@ def _reset(lake: Lake, row: LoadRow, state: BronzeState, value: str) -> Reset:
     table, column = bronze_table(row), row.watermark.lower()
     types = {field.name.lower(): field.dataType.simpleString() for field in lake.read(table).schema}
     kind = _KINDS.get(types.get(column, ""), "int")
-    before = None if watermark_drift(row, recall(lake, table).get(WATERMARK)) else watermark_of(kind, state)
+    remembered = recall(lake, table).get(WATERMARK)
+    drift = watermark_drift(row, remembered)
+    if drift is not None and not remembered:
+        raise ConfigError(f"--reset-watermark: {drift}")
+    before = None if drift else watermark_of(kind, state)
     if value.lower() == BEGINNING:
         return Reset(before, None)
     most = before or highest_read(lake, table, column)
