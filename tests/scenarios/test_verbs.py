@@ -129,12 +129,13 @@ def test_I11_a_backfill_ends_where_its_load_ends_now_and_leaves_later_rows_to_th
     assert mini.run(now="2026-01-10T11:00:00Z", layers=BRONZE).code == 0
     mini.sql(insert("missed", "2026-01-08 10:00:00"), insert("ahead", "2026-01-10 13:30:00"), insert("far", "2027-01-10 13:30:00"))
     wanted = Backfill(("hos-a.visits",), "2026-01-01", "2030-01-01")
-    assert "2026-01-10 12:00:00.000000" in mini.run(now="2026-01-10T12:00:00Z", layers=BRONZE, dry_run=True, backfill=wanted).said
+    planned = mini.run(now="2026-01-10T12:00:00Z", layers=BRONZE, dry_run=True, backfill=wanted).said
     cut = mini.run(now="2026-01-10T12:00:00Z", layers=BRONZE, backfill=wanted)
     assert cut.code == 0, cut.said
     log = cut.log("bronze", "hosa_visits")
     told = "--to 2030-01-01 00:00:00.000000 lies beyond what a load reads now: the back-fill ends at 2026-01-10 12:00:00.000000"
     assert [note.split(",")[0] for note in log.warnings] == [told]
+    assert f"  bronze hos-a.visits: {told}" in planned
     assert (log.window_high, log.rows_read, log.rows_written) == ("2026-01-10 12:00:00.000000", 2, 1)
     later = mini.run(now="2026-01-10T14:00:00Z", layers=BRONZE).log("bronze", "hosa_visits")
     assert (later.rows_written, later.watermark_after) == (2, "2026-01-10 13:30:00.000000")

@@ -19,10 +19,10 @@ def _shown_on(console: Console) -> str:
 def test_a_name_like_markup_is_shown_as_it_is_in_every_table() -> None:
     console = Console(file=io.StringIO(), width=200, emoji=False)
     show_loads(console, [LoadLog("1", data_source="hos-a", tablename="claims", layer="bronze", watermark_after=NAME, warnings=[f"{NAME}: late"])])
-    show_plan(console, [("bronze", NAME, "w", "from", "to", "into")])
+    show_plan(console, [("bronze", NAME, "w", "from", "to", "into")], [("hos-a.claims", f"{NAME}: cut")])
     show_kpis(console, [(NAME, "days[/x]", None, "days")], "2031-01-01")
     said = _shown_on(console)
-    assert said.count(NAME) == 4
+    assert said.count(NAME) == 5
     assert "days[/x]" in said
 
 

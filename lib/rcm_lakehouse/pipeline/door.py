@@ -50,6 +50,10 @@ def main(arguments: Sequence[str]) -> int:
         return run_pipeline(home_of(given), environment_of(given), _options(given), console).code
     except RcmError as error:
         return report_error(error, console)
+    except KeyboardInterrupt:
+        # Before the run began, or asked a second time: else it ends in order (`closing.stop_signals`).
+        console.print("stopped at once: what was committed stands, and the next run takes up the rest", style="red", highlight=False)
+        return 130
 
 
 def _options(given: argparse.Namespace) -> RunOptions:

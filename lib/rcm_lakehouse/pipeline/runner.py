@@ -80,8 +80,9 @@ def run_pipeline(home: Path, environment: str, options: RunOptions, console: Con
             check_by_spark(lake, project, options)
             planned = freeze(project, lake, steps, run_id, unread=options.reset_loads)
             apply_verbs(lake, planned, options)
-            show_plan(console, plan_rows(project, steps, planned, options))
-            show_left_out(console, left_behind(project, options, steps))
+            warnings = [(label, text) for label, plan in planned.jdbc.items() for text in plan.warnings]
+            show_plan(console, plan_rows(project, steps, planned, options), warnings)
+            show_left_out(console, left_behind(project, options, steps), is_plan=True)
             apart = _apart(project, lake, options, steps)
             show_refused(console, apart)
             return Finished(1 if apart or planned.refused or {*planned.outside} & {*options.verb_loads} else 0, run_id)

@@ -51,11 +51,12 @@ def _by_step(logs: Iterable[LoadLog]) -> list[LoadLog]:
     return sorted((row for row in logs if row.layer in order), key=lambda row: order[row.layer])
 
 
-def show_left_out(console: Console, names: Sequence[str]) -> None:
-    """One line naming the steps that `--only` left behind what it loaded; nothing where there are none."""
+def show_left_out(console: Console, names: Sequence[str], *, is_plan: bool = False) -> None:
+    """One line naming the steps that `--only` leaves behind what it loads; nothing where there are none."""
     if names:
         who = ", ".join(names) if len(names) <= _MOST_NAMED else f"{', '.join(names[:_MOST_NAMED])} and {len(names) - _MOST_NAMED} more"
-        told = f"--only ran what it names alone. Left as they are until the next run without it: {who}."
+        runs = "would run" if is_plan else "ran"
+        told = f"--only {runs} what it names alone. Left as they are until the next run without it: {who}."
         console.print(told, markup=False, highlight=False, soft_wrap=True)
 
 
@@ -87,8 +88,8 @@ def _shown(value: object, unit: str) -> str:
     return f"{value:,.2f} USD" if unit in ("usd", "USD", "US dollars") else f"{value:,.1f} {unit}"
 
 
-def show_plan(console: Console, rows: Iterable[tuple[str, ...]]) -> None:
-    """The plan of a dry run: what would be read, from which watermark, into what."""
+def show_plan(console: Console, rows: Iterable[tuple[str, ...]], warnings: Iterable[tuple[str, str]]) -> None:
+    """The plan of a dry run: what would be read, from which watermark, into what; below it what is known of a load already (its name, words)."""
     caption = "watermark, from and to are in each source's own clock; the window begins at the watermark less the overlap"
     table = RichTable(title="Plan (nothing is read or written)", caption=caption, title_justify="left", caption_justify="left", header_style="bold")
     for heading in ("step", "reads", "watermark", "from", "to", "writes"):
@@ -96,3 +97,5 @@ def show_plan(console: Console, rows: Iterable[tuple[str, ...]]) -> None:
     for row in rows:
         _add(table, *row)
     console.print(table)
+    for name, text in warnings:
+        console.print(f"  bronze {name}: {text}", markup=False, highlight=False, soft_wrap=True)
