@@ -21,11 +21,10 @@ from rcm_lakehouse.config.connections import FileTableOptions
 from rcm_lakehouse.config.errors import SourceDataError
 from rcm_lakehouse.sources.files import FileItem
 from rcm_lakehouse.sources.files_header import Expected, Layout, as_names, refused
+from rcm_lakehouse.sources.files_quotes import cells_of, hides_records
 
-# A quoted value may go on over so many lines; from so many columns on, a line inside it that is a whole record itself means that
-# the quote was broken and not that the value goes on.
+# A quoted value may go on over so many lines.
 MAX_LINES_OF_A_RECORD = 1_000
-_TELLING_WIDTH = 5
 _BOMS = ((codecs.BOM_UTF8, "UTF-8", "utf-8-sig"), (codecs.BOM_UTF16_LE, "UTF-16", "utf-16"), (codecs.BOM_UTF16_BE, "UTF-16", "utf-16"))
 _FAMILY = {"utf-8": "UTF-8", "utf-8-sig": "UTF-8", "utf-16": "UTF-16", "utf-16-le": "UTF-16", "utf-16-be": "UTF-16"}
 _LOST = "\ufffd"
@@ -147,6 +146,8 @@ class _Pass:
     expected: Expected
     lines: _Lines
     file: int
+    # The line where a quote closes that is not believed, for the lines before it look like records of their own.
+    stray_at: int = 0
 
     def run(self, target: IO[str]) -> Parsed:
         csv.field_size_limit(max(csv.field_size_limit(), self.options.max_record_characters))
@@ -187,7 +188,7 @@ class _Pass:
         if self.options.format == "fixed" or not self.options.header:
             return as_names(self.item, self.options.columns)
         line = self.lines.next() or ""
-        return as_names(self.item, [line] if "\x00" in line else _cells(line, self.options))
+        return as_names(self.item, [line] if "\x00" in line else cells_of(line, self.options))
 
     def _records(self, width: int) -> Iterator[tuple[int, str, list[str] | None, str]]:
         """(line number, text, cells, reason why it is malformed or empty) of each record."""
@@ -207,7 +208,9 @@ class _Pass:
 
     def _record(self, line: str, width: int) -> tuple[str, list[str] | None, str]:
         quote = self.options.quote
-        cells = _cells(line, self.options)
+        if self.lines.count == self.stray_at:
+            return line, None, "broken_quote"
+        cells = cells_of(line, self.options)
         if cells is None and line.count(quote) % 2 == 1:
             line, cells = self._joined(line, width)
         if cells is None:
@@ -228,7 +231,10 @@ class _Pass:
         return "lone_carriage_return" if "\r" in text and self.options.quote not in text else ""
 
     def _joined(self, line: str, width: int) -> tuple[str, list[str] | None]:
-        """A record whose quoted value goes on in the next lines; when it never closes, the first line alone is malformed."""
+        """A record whose quoted value goes on in the next lines; when it never closes, the first line alone is malformed.
+
+        When it closes, but the lines look like records, the line where it does is malformed as well: which of both it is stays open.
+        """
         taken: list[str] = []
         quotes, size = line.count(self.options.quote), len(line)
         while len(taken) < MAX_LINES_OF_A_RECORD and size <= self.options.max_record_characters and (more := self.lines.next()) is not None:
@@ -237,15 +243,14 @@ class _Pass:
             quotes += more.count(self.options.quote)
             if quotes % 2 == 0:
                 whole = "\n".join((line, *taken))
-                cells = _cells(whole, self.options)
-                if cells is not None and len(cells) == width and not self._swallows(taken[:-1], width):
-                    return whole, cells
+                cells = cells_of(whole, self.options)
+                if cells is not None and len(cells) == width:
+                    if not hides_records((line, *taken), width, self.options):
+                        return whole, cells
+                    self.stray_at = self.lines.count
                 break
         self.lines.put_back(taken)
         return line, None
-
-    def _swallows(self, inner: Sequence[str], width: int) -> bool:
-        return width >= _TELLING_WIDTH and any(len(_cells(text, self.options) or ()) == width for text in inner)
 
     def _check_whole(self, records: int, malformed: Counter[str]) -> None:
         item, options = self.item, self.options
@@ -259,16 +264,6 @@ class _Pass:
             raise refused(item, found, "have it exported in the right encoding, or set lost_characters: quarantine")
         if records == 0 and options.zero_rows == "fail":
             raise refused(item, "it has no record", "have it delivered again or set zero_rows: allow")
-
-
-def _cells(line: str, options: FileTableOptions) -> list[str] | None:
-    """The cells of a complete record; None when quoting is broken or still open."""
-    if options.quote not in line:
-        return line.split(options.delimiter)
-    try:
-        return next(csv.reader([line], delimiter=options.delimiter, quotechar=options.quote, strict=True), [])
-    except csv.Error:
-        return None
 
 
 def _fixed(line: str, options: FileTableOptions) -> tuple[list[str] | None, str]:
