@@ -55,14 +55,46 @@ def test_D09_a_column_named_like_ours_is_refused_and_named(tmp_path: Path, name:
 
 def test_D04_a_column_twice_or_without_a_name_is_refused_and_blanks_become_underscores(tmp_path: Path) -> None:
     with pytest.raises(SourceDataError, match="has the column 'ClaimID' twice"):
-        read(tmp_path, "ClaimID,claimid\n1,2\n")
+        read(tmp_path, "ClaimID,claimid\n1,2\n", Expected(used=("ClaimID",)))
     with pytest.raises(SourceDataError, match="has the column 'CPT_Codes' twice"):
-        read(tmp_path, "CPT Codes,CPT_Codes\n1,2\n")
+        read(tmp_path, "ClaimID,CPT Codes,CPT_Codes\n1,2,3\n", Expected(used=("ClaimID",)))
     with pytest.raises(SourceDataError, match="column 2 of its header has no name"):
         read(tmp_path, "ClaimID,,x\n1,2,3\n")
     with pytest.raises(SourceDataError, match="broken quote"):
         read(tmp_path, '"ClaimID,PatientID\n1,2\n')
     assert read(tmp_path, ' CPT Codes ,"a;b(c)=`d`"\n1,2\n').found.columns == ("CPT_Codes", "a_b_c___d_")
+
+
+# Made-up values of a patient in the place of names: two are equal, one is nearly a column's name, one is a column's name.
+RECORD = "Canary-123,555-CANARY,555-CANARY,CanaryID,Status,x"
+CLAIMS = ("CanarisID", "PatientID", "Payer", "Status", "Amount", "ClaimDate")
+
+
+@pytest.mark.parametrize(
+    ("line", "expected", "says"),
+    [
+        (RECORD, Expected(), "its header has one name twice, as numbers 2 and 3"),
+        (RECORD, Expected(required=("PatientID",)), r"its first line has none of the expected columns \('PatientID'\), so the header line may be missing"),
+        (RECORD, Expected(known=CLAIMS[:3]), "its first line has none of the expected columns"),
+        (RECORD, Expected(used=("AdmitDate", *CLAIMS[:3], *CLAIMS[4:])), r"'Payer', 'Amount' …\), so"),
+        (RECORD, Expected(used=CLAIMS), "its header has one name twice, as numbers 2 and 3"),
+        (RECORD.replace("CANARY,555", "CANARY,556"), Expected(CLAIMS, ("CanarisID", "Status")), r"lacks the column 'CanarisID' \(Did you mean number 4\?\)"),
+        (RECORD.replace("CANARY,555", "CANARY,556"), Expected(used=CLAIMS), r"lacks the column 'CanarisID' \(Did you mean number 4\?\), whose values"),
+    ],
+)
+def test_a_first_line_that_may_be_a_record_is_told_without_its_values(tmp_path: Path, line: str, expected: Expected, says: str) -> None:
+    for drift in ("evolve", "freeze", "discard", "quarantine"):
+        with pytest.raises(SourceDataError, match=says) as error:
+            read(tmp_path, line + "\n" + line + "\n", expected, drift=drift)
+        assert not [cell for cell in line.split(",")[:4] if cell in str(error.value)]
+
+
+def test_new_columns_of_a_line_that_may_be_a_record_are_told_by_number(tmp_path: Path) -> None:
+    expected, line = Expected(known=CLAIMS), "Canary,555-0199,Status,x"
+    assert read(tmp_path, line + "\n", expected).found.told == {"Canary": "number 1", "555-0199": "number 2", "x": "number 4"}
+    with pytest.raises(SourceDataError, match="new column number 1, number 2, number 4 and the drift"):
+        read(tmp_path, line + "\n", expected, drift="freeze")
+    assert read(tmp_path, "Payer,Extra,Status,Amount\n", expected).found.told == {"Extra": "'Extra'"}
 
 
 def test_D01_the_drift_policy_decides_about_a_new_column(tmp_path: Path) -> None:

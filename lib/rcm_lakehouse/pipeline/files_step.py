@@ -198,10 +198,10 @@ class FilesLoad:
         counted = ", ".join(f"{count} {reason.replace('_', ' ')}" for reason, count in sorted(parsed.malformed.items()))
         self.notes += [f"{item.name}: {sum(parsed.malformed.values())} malformed lines go to quarantine ({counted})"] if counted else []
         self.notes += [f"{item.name}: {parsed.blank_lines} blank lines were passed over"] if parsed.blank_lines else []
-        self.notes += [f"{item.name}: the new column '{name}' is added; older rows have NULL" for name in parsed.added]
+        self.notes += [f"{item.name}: the new column {parsed.told[name]} is added; older rows have NULL" for name in parsed.added]
         self.notes += [f"{item.name}: column '{name}' is absent and read as NULL" for name in parsed.missing if parsed.records]
         if self.options.drift == "discard":
-            self.notes += [f"{item.name}: {count} values of the new column '{name}' were left out" for name, count in parsed.discarded.items()]
+            self.notes += [f"{item.name}: {count} values of the new column {parsed.told[name]} were left out" for name, count in parsed.discarded.items()]
 
     def _note_absent(self, items: Sequence[FileItem], rows: DataFrame | None) -> None:
         """What corrections leave out of earlier deliveries; `rows` is what they hold, None when that is nothing."""

@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 
 from rcm_lakehouse.config.connections import FileTableOptions
 from rcm_lakehouse.config.errors import SourceDataError
-from rcm_lakehouse.config.problems import SPELLING, did_you_mean, escaped, nearest, printable
+from rcm_lakehouse.config.problems import SPELLING, escaped, nearest, printable
 from rcm_lakehouse.sources.files import FileItem
 
 # Characters that Delta refuses in a column's name, and the one that quotes it: `CPT Codes` becomes CPT_Codes.
 _FORBIDDEN = re.compile(r"[ \u00a0,;{}()\t=`]")
 _LONGEST_NAME = 128
+_MOST_NAMES = 5
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ def refused(item: FileItem, found: str, advice: str) -> SourceDataError:
 def as_names(item: FileItem, cells: Sequence[str] | None) -> list[str]:
     """Column names from the cells of a header line (None: its quoting is broken).
 
-    Raises SourceDataError for a header that cannot be one: control characters (another line end or encoding), a nameless column, one twice.
+    Raises SourceDataError for a line that cannot be one: control characters (another line end or encoding), a very long name.
     """
     if cells is None:
         raise refused(item, "its header line has a broken quote", "have it delivered again")
@@ -45,24 +46,60 @@ def as_names(item: FileItem, cells: Sequence[str] | None) -> list[str]:
     if any(not name.isprintable() or len(name) > _LONGEST_NAME for name in names):
         found = "its header has marks that no column name has, or a very long name; a line end other than LF or CRLF, or another encoding, looks like that"
         raise refused(item, found, "check `encoding` and `delimiter` in conf/connections.yml and the file's line ends")
-    counted = Counter(name.lower() for name in names)
-    if "" in counted:
-        raise refused(item, f"column {names.index('') + 1} of its header has no name", "have the header mended")
-    twice = [name for name in names if counted[name.lower()] > 1]
-    if twice:
-        raise refused(item, f"its header has the column '{twice[0]}' twice (case and blanks do not tell columns apart)", "have the header mended")
     return names
+
+
+@dataclass(frozen=True)
+class _Header:
+    """The first line of a file, names spelled as contract or bronze spell them; `wanted` is what is known of it.
+
+    A line of which too little is known may be a record, with a patient's values: messages say its columns by number.
+    """
+
+    names: list[str]
+    wanted: tuple[str, ...]
+    is_credible: bool
+
+    @staticmethod
+    def of(cells: Sequence[str], given: Sequence[str], expected: Expected) -> "_Header":
+        """Credible when known names are at least half of the columns that contracts use, or of the line's own when it has fewer."""
+        spelled = {name.lower(): name for name in (*given, *expected.required, *expected.used, *expected.known)}
+        names = [spelled.get(cell.lower(), cell) for cell in cells]
+        met = sum(name.lower() in spelled for name in set(names))
+        used = {name.lower() for name in (*expected.required, *expected.used)} or set(spelled)
+        return _Header(names, tuple(spelled.values()), met > 0 and 2 * met >= min(len(names), len(used)))
+
+    def told(self, name: str) -> str:
+        """How a message calls a column of it: by its name, or by its number when this may be no header."""
+        return f"'{printable(name)}'" if self.is_credible else f"number {self.names.index(name) + 1}"
+
+    def check(self, item: FileItem) -> None:
+        """Raises SourceDataError when the line has no name that is wanted, a nameless column, or one twice."""
+        wanted = {name.lower() for name in self.wanted}
+        if wanted and not any(name.lower() in wanted for name in self.names):
+            listed = ", ".join(f"'{name}'" for name in self.wanted[:_MOST_NAMES]) + (" …" if len(self.wanted) > _MOST_NAMES else "")
+            found = f"its first line has none of the expected columns ({listed}), so the header line may be missing"
+            raise refused(item, found, "have it delivered with its header, or check `header`, `columns` and `delimiter` in conf/connections.yml")
+        if "" in self.names:
+            raise refused(item, f"column {self.names.index('') + 1} of its header has no name", "have the header mended")
+        counted = Counter(name.lower() for name in self.names)
+        twice = [(number, name) for number, name in enumerate(self.names, 1) if counted[name.lower()] > 1]
+        if twice:
+            places = " and ".join(str(number) for number, name in twice if name.lower() == twice[0][1].lower())
+            named = f"the column {self.told(twice[0][1])} twice" if self.is_credible else f"one name twice, as numbers {places}"
+            raise refused(item, f"its header has {named} (case and blanks do not tell columns apart)", "have the header mended")
 
 
 @dataclass
 class Layout:
-    """Where each cell goes by the drift policy, and what was left out."""
+    """Where each cell goes by the drift policy, and what was left out; `told` is how messages call new columns."""
 
     names: list[str]
     kept: list[tuple[int, str]]
     added: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     discarded: dict[str, int] = field(default_factory=dict)
+    told: dict[str, str] = field(default_factory=dict)
     _unwanted: list[tuple[int, str]] = field(default_factory=list)
     _is_strict: bool = False
 
@@ -70,17 +107,18 @@ class Layout:
     def of(item: FileItem, header: Sequence[str], options: FileTableOptions, expected: Expected) -> "Layout":
         """Compare a header with what is expected; names are met in any case and spelled as contract or bronze spell them.
 
-        Raises SourceDataError when a required column is missing, one looks misspelled, a name is ours, or the policy is freeze and a column is new.
+        Raises SourceDataError when this is no header (`_Header.check`), a required column is missing, one looks misspelled, a name is ours,
+        or the policy is freeze and a column is new.
         """
         given = [_FORBIDDEN.sub("_", name) for name in options.columns]
-        spelled = {name.lower(): name for name in (*given, *expected.used, *expected.known)}
-        names = [spelled.get(name.lower(), name) for name in header]
-        lower = {name.lower() for name in names}
-        _check(item, names, lower, expected, given)
+        line = _Header.of(header, given, expected)
+        line.check(item)
+        names, lower = line.names, {name.lower() for name in line.names}
+        _check(item, line, lower, expected, given)
         base = {name.lower() for name in (*given, *expected.used)} if given else {name.lower() for name in expected.known}
         extra = [name for name in names if base and name.lower() not in base]
         if extra and options.drift == "freeze":
-            shown = ", ".join(f"'{printable(name)}'" for name in extra)
+            shown = ", ".join(line.told(name) for name in extra)
             raise refused(item, f"its header has the new column {shown} and the drift policy is freeze", "allow it with `drift` or have it taken out")
         unwanted = [(at, name) for at, name in enumerate(names) if name in extra and options.drift in ("discard", "quarantine")]
         gone = {name for _, name in unwanted}
@@ -90,6 +128,7 @@ class Layout:
             tuple(name for name in extra if name not in gone),
             tuple(name for name in dict.fromkeys((*given, *expected.used)) if name.lower() not in lower),
             dict.fromkeys(gone, 0),
+            {name: line.told(name) for name in extra},
             unwanted,
             options.drift == "quarantine",
         )
@@ -104,19 +143,20 @@ class Layout:
         return {name: cells[at] for at, name in self.kept if cells[at] != ""}
 
 
-def _check(item: FileItem, names: Sequence[str], lower: set[str], expected: Expected, given: Sequence[str]) -> None:
-    ours = [name for name in names if name.lower() in {own.lower() for own in expected.reserved}]
+def _check(item: FileItem, line: _Header, lower: set[str], expected: Expected, given: Sequence[str]) -> None:
+    ours = [name for name in line.names if name.lower() in {own.lower() for own in expected.reserved}]
     if ours:
         raise refused(item, f"its header has the column '{ours[0]}', a name that the lakehouse gives to a column of its own", "have it renamed at the source")
     wanted = {name.lower() for name in (*expected.used, *expected.required)}
-    free = [name for name in names if name.lower() not in wanted]
+    free = [name for name in line.names if name.lower() not in wanted]
     lacking = [name for name in dict.fromkeys(expected.required) if name.lower() not in lower]
     if lacking:
         listed = ", ".join(f"'{name}'" for name in lacking)
-        hint = did_you_mean(lacking[0], free)
-        found = f"its header lacks the column{'s' if len(lacking) > 1 else ''} {listed}{hint and ' (' + hint.strip().rstrip('?') + '?)'}"
+        meant = nearest(lacking[0], free)
+        hint = f" (Did you mean {line.told(meant)}?)" if meant is not None else ""
+        found = f"its header lacks the column{'s' if len(lacking) > 1 else ''} {listed}{hint}"
         raise refused(item, found, "have it delivered with the agreed header or mend the mapping in conf/cdm")
-    met = {name.lower() for name in (*names, *expected.given_up)}
+    met = {name.lower() for name in (*line.names, *expected.given_up)}
     known = {name.lower() for name in (*given, *expected.known)}
     new = [name for name in free if name.lower() not in known]
     for name in dict.fromkeys(expected.used):
@@ -124,6 +164,6 @@ def _check(item: FileItem, names: Sequence[str], lower: set[str], expected: Expe
             continue
         meant = nearest(name, new, likeness=SPELLING)
         if meant is not None:
-            found = f"its header lacks the column '{name}' (Did you mean '{meant}'?), whose values would become NULL in every row"
+            found = f"its header lacks the column '{name}' (Did you mean {line.told(meant)}?), whose values would become NULL in every row"
             advice = "have it delivered with the agreed header, mend the mapping in conf/cdm, or name the column in gone_columns in conf/connections.yml"
             raise refused(item, found, advice)

@@ -35,7 +35,8 @@ _encode = json.JSONEncoder(ensure_ascii=False).encode
 class Parsed:
     """What one pass found: columns in file order, records, malformed ones by reason, and what the header lacked or had beyond.
 
-    `discarded` counts values of columns that the drift policy left out; `file` is the number that the staged rows carry.
+    `discarded` counts values of columns that the drift policy left out; `told` is how messages call new columns, which may be no names but
+    a patient's values; `file` is the number that the staged rows carry.
     """
 
     columns: tuple[str, ...]
@@ -45,6 +46,7 @@ class Parsed:
     added: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     discarded: dict[str, int] = field(default_factory=dict)
+    told: dict[str, str] = field(default_factory=dict)
     file: int = 0
 
 
@@ -173,6 +175,7 @@ class _Pass:
             added=layout.added,
             missing=layout.missing,
             discarded=dict(layout.discarded),
+            told=layout.told,
             file=self.file,
         )
 
