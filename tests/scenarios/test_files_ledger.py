@@ -265,7 +265,7 @@ def test_I25_a_header_only_file_is_a_delivery_of_no_row_and_archived(spark: Spar
     assert landing_of(mini) == ["b/header_only.csv"]
 
 
-def test_I24_a_snapshot_waits_behind_an_earlier_one_that_has_not_arrived(spark: SparkSession, tmp_path: Path) -> None:
+def test_I24_N07_a_snapshot_waits_behind_an_earlier_one_and_never_comes_after_a_later_one(spark: SparkSession, tmp_path: Path) -> None:
     tables = {"procedure_codes": {"pattern": "*.csv", "arrival": "marker"}}
     mini = Mini(spark, tmp_path, ["landing,network,procedure_codes,Full,,1,network"], contracts=["procedure_code"])
     mini.connections = {"landing": {"type": "files", "path": "landing", "time_zone": "UTC", "tables": tables}}
@@ -281,3 +281,14 @@ def test_I24_a_snapshot_waits_behind_an_earlier_one_that_has_not_arrived(spark: 
     assert mini.rows("silver.procedure_code", "code", where="is_current") == [("00100",), ("00101",), ("00102",)]
     archived = (tmp_path / "landing/_archive").rglob("*.csv")
     assert sorted(path.name.partition("-")[2] for path in archived) == ["1.csv", "2.csv"]
+    mini.land("3.csv", _codes(100, 101)[:-1])
+    mini.land("4.csv", _codes(100, 101, 102, 104))
+    for marker in ("3.csv.done", "4.csv.done"):
+        mini.land(marker, "")
+    assert "3.csv: its last line has no line end" in str(mini.run(now="2031-01-03T06:00:00Z").log("bronze", "network_procedure_codes").message)
+    mini.land("3.csv", _codes(100, 101))
+    mini.land("3.csv.done", "")
+    refused = mini.run(now="2031-01-04T06:00:00Z").log("bronze", "network_procedure_codes")
+    assert (refused.status, refused.rows_read) == ("FAILED", 0)
+    assert str(refused.message).startswith("3.csv: by its name it is an older snapshot than 4.csv, which was taken already. Nothing of it was loaded;")
+    assert [code for (code,) in mini.rows("silver.procedure_code", "code", where="is_current")] == ["00100", "00101", "00102", "00104"]

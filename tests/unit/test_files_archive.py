@@ -10,9 +10,10 @@ import pytest
 from files_landed import delivered, grows, later, put, touched
 
 from rcm_lakehouse.sources import files
-from rcm_lakehouse.sources.files import FileItem, Ledger, archive_file, archived_path, sha256_of
+from rcm_lakehouse.sources.files import FileItem, archive_file, archived_path, sha256_of
 from rcm_lakehouse.sources.files_archive import remember, take_back
-from rcm_lakehouse.sources.files_landing import landed
+from rcm_lakehouse.sources.files_landing import is_numbered_before, landed
+from rcm_lakehouse.sources.files_ledger import Ledger
 
 
 @pytest.fixture(autouse=True)
@@ -63,6 +64,40 @@ def test_I28_a_snapshot_is_known_only_while_it_is_the_newest() -> None:
     left = replace(delivered("a.csv", "h1"), look=files.Look(1, 1, 10_000, 1))
     assert ledger.judged(left).status == "skipped", "it was there when it was taken and waits for the archive"
     assert ledger.judged(replace(left, look=files.Look(1, 1, 10_001, 1))).status == "correction", "it came again"
+
+
+def test_N07_a_snapshot_numbered_before_the_newest_is_refused_with_both_names() -> None:
+    rows = [{"hash": "h1", "name": "2026/s1.csv", "seq": 1, "taken": 10}, {"hash": "h3", "name": "2026/s10.csv", "seq": 2, "taken": 20}]
+    ledger = Ledger.of(rows, is_snapshot=True)
+    for name in ("2026/s2.csv", "2026/s2.csv.gz", "2026/s2-late.csv", "2026/s1.csv", "2025/t11.csv"):
+        for digest in ("h1", "h2"):
+            older = ledger.judged(delivered(name, digest))
+            assert (older.status, older.reason) == ("refused", "by its name it is an older snapshot than 2026/s10.csv, which was taken already"), name
+    taken = {"2026/s10.csv": "correction", "2026/s11.csv": "new", "2027/s1.csv": "new", "2026/r1.csv": "new", "s2.csv": "new"}
+    assert {name: ledger.judged(delivered(name, "h2")).status for name in taken} == taken
+    assert ledger.judged(delivered("2026/s2.csv", "h3")).status == "duplicate", "what it says is what stands"
+    adding = replace(ledger, is_snapshot=False)
+    assert adding.judged(delivered("2026/s2.csv", "h2")).status == "new", "files of an incremental load add to one another"
+
+
+NUMBERED = {  # one name and another: whether the first is numbered before
+    ("codes_20261231.csv", "codes_20270101.csv"): True,
+    ("codes_2026-12-31.csv", "codes_2027-01-01.csv"): True,
+    ("codes_2026_12_31_0600.csv", "codes_2026_12_31_1800.csv"): True,
+    ("codes_12312026.csv", "codes_01012027.csv"): False,
+    ("codes_01012026.csv", "codes_12312026.csv"): False,
+    ("codes_01-01-2026.csv", "codes_12.31.2026.csv"): False,
+    ("codes_jan.csv", "codes_feb.csv"): False,
+    ("codes.csv", "codes_2.csv"): False,
+    ("codes_2.csv", "codes.csv"): False,
+    ("2/codes.csv", "10/codes.csv"): True,
+    ("a/codes_1.csv", "b/codes_2.csv"): False,
+    ("codes_2.csv", "codes_2.csv"): False,
+}
+
+
+def test_names_are_in_the_order_of_their_numbers_where_that_is_the_order_of_time() -> None:
+    assert {names: is_numbered_before(*names) for names in NUMBERED} == NUMBERED
 
 
 def test_the_archive_keeps_folders_name_and_hash_and_drops_marker_and_manifest(tmp_path: Path) -> None:

@@ -30,10 +30,11 @@ from rcm_lakehouse.pipeline.files_others import active_places, loaded_elsewhere,
 from rcm_lakehouse.pipeline.files_rows import absent_rows, bronze_schema, expected_columns, staged_rows
 from rcm_lakehouse.pipeline.freeze import Frozen
 from rcm_lakehouse.pipeline.silver_sources import bronze_table
-from rcm_lakehouse.sources.files import FileItem, Ledger, archive_file, arrived, look_twice, utc_text
+from rcm_lakehouse.sources.files import FileItem, archive_file, arrived, look_twice, utc_text
 from rcm_lakehouse.sources.files_archive import remember, take_back
 from rcm_lakehouse.sources.files_header import Expected, refused
 from rcm_lakehouse.sources.files_landing import landed
+from rcm_lakehouse.sources.files_ledger import Ledger
 from rcm_lakehouse.sources.files_parse import Parsed, parse_file
 
 _PROPERTIES = {
@@ -178,6 +179,8 @@ class FilesLoad:
         out = self._staged(number)
         out.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         try:
+            if item.status == "refused":
+                raise refused(item, item.reason, "take it away, or have it delivered under a later name if its rows are wanted all the same")
             parsed = parse_file(item, self.options, expected, out, number)
             if self.is_snapshot and self.head and parsed.records == sum(parsed.malformed.values()):
                 raise refused(item, "the snapshot has no sound record, but the table has rows", "have it delivered again")
@@ -193,8 +196,7 @@ class FilesLoad:
         return None
 
     def _note_parsed(self, item: FileItem, parsed: Parsed) -> None:
-        if item.status == "correction" and item.reason:
-            self.notes.append(f"{item.name}: {item.reason}")
+        self.notes += [f"{item.name}: {item.reason}"] if item.status == "correction" and item.reason else []
         counted = ", ".join(f"{count} {reason.replace('_', ' ')}" for reason, count in sorted(parsed.malformed.items()))
         self.notes += [f"{item.name}: {sum(parsed.malformed.values())} malformed lines go to quarantine ({counted})"] if counted else []
         self.notes += [f"{item.name}: {parsed.blank_lines} blank lines were passed over"] if parsed.blank_lines else []

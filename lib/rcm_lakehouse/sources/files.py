@@ -1,7 +1,6 @@
-"""Files of a landing folder: whether each has arrived whole, what it is to earlier deliveries, and the archive.
+"""Files of a landing folder: whether each has arrived whole, and the archive.
 
-A file is known by the hash of its content. Same name and hash: skipped. Same name, new hash: a correction. New name, known
-hash: a duplicate. A file leaves the landing folder only after its rows are committed.
+A file is known by the hash of its content. It leaves the landing folder only after its rows are committed.
 """
 
 import errno
@@ -9,8 +8,8 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from time import sleep
@@ -178,57 +177,6 @@ def sha256_of(path: Path) -> str:
         while chunk := stream.read(_CHUNK):
             digest.update(chunk)
     return digest.hexdigest()
-
-
-@dataclass
-class Ledger:
-    """Deliveries that were committed: the batch of each content under each name, and when it was taken (ns).
-
-    With `is_snapshot` each file is a whole table, so that only the newest one is what the table holds: an older one that
-    comes again is news. One that was there already when it was taken, and is not archived yet, has not come again.
-    """
-
-    is_snapshot: bool = False
-    batches: dict[tuple[str, str], int] = field(default_factory=dict)
-    taken_ns: dict[tuple[str, str], int] = field(default_factory=dict)
-
-    @staticmethod
-    def of(rows: Iterable[Mapping[str, object]], *, is_snapshot: bool) -> "Ledger":
-        """From rows of (hash, name, newest batch, microsecond it was taken)."""
-        found = {(str(row["hash"]), str(row["name"])): row for row in rows}
-        batches, taken = ({key: int(str(row[name])) for key, row in found.items()} for name in ("seq", "taken"))
-        return Ledger(is_snapshot, batches, {key: 1_000 * micros for key, micros in taken.items()})
-
-    def add(self, item: FileItem) -> None:
-        """Note a file as the newest delivery of this run."""
-        self.batches[(item.sha256, item.name)] = max(self.batches.values(), default=0) + 1
-
-    def judged(self, item: FileItem) -> FileItem:
-        """An arrived item as new, correction, duplicate or skipped. What another name brought before a name's own last delivery is that one's correction."""
-        under = {name: seq for (digest, name), seq in self.batches.items() if digest == item.sha256}
-        same_name = {digest: seq for (digest, name), seq in self.batches.items() if name == item.name}
-        if self.is_snapshot and under and max(under.values()) < max(self.batches.values()):
-            if item.look is not None and item.look.changed_ns <= self.taken_ns.get((item.sha256, item.name), 0):
-                return replace(item, status="skipped", reason="it was loaded before, and a newer snapshot after it; it waited for the archive alone")
-            under = {}
-        if item.name in under and under[item.name] == max(same_name.values()):
-            return replace(item, status="skipped", reason="this content was loaded before under this name")
-        if item.name in under:
-            return replace(item, status="correction", reason="it returns to what it held before newer content of its name")
-        if under and max(under.values()) > max(same_name.values(), default=0):
-            return replace(item, status="duplicate", reason=self._known_as(max(under, key=lambda name: under[name]), item.sha256))
-        return replace(item, status="correction" if same_name else "new")
-
-    def _known_as(self, name: str, digest: str) -> str:
-        """Why a content is a duplicate of what a name brought; where newer deliveries followed, that they stand, and how the content is taken again."""
-        told, taken = f"its content was loaded before as {name}", self.batches[(digest, name)]
-        newest = max(self.batches, key=lambda delivery: self.batches[delivery])
-        if self.batches[newest] == taken:
-            return told
-        # Under its own name it is a repetition, unless that name has held something else since.
-        is_past = any(other == name and seq > taken for (_, other), seq in self.batches.items())
-        way = "under that name, which held newer content since" if is_past else "in other bytes (its rows in another order, other line ends)"
-        return f"{told}, and what newer deliveries said, up to {newest[1]}, stays; it is taken again {way}"
 
 
 def archived_path(name: str, sha256: str, archive: Path) -> Path:

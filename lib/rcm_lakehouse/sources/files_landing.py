@@ -17,6 +17,8 @@ MANIFEST = ".manifest.json"
 # What programs name a file while they write it.
 _UNFINISHED = (".part", ".partial", ".filepart", ".tmp", ".crdownload")
 _NUMBER = re.compile(r"([0-9]+)")
+# A day or month, a month or day, and a year: 12312026, 12-31-2026.
+_YEAR_LAST = re.compile(r"(?<![0-9])[0-9]{1,2}[-_.]?[0-9]{1,2}[-_.]?(19|20)[0-9]{2}(?![0-9])")
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,19 @@ def in_order(path: Path) -> tuple[list[list[str | int]], str]:
     """
     plain = path.with_suffix("") if path.suffix.lower() == ".gz" else path
     return [_by_value(part) for part in (*path.parent.parts, plain.stem, path.name)], str(path)
+
+
+def is_numbered_before(name: str, other: str) -> bool:
+    """True when the first thing in which two names differ is a number, and it is the lower one: `codes_2.csv` before `codes_3-late.csv`.
+
+    False for names that differ in words or in a date whose year comes last: their order is not that of time.
+    """
+    if _YEAR_LAST.search(name) or _YEAR_LAST.search(other):
+        return False
+    folders = zip(in_order(Path(name))[0], in_order(Path(other))[0], strict=False)
+    differing = next(((mine, others) for mine, others in folders if mine != others), ([], []))
+    first = next(((mine, others) for mine, others in zip(*differing, strict=False) if mine != others), ("", ""))
+    return isinstance(first[0], int) and isinstance(first[1], int) and first[0] < first[1]
 
 
 def _by_value(name: str) -> list[str | int]:
