@@ -40,7 +40,9 @@ def test_a_duplicate_of_what_newer_deliveries_followed_tells_that_they_stay_and_
     first = ledger.judged(delivered("3.csv", "h1"))
     stays = "its content was loaded before as 1.csv, and what newer deliveries said, up to 2.csv, stays; it is taken again "
     assert (first.status, first.reason) == ("duplicate", f"{stays}in other bytes (its rows in another order, other line ends)")
-    assert ledger.judged(delivered("1.csv", "h1")).status == "skipped", "its own old name does not bring it back"
+    own = ledger.judged(delivered("1.csv", "h1"))
+    assert own.status == "skipped", "its own old name does not bring it back"
+    assert own.reason == first.reason.replace("its content was loaded before as 1.csv", "this content was loaded before under this name")
     assert ledger.judged(delivered("3.csv", "h1 in another order")).status == "new"
     ledger.add(delivered("1.csv", "h3"))
     second = ledger.judged(delivered("3.csv", "h1"))
@@ -75,6 +77,8 @@ def test_N07_a_snapshot_numbered_before_the_newest_is_refused_with_both_names() 
             assert (older.status, older.reason) == ("refused", "by its name it is an older snapshot than 2026/s10.csv, which was taken already"), name
     taken = {"2026/s10.csv": "correction", "2026/s11.csv": "new", "2027/s1.csv": "new", "2026/r1.csv": "new", "s2.csv": "new"}
     assert {name: ledger.judged(delivered(name, "h2")).status for name in taken} == taken
+    left = replace(delivered("2026/s1.csv", "h1"), look=files.Look(1, 1, 10_000, 1))
+    assert ledger.judged(left).status == "skipped", "a run ended before it was archived"
     assert ledger.judged(delivered("2026/s2.csv", "h3")).status == "duplicate", "what it says is what stands"
     adding = replace(ledger, is_snapshot=False)
     assert adding.judged(delivered("2026/s2.csv", "h2")).status == "new", "files of an incremental load add to one another"

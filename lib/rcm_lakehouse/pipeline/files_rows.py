@@ -8,30 +8,29 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, LongType, StringType, StructField, StructType
 
-from rcm_lakehouse.bronze.lineage import LINEAGE, LINEAGE_NAMES
+from rcm_lakehouse.bronze.lineage import LINEAGE
+from rcm_lakehouse.bronze.lineage import RESERVED as RESERVED_BY_LOADS
 from rcm_lakehouse.config.project import Project
 from rcm_lakehouse.config.worklist import LoadRow
-from rcm_lakehouse.pipeline.source_checks import signed_columns
+from rcm_lakehouse.pipeline.source_checks import signed_columns, wanted_columns
 from rcm_lakehouse.sources.files import FileItem
 from rcm_lakehouse.sources.files_header import Expected
 from rcm_lakehouse.sources.files_parse import Parsed
 
-# Names that the machine gives to columns beside a file's own.
-RESERVED = (*LINEAGE_NAMES, "data_source", "_source_table", "_salt", "_file")
+# Names that the machine gives to columns beside a file's own, those of the way from the file to bronze among them.
+RESERVED = (*sorted(RESERVED_BY_LOADS), "_file", "_told", "_unread")
 
 
 def expected_columns(project: Project, row: LoadRow, known: Sequence[str], given_up: Sequence[str] = ()) -> Expected:
-    """What contracts want of the row's files; `known` are the columns that bronze has. Required are keys, sequences and what gold ties out to."""
-    used: list[str] = []
-    required: list[str] = []
-    for contract in project.contracts.values():
-        mapping = project.mapping_of(contract, row)
-        signed = signed_columns(project, contract)
-        for name, source in (mapping.columns if mapping else {}).items():
-            if not source.startswith("="):
-                used.append(source)
-                required += [source] if name in (*contract.key, *contract.sequence_by[:1], *signed) else []
-    return Expected(tuple(dict.fromkeys(used)), tuple(dict.fromkeys(required)), tuple(known), RESERVED, tuple(given_up))
+    """What contracts want of the row's files; `known` are the columns that bronze has.
+
+    Required are keys, sequences, what gold ties out to, and what an expression reads: it would tell rows apart by values that are not there.
+    """
+    mapped = [(contract, project.mapping_of(contract, row)) for contract in project.contracts.values()]
+    wanted = [column for contract, mapping in mapped if mapping for column in wanted_columns(contract, mapping, signed_columns(project, contract))]
+    used = dict.fromkeys(source for source, _, _ in wanted)
+    required = dict.fromkeys(source for source, _, is_required in wanted if is_required)
+    return Expected(tuple(used), tuple(required), tuple(known), RESERVED, tuple(given_up))
 
 
 def bronze_schema(project: Project, row: LoadRow) -> StructType:

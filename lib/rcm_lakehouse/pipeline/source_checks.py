@@ -36,7 +36,7 @@ def check_columns(project: Project, row: LoadRow, table: SourceTable, delivered:
     warnings = []
     for contract in project.contracts.values():
         mapping = project.mapping_of(contract, row)
-        wanted = list(_wanted(contract, mapping, signed_columns(project, contract))) if mapping else []
+        wanted = list(wanted_columns(contract, mapping, signed_columns(project, contract))) if mapping else []
         taken = {source.lower() for source, _, _ in wanted}
         for source, silver, is_required in wanted:
             if source.lower() in found:
@@ -63,8 +63,8 @@ def signed_columns(project: Project, contract: Contract) -> frozenset[str]:
     return frozenset(parts[2] for parts in targets if len(parts) == 3 and parts[:2] == ["silver", contract.entity])
 
 
-def _wanted(contract: Contract, mapping: SourceMapping, signed: Collection[str]) -> Iterator[tuple[str, str, bool]]:
-    """(source column, what it is for, required) of one mapping."""
+def wanted_columns(contract: Contract, mapping: SourceMapping, signed: Collection[str]) -> Iterator[tuple[str, str, bool]]:
+    """(source column, what it is for, required) of one mapping; required are keys, the sequence, what is `signed`, and what an expression reads."""
     required = {*contract.key, *contract.sequence_by[:1], *signed}
     for silver, source in mapping.columns.items():
         if source.startswith("="):

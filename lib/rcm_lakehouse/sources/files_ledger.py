@@ -47,19 +47,20 @@ class Ledger:
                 return replace(item, status="skipped", reason="it was loaded before, and a newer snapshot after it; it waited for the archive alone")
             under = {}
         if item.name in under and under[item.name] == max(same_name.values()):
-            return replace(item, status="skipped", reason="this content was loaded before under this name")
+            return replace(item, status="skipped", reason=self._stands("this content was loaded before under this name", item.name, item.sha256))
         if item.name in under:
             return replace(item, status="correction", reason="it returns to what it held before newer content of its name")
         if under and max(under.values()) > max(same_name.values(), default=0):
-            return replace(item, status="duplicate", reason=self._known_as(max(under, key=lambda name: under[name]), item.sha256))
+            known_as = max(under, key=lambda name: under[name])
+            return replace(item, status="duplicate", reason=self._stands(f"its content was loaded before as {known_as}", known_as, item.sha256))
         newest = self._newest()
         if self.is_snapshot and is_numbered_before(item.name, newest):
             return replace(item, status="refused", reason=f"by its name it is an older snapshot than {newest}, which was taken already")
         return replace(item, status="correction" if same_name else "new")
 
-    def _known_as(self, name: str, digest: str) -> str:
-        """Why a content is a duplicate of what a name brought; where newer deliveries followed, that they stand, and how the content is taken again."""
-        told, taken = f"its content was loaded before as {name}", self.batches[(digest, name)]
+    def _stands(self, told: str, name: str, digest: str) -> str:
+        """Why a content that a name brought is not taken; where newer deliveries followed, that they stand, and how it is taken again."""
+        taken = self.batches[(digest, name)]
         if taken == max(self.batches.values()):
             return told
         # Under its own name it is a repetition, unless that name has held something else since.
