@@ -113,6 +113,14 @@ def test_D01_the_drift_policy_decides_about_a_new_column(tmp_path: Path) -> None
     assert quarantined.malformed() == [(3, "unknown_column", "C2,P2,news"), (4, "unknown_column", "C3,P3,more")]
 
 
+@pytest.mark.parametrize("drift", ["evolve", "freeze", "discard", "quarantine"])
+def test_D01_a_new_column_that_a_contract_has_come_to_use_is_taken_whatever_the_policy(tmp_path: Path, drift: str) -> None:
+    expected = Expected(used=("ClaimID", "Extra"), known=("ClaimID", "PatientID"))
+    reading = read(tmp_path, "ClaimID,PatientID,EXTRA\nC1,P1,news\n", expected, drift=drift)
+    assert reading.values() == [{"ClaimID": "C1", "PatientID": "P1", "Extra": "news"}]
+    assert (reading.found.added, reading.found.malformed) == (("Extra",), {})
+
+
 def test_D01_without_an_earlier_file_nothing_is_new_unless_columns_are_given(tmp_path: Path) -> None:
     first = Expected(used=("ClaimID",))
     assert read(tmp_path, "ClaimID,Extra\nC1,x\n", first, drift="freeze").found.columns == ("ClaimID", "Extra")

@@ -117,10 +117,12 @@ class Layout:
         _check(item, line, lower, expected, given)
         base = {name.lower() for name in (*given, *expected.used)} if given else {name.lower() for name in expected.known}
         extra = [name for name in names if base and name.lower() not in base]
-        if extra and options.drift == "freeze":
-            shown = ", ".join(line.told(name) for name in extra)
+        # A column that a contract uses is wanted, though bronze does not have it yet.
+        strange = [name for name in extra if name not in expected.used]
+        if strange and options.drift == "freeze":
+            shown = ", ".join(line.told(name) for name in strange)
             raise refused(item, f"its header has the new column {shown} and the drift policy is freeze", "allow it with `drift` or have it taken out")
-        unwanted = [(at, name) for at, name in enumerate(names) if name in extra and options.drift in ("discard", "quarantine")]
+        unwanted = [(at, name) for at, name in enumerate(names) if name in strange and options.drift in ("discard", "quarantine")]
         gone = {name for _, name in unwanted}
         return Layout(
             names,
