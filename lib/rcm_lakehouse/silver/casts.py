@@ -5,16 +5,18 @@ from collections.abc import Sequence
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
-DATE_FORMATS = ("yyyy-MM-dd", "M/d/yyyy", "yyyyMMdd", "dd-MMM-yyyy", "yyyy-MM-dd HH:mm:ss[.SSSSSS]")
-TIME_FORMATS = (
-    "yyyy-MM-dd HH:mm:ss[.SSSSSSSSS][.SSSSSS][.SSS][.S]",
-    "yyyy-MM-dd'T'HH:mm:ss[.SSSSSS][.SSS]",
-    "yyyy-MM-dd",
-    "M/d/yyyy H:mm:ss",
-    "M/d/yyyy H:mm",
-    "M/d/yyyy",
+# As many digits of a second as there are, up to nine.
+_OF_DAY = "H:mm[:ss[.SSSSSSSSS]]"
+_DAY_AND_TIME = (
+    f"yyyy-M-d[ {_OF_DAY}]",
+    f"yyyy-M-d'T'{_OF_DAY}",
+    f"yyyy/M/d[ {_OF_DAY}]",
+    f"M/d/yyyy[ {_OF_DAY}]",
+    "M/d/yyyy h:mm[:ss] a",
     "yyyyMMdd",
 )
+DATE_FORMATS = (*_DAY_AND_TIME, "dd-MMM-yyyy")
+TIME_FORMATS = _DAY_AND_TIME
 # A comma stands between thousands or it is another country's decimal point; a blank stands beside the sign or the dollar alone.
 _MONEY = r"^[-+]?\s*\$?\s*[-+]?\s*(\d{1,3}(,\d{3})+|\d+|(?=\.\d))(\.\d*)?([eE][-+]?\d{1,3})?$"
 
@@ -26,9 +28,10 @@ _FIRST, _LAST = "0001-01-01", "9999-12-31"
 def typed(value: Column, source_type: str, wanted: str, formats: Sequence[str]) -> Column:
     """A value of a source type as the wanted type; NULL when it does not fit (the caller tells that from a NULL it was given).
 
-    Money is rounded half up to the scale, per row, from floats and from text alike; text may have a dollar sign, commas between thousands,
-    parentheses for a minus and an exponent, and fits in no other form (`1.234,56`, `12,34`, `100 200`). Days and times from text follow
-    the first pattern that fits; those outside the years 1 to 9999 are none.
+    Money is rounded half up to the scale, once and per row, from floats (their shortest decimal form), text and other decimals alike; text may have a
+    dollar sign, commas between thousands, parentheses for a minus and an exponent, and fits in no other form (`1.234,56`, `12,34`, `100 200`).
+    A whole number has no fraction. Days and times from text follow the first pattern that fits, a day from text with a time of day is that day;
+    those outside the years 1 to 9999 are none.
     """
     if wanted == "date":
         day = _first_fit(value, formats or DATE_FORMATS) if source_type == "string" else value
@@ -40,21 +43,21 @@ def typed(value: Column, source_type: str, wanted: str, formats: Sequence[str]) 
     if wanted.startswith("decimal"):
         return _decimal(value, source_type, wanted)
     if wanted in ("int", "bigint"):
-        number = F.when(value.try_cast("double") == F.floor(value.try_cast("double")), value.try_cast("decimal(38,0)"))
-        return number.try_cast(wanted)
+        # Nineteen digits each side of the point: any bigint, and a fraction that a double of it would not show.
+        number = value.try_cast("decimal(38,19)")
+        return F.when(number == F.floor(number), number).try_cast(wanted)
     return value.try_cast(wanted)
 
 
 def _decimal(value: Column, source_type: str, wanted: str) -> Column:
-    scale = int(wanted.rstrip(")").rpartition(",")[2])
+    """Each cast to a decimal rounds: there is one alone."""
     if source_type in ("double", "float"):
-        # Through text: round() of a double works on its shortest decimal form, which is what people see in the source.
-        return F.round(value.cast("double").cast("string").try_cast("decimal(38,12)"), scale).try_cast(wanted)
+        # Through text: its shortest decimal form is what people see in the source.
+        return value.cast("double").cast("string").try_cast(wanted)
     if source_type == "string":
         signed = F.regexp_replace(F.trim(value), r"^\((.*)\)$", "-$1")
-        plain = F.when(signed.rlike(_MONEY), F.regexp_replace(signed, r"[$,\s]", ""))
-        return F.round(plain.try_cast("decimal(38,12)"), scale).try_cast(wanted)
-    return F.round(value.try_cast("decimal(38,12)"), scale).try_cast(wanted)
+        return F.when(signed.rlike(_MONEY), F.regexp_replace(signed, r"[$,\s]", "")).try_cast(wanted)
+    return value.try_cast(wanted)
 
 
 def _of_this_calendar(at: Column) -> Column:

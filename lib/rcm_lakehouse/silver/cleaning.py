@@ -12,6 +12,15 @@ NULL_TEXTS = ("", "null", "n/a", "-", "--")
 # What programs write for a missing value. People are named so: Nan is a given name, None a family name.
 NULL_VALUES = (*NULL_TEXTS, "nan", "none")
 NUMERALS = ("II", "III", "IV")
+_EXTENSION = r"extension|extn|ext|ex|x|#"
+_STATES = (
+    "AL AK AZ AR CA CO CT DE FL GA HI ID IL IN IA KS KY LA ME MD MA MI MN MS MO MT NE NV NH NJ NM NY NC ND OH OK OR PA RI SC SD TN TX UT VT VA WA WV WI WY "
+    "DC AS GU MP PR VI FM MH PW AA AE AP"
+)
+# At the end of an address, the country behind them or not.
+_STATE_AND_ZIP = (
+    rf"(?i)\b({'|'.join(_STATES.split())})[\s,]+(\d{{5}})(?:-?\d{{4}})?[\s,]*(?:(?<=[\s,])(?:U\.?S\.?(?:A\.?)?|United States(?: of America)?))?\s*$"
+)
 
 
 def null_text(text: Column) -> Column:
@@ -41,19 +50,18 @@ def proper_name(text: Column) -> Column:
     return F.when(is_one_case, numbered).otherwise(text)
 
 
-def _digits(text: Column) -> Column:
-    number = F.regexp_replace(F.lower(text), r"(x|ext\.?|extension|#).*$", "")
-    return F.regexp_replace(F.regexp_replace(number, r"\D", ""), r"^(001|1)(?=\d{10}$)", "")
-
-
 def phone_e164(text: Column) -> Column:
-    """A North American number as +1NXXNXXXXXX without extension; anything else is NULL."""
-    return F.when(_digits(text).rlike(r"^[2-9]\d{2}[2-9]\d{6}$"), F.concat(F.lit("+1"), _digits(text)))
+    """A North American number as +1NXXNXXXXXX without extension; anything else, also a number of another country (`+65 …`), is NULL."""
+    # A mark stands behind a digit of the number: neither the x of Fax nor the # of `Tel # 212…` is one.
+    number = F.regexp_replace(F.lower(text), rf"(\d\D*?)(?<![a-z])(?:{_EXTENSION})(?![a-z]).*$", "$1")
+    found = F.regexp_replace(F.regexp_replace(number, r"\D", ""), r"^(001|1)(?=\d{10}$)", "")
+    is_abroad = text.rlike(r"^\D*\+\D*[02-9]")
+    return F.when(found.rlike(r"^[2-9]\d{2}[2-9]\d{6}$") & ~is_abroad, F.concat(F.lit("+1"), found))
 
 
 def phone_ext(text: Column) -> Column:
-    """The extension of a number, digits only; NULL without one."""
-    found = F.regexp_extract(F.lower(text), r"(?:x|ext\.?|extension|#)\s*(\d{1,8})\s*$", 1)
+    """The extension of a number (`x12`, `ext: 12`, `;ext=12`, `extn 12`, `#12`), up to eight digits only; NULL without one."""
+    found = F.regexp_extract(F.lower(text), rf"\d\D*?(?<![a-z])(?:{_EXTENSION})[\s.:=]*(\d{{1,8}})\s*\)?\s*$", 1)
     return F.when(found != "", found)
 
 
@@ -110,14 +118,14 @@ def ssn(text: Column) -> Column:
 
 
 def state_of_address(text: Column) -> Column:
-    """The two-letter state before the ZIP code at the end of an address (military ones too)."""
-    found = F.regexp_extract(text, r"\b([A-Za-z]{2})\s+\d{5}(?:-?\d{4})?\s*$", 1)
+    """The two-letter state before the ZIP code at the end of an address (military ones too); NULL where no state and ZIP code end it."""
+    found = F.regexp_extract(text, _STATE_AND_ZIP, 1)
     return F.when(found != "", F.upper(found))
 
 
 def zip5_of_address(text: Column) -> Column:
-    """The five digits of the ZIP code at the end of an address."""
-    found = F.regexp_extract(text, r"\b(\d{5})(?:-?\d{4})?\s*$", 1)
+    """The five digits of the ZIP code behind the state at the end of an address; digits behind anything else are none (`France 75001`)."""
+    found = F.regexp_extract(text, _STATE_AND_ZIP, 2)
     return F.when(found != "", found)
 
 
@@ -128,7 +136,7 @@ def zip3_of_address(text: Column) -> Column:
 
 def city_of_address(text: Column) -> Column:
     """The part before state and ZIP code; NULL for military post offices, which have none."""
-    found = F.trim(F.regexp_extract(text, r",\s*([^,]+?),?\s+[A-Za-z]{2}\s+\d{5}(?:-?\d{4})?\s*$", 1))
+    found = F.trim(F.regexp_extract(text, rf",\s*([^,]+?)(?:\s*,)?\s*{_STATE_AND_ZIP}", 1))
     return F.when(found != "", found)
 
 
