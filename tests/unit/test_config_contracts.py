@@ -49,9 +49,29 @@ WRONG = {
         "billed_amount >= 0",
         "billed_amount >= ",
         "not_negative",
-        "rule 'billed_not_negative': this is no SQL expression.",
+        "rule 'billed_not_negative': this is no SQL expression: near 'billed_amount >=' (character 15) a value is missing.",
     ),
-    "Q09 bracket not closed": (PATIENT, "billed_amount >= 0", "(billed_amount >= 0", "not_negative", "rule 'billed_not_negative': this is no SQL expression."),
+    "Q09 an operator too much in a rule": (
+        PATIENT,
+        "billed_amount >= 0",
+        "billed_amount >== 0",
+        "not_negative",
+        "rule 'billed_not_negative': this is no SQL expression: near 'billed_amount >==' (character 17) a value is missing.",
+    ),
+    "Q09 two values in a row": (
+        PATIENT,
+        "billed_amount >= 0",
+        "billed_amount >= 0 0",
+        "not_negative",
+        "rule 'billed_not_negative': this is no SQL expression: near 'billed_amount >= 0 0' (character 20) an operator or the end is expected.",
+    ),
+    "Q09 bracket not closed": (
+        PATIENT,
+        "billed_amount >= 0",
+        "(billed_amount >= 0",
+        "not_negative",
+        "rule 'billed_not_negative': this is no SQL expression: near '(billed_amount >= 0' (character 19) ) is expected.",
+    ),
     "Q09 quote not closed": (PATIENT, "billed_amount >= 0", "first_name > 'x", "not_negative", "rule 'billed_not_negative': this is no SQL: a quote"),
     "Q09 rule name twice": (PATIENT, "name: billed_not_negative", "name: first_name_present", "billed_amount >=", "rule 'first_name_present' is given twice."),
     "Q09 empty check": (PATIENT, "billed_amount >= 0", " ", "not_negative", "rule 'billed_not_negative': the SQL is empty."),
@@ -257,6 +277,21 @@ def test_models_that_read_each_other_are_all_named(tmp_path: Path) -> None:
 def test_a_model_that_cannot_be_read_makes_no_mistake_in_those_that_read_it(tmp_path: Path) -> None:
     folder = small_project(tmp_path).write("conf/gold/second.sql", SECOND).edit(MODEL, "grain: one hospital\n", "")
     assert folder.mistakes() == [f"{MODEL}:1: grain: this key is required and missing."]
+
+
+def test_a_file_whose_ending_is_another_is_told_and_what_it_states_is_not_missed(tmp_path: Path) -> None:
+    folder = small_project(tmp_path)
+    for file, other in ((PATIENT, "conf/cdm/patient.yaml"), (MODEL, "conf/gold/billing.SQL"), (VISIT, "conf/cdm/visit.yml.txt")):
+        (folder.home / file).rename(folder.home / other)
+    folder.write("conf/cdm/notes.txt", "").write("conf/gold/.billing.sql.swp", "").write("conf/monitor/late.Sql", "")
+    assert folder.mistakes() == [
+        "conf/cdm/patient.yaml: this file is not read, for its name does not end in .yml. Name it patient.yml.",
+        "conf/cdm/visit.yml.txt: this file is not read, for its name does not end in .yml. Name it visit.yml.",
+        "conf/gold/billing.SQL: this file is not read, for its name does not end in .sql. Name it billing.sql.",
+        "conf/monitor/late.Sql: this file is not read, for its name does not end in .sql. Name it late.sql.",
+    ]
+    (folder.home / "conf/cdm/visit.yml.txt").rename(folder.home / VISIT)
+    assert [mistake.partition(": ")[0] for mistake in folder.mistakes()] == ["conf/cdm/patient.yaml", "conf/gold/billing.SQL", "conf/monitor/late.Sql"]
 
 
 @pytest.mark.parametrize(

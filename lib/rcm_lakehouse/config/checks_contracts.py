@@ -7,9 +7,10 @@ from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
 from rcm_lakehouse.config.contracts import HISTORY, Contract, Rule, SourceMapping
+from rcm_lakehouse.config.date_patterns import wrong_in_pattern
 from rcm_lakehouse.config.known import Contracts
 from rcm_lakehouse.config.problems import Problem, did_you_mean, nearest
-from rcm_lakehouse.config.sql_guard import MISSPELLED, wrong_in_expression
+from rcm_lakehouse.config.sql_guard import MISSPELLED, where_it_breaks, wrong_in_expression
 from rcm_lakehouse.config.validated import Sound
 
 RESERVED = frozenset({*HISTORY, *"data_source event_at is_future is_delete is_outside cast_failures raw_row failed_rules outcome".split()})
@@ -95,6 +96,10 @@ class _Check:
                 self.note(f"column '{column.name}': there is no cleaner '{column.clean}'.{did_you_mean(column.clean, self.cleaners)}", *place)
             if column.key_of is not None and column.key_of not in self.entities:
                 self.note(f"column '{column.name}': there is no entity '{column.key_of}'.{did_you_mean(column.key_of, self.entities)}", *place)
+            for at, pattern in enumerate(column.formats):
+                wrong = wrong_in_pattern(pattern)
+                if wrong is not None:
+                    self.note(f"column '{column.name}', formats: in '{pattern}' {wrong}. Expected a pattern like yyyy-MM-dd HH:mm:ss.", *place, "formats", at)
             if column.derive is not None:
                 self.expression(f"column '{column.name}'", column.derive, self.derived, *place)
 
@@ -219,8 +224,8 @@ class _Check:
             return None
         try:
             tree = sqlglot.parse_one(text, read="spark")
-        except (SqlglotError, RecursionError):
-            self.note(f"{what}: this is no SQL expression.", *place)
+        except (SqlglotError, RecursionError) as error:
+            self.note(f"{what}: this is no SQL expression{where_it_breaks(error)}.", *place)
             return None
         outside = tree.find(exp.Query, exp.Table, exp.Command, exp.DDL, exp.DML, exp.Star, exp.Placeholder, exp.Parameter)
         if outside is not None or isinstance(tree, exp.Alias):

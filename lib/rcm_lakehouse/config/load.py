@@ -14,6 +14,7 @@ from rcm_lakehouse.config.problems import Problem, raise_problems
 from rcm_lakehouse.config.project import Project
 from rcm_lakehouse.config.readers import read_connections, read_contracts, read_settings
 from rcm_lakehouse.config.settings import LakehouseSettings
+from rcm_lakehouse.config.texts import files_of
 
 
 def load_project(home: Path, environment: str = "local", *, load_config: Path | None = None, cleaner_names: frozenset[str] | None = None) -> Project:
@@ -69,7 +70,8 @@ def _hash(home: Path, work_list: Path) -> str:
 
 
 def _models(home: Path, problems: list[Problem]) -> tuple[dict[str, ReadModel], frozenset[str]]:
-    """The models by name, as far as each is sound, and the names of files that have no text."""
-    read = {path.stem: read_model(home, path, problems) for path in sorted((home / "conf" / "gold").glob("*.sql"))}
+    """The models by name, as far as each is sound, and the names of files that have no text or no name of a model's."""
+    paths, misnamed = files_of(home, "conf/gold", ".sql", problems)
+    read = {path.stem: read_model(home, path, problems) for path in paths}
     found = {name: model for name, model in read.items() if model is not None}
-    return found, frozenset(read) - frozenset(found)
+    return found, (misnamed | frozenset(read)) - frozenset(found)

@@ -22,6 +22,7 @@ from rcm_lakehouse.config.known import Contracts
 from rcm_lakehouse.config.problems import Problem, did_you_mean, nearest
 from rcm_lakehouse.config.settings import Frozen
 from rcm_lakehouse.config.sql_files import SqlFile, read_sql_file, tables_of
+from rcm_lakehouse.config.texts import files_of
 from rcm_lakehouse.config.validated import Sound, validated
 from rcm_lakehouse.config.worklist import WorkList
 
@@ -72,7 +73,7 @@ def read_monitors(home: Path, contracts: Contracts, models: Iterable[str], table
     for entity in (*contracts.entities, _ONE):
         known |= {f"silver.{entity}", f"silver.{entity}_tombstones", f"quarantine.{entity}"}
     check = _Check(frozenset(known), work_list, tables, _personal(contracts.values), problems)
-    found = (check.read(path) for path in sorted((home / FOLDER).glob("*.sql")))
+    found = (check.read(path) for path in files_of(home, FOLDER, ".sql", problems)[0])
     return {monitor.name: monitor for monitor in found if monitor is not None}
 
 

@@ -13,6 +13,7 @@ from rcm_lakehouse.config.known import Contracts
 from rcm_lakehouse.config.parts import Part
 from rcm_lakehouse.config.problems import Problem, did_you_mean, nearest
 from rcm_lakehouse.config.settings import LakehouseSettings
+from rcm_lakehouse.config.texts import files_of
 from rcm_lakehouse.config.validated import Sound, validated
 from rcm_lakehouse.config.yaml_lines import Document, read_yaml
 
@@ -152,8 +153,8 @@ def _typed(part: Part, problems: list[Problem]) -> tuple[Part, type[AnyConnectio
 def read_contracts(home: Path, problems: list[Problem]) -> Contracts:
     """Every contract below conf/cdm by the name of its file; one that calls itself otherwise is judged as what its file says."""
     found: dict[str, Sound[Contract]] = {}
-    paths = sorted((home / "conf" / "cdm").glob("*.yml"))
-    if not paths:
+    paths, misnamed = files_of(home, "conf/cdm", ".yml", problems)
+    if not paths and not misnamed:
         problems.append(Problem("conf/cdm", 0, "there is no contract; expected one file an entity, like conf/cdm/patient.yml."))
     for path in paths:
         document = read_yaml(home, f"conf/cdm/{path.name}", problems)
@@ -163,7 +164,7 @@ def read_contracts(home: Path, problems: list[Problem]) -> Contracts:
         contract = validated(document.part(), Contract, problems, stand_ins=stand_ins)
         if contract is not None:
             found[path.stem] = _named(contract, path.stem, problems)
-    return Contracts(found, frozenset(path.stem for path in paths) - frozenset(found))
+    return Contracts(found, (misnamed | {path.stem for path in paths}) - frozenset(found))
 
 
 def _named(contract: Sound[Contract], name: str, problems: list[Problem]) -> Sound[Contract]:

@@ -19,6 +19,8 @@ from rcm_lakehouse.config.sql_functions import AGGREGATE, BARE, CLOCKS, CLOCKS_W
 MAX_EXPRESSION = 4_000
 MAX_SELECT = 200_000
 MAX_DEPTH = 40
+# How much of an expression a message shows before the place where it breaks.
+_NEAR = 30
 
 _NO_COMMENT = re.compile(r"[ \t\r\n]*\Z")
 # A backslash before the line's end would lengthen the comment for Spark alone.
@@ -74,6 +76,19 @@ def wrong_in_select(text: str) -> list[Finding]:
     if len(text) > MAX_SELECT:
         return [Finding(f"a model has at most {MAX_SELECT:,} characters.", 1)]
     return _wrong(text, SCALAR | AGGREGATE | GENERATOR, _WRITES, _LINE_COMMENT)
+
+
+def where_it_breaks(error: Exception) -> str:
+    """Where an expression ceases to be SQL and what was expected there: `: near 'amount >==' (character 9) a value is missing`; empty when it is not told."""
+    told = (getattr(error, "errors", None) or [{}])[0]
+    before, at = str(told.get("start_context") or ""), str(told.get("highlight") or "")
+    if not at:
+        return ""
+    said = str(told.get("description"))
+    wanted = "a value is missing" if said.startswith("Required") else "an operator or the end is expected"
+    closing = re.match(r"Expect(?:ing|ed) (\S+)", said)
+    near = f"{before[-_NEAR:]}{at}".strip()
+    return f": near '{near}' (character {len(before) + 1}) {f'{closing[1]} is expected' if closing else wanted}"
 
 
 def _wrong(text: str, functions: frozenset[str], forbidden: frozenset[str], between: re.Pattern[str]) -> list[Finding]:
