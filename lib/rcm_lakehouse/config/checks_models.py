@@ -1,11 +1,12 @@
 """Gold model files: a YAML header in the leading comment, then one SELECT over tables and columns that exist."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from sqlglot import exp
 
+from rcm_lakehouse.config.carried import Given, Output, given_by
 from rcm_lakehouse.config.checks_columns import Judged, judged
 from rcm_lakehouse.config.checks_contracts import NAME
 from rcm_lakehouse.config.known import Contracts
@@ -79,6 +80,7 @@ class Tables:
     models: Mapping[str, ReadModel]
     contracts: Contracts
     _judged: dict[str, Judged] = field(default_factory=dict)
+    _given: dict[str, Given] = field(default_factory=dict)
 
     def judged(self, name: str) -> Judged:
         """What the SELECT of a model says of columns."""
@@ -102,10 +104,33 @@ class Tables:
         return found.outputs | promised if found.outputs is not None and found.is_all else None
 
 
-def check_models(models: Mapping[str, ReadModel], unread: frozenset[str], contracts: Contracts, problems: list[Problem]) -> Tables:
-    """Note tables and columns that do not exist, in the SELECT and in the header, and models that read each other; returns the columns known.
+    def identifiers_of(self, table: str) -> Given:
+        """Columns of `layer.table`, each with the direct identifiers that it carries, `silver.patient.ssn`. A gold table has none: its own model is refused."""
+        layer, _, name = table.partition(".")
+        if layer == "silver" and name in self.contracts.values:
+            contract = self.contracts.values[name]
+            direct = contract.direct_identifiers
+            origins = ((column, frozenset({f"silver.{name}.{column}"} if column in direct else ())) for column in contract.table_columns)
+            return Given(tuple(Output(column.lower(), found) for column, found in origins), True)
+        if layer != "gold" or name not in self.models:
+            return Given()
+        given = self.given_by(name)
+        return Given(tuple(Output(output.name) for output in given.outputs), given.is_all)
 
-    `unread` names files without a text; that they are named elsewhere is no second mistake.
+    def given_by(self, name: str) -> Given:
+        """Columns that the SELECT of a model gives, with the direct identifiers that each carries."""
+        if name not in self._given:
+            self._given[name] = Given()
+            tree = self.models[name].source.tree
+            if tree is not None:
+                self._given[name] = given_by(tree, self.identifiers_of)
+        return self._given[name]
+
+
+def check_models(models: Mapping[str, ReadModel], unread: frozenset[str], contracts: Contracts, problems: list[Problem]) -> Tables:
+    """Note tables and columns that do not exist, in the SELECT and in the header, direct identifiers in the result, and models that read each other.
+
+    Returns the columns known. `unread` names files without a text; that they are named elsewhere is no second mistake.
     """
     known = {f"silver.{name}" for name in contracts.entities} | {f"gold.{name}" for name in {*models, *unread}}
     tables = Tables(models, contracts)
@@ -117,12 +142,26 @@ def check_models(models: Mapping[str, ReadModel], unread: frozenset[str], contra
             problems.append(Problem(source.file, source.line_of(table), text))
         found = tables.judged(name)
         problems += [Problem(source.file, source.first_line - 1 + unknown.line, unknown.text) for unknown in found.unknown]
+        problems += _identifiers(source, tables.given_by(name))
         if model.header is not None:
             _check_header(model, model.header, found.outputs, contracts, problems)
         circle = next((table for table in sorted(reads[name]) if table == f"gold.{name}" or name in _reach(table, reads)), None)
         if circle is not None:
             problems.append(Problem(source.file, source.line_of(circle), f"'{name}' reads itself through other models."))
     return tables
+
+
+def _identifiers(source: SqlFile, given: Given) -> Iterator[Problem]:
+    """Columns of a result that tell who a person is: gold is read by many who may not know that."""
+    for output in given.outputs:
+        if output.origins:
+            line = source.first_line - 1 + (output.line or 1)
+            told = f"the result's column '{output.name}'" if output.name else "a column of the result"
+            text = f"{told} carries {', '.join(sorted(output.origins))}, by contract a direct identifier (phi: direct), which gold may not hold. Leave it out"
+            yield Problem(source.file, line, f"{text}, or give a count, a condition or an age.")
+    if given.rest:
+        text = f"the result carries {', '.join(sorted(given.rest))}, by contract direct identifiers (phi: direct), which gold may not hold. Leave them out."
+        yield Problem(source.file, source.first_line, text)
 
 
 def _check_header(model: ReadModel, header: Sound[GoldModel], outputs: frozenset[str] | None, contracts: Contracts, problems: list[Problem]) -> None:

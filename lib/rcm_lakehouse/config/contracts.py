@@ -108,3 +108,9 @@ class Contract(Frozen):
     def tracked_columns(self) -> tuple[str, ...]:
         """Columns whose change makes a version, in contract order."""
         return tuple(c.name for c in self.columns if c.tracked)
+
+    @property
+    def direct_identifiers(self) -> frozenset[str]:
+        """Columns marked `phi: direct` that gold may not carry: all but the days and times of an event. Those of a person (its key is personal) are none."""
+        of_events = ("date", "timestamp")
+        return frozenset(c.name for c in self.columns if c.phi == "direct" and (self.key_is_personal or c.type not in of_events))

@@ -1,0 +1,88 @@
+"""Gold carries no direct identifier of a contract, however it gets there; what tells no one apart is left alone."""
+
+from pathlib import Path
+
+import pytest
+from builders import ProjectFolder, real_project, small_project
+
+PATIENT, VISIT, SECOND = "conf/cdm/patient.yml", "conf/cdm/visit.yml", "conf/gold/second.sql"
+NAME, BORN, NUMBER = "silver.patient.first_name", "silver.patient.born", "silver.visit.source_visit_id"
+
+# case: (a SELECT, its line and result columns with what each carries)
+REFUSED = {
+    "as it is": ("SELECT patient_key,\nfirst_name, born\nFROM silver.patient", [(2, "born", BORN), (2, "first_name", NAME)]),
+    "of another entity": ("SELECT source_visit_id FROM silver.visit", [(1, "source_visit_id", NUMBER)]),
+    "under another name, in any case": ("SELECT P.FIRST_NAME AS code FROM Silver.Patient p", [(1, "code", NAME)]),
+    "by the table's name": ("SELECT silver.patient.first_name AS a, patient.born AS b FROM silver.patient", [(1, "a", NAME), (1, "b", BORN)]),
+    "changed": ("SELECT upper(left(first_name, 3)) AS a, sha2(first_name, 256) AS b FROM silver.patient", [(1, "a", NAME), (1, "b", NAME)]),
+    "of two": ("SELECT concat(first_name, ' ', born) AS a FROM silver.patient", [(1, "a", f"{BORN}, {NAME}")]),
+    "the least of them": ("SELECT data_source, min(first_name) AS a, collect_set(born) AS b FROM silver.patient GROUP BY 1", [(1, "a", NAME), (1, "b", BORN)]),
+    "in a CASE": ("SELECT CASE WHEN is_current THEN 'x' ELSE first_name END AS a, if(version > 1, born, NULL) AS b FROM silver.patient",
+                  [(1, "a", NAME), (1, "b", BORN)]),
+    "by a window": ("SELECT lag(first_name) OVER (PARTITION BY data_source ORDER BY version) AS a FROM silver.patient", [(1, "a", NAME)]),
+    "the one that goes with the highest": ("SELECT max_by(first_name, version) AS a FROM silver.patient", [(1, "a", NAME)]),
+    "all of them": ("SELECT * FROM silver.patient", [(1, "born", BORN), (1, "first_name", NAME)]),
+    "all but some": ("SELECT p.* EXCEPT (born) FROM silver.patient p JOIN silver.visit v USING (patient_key)", [(1, "first_name", NAME)]),
+    "through a WITH": ("WITH a AS (SELECT *, first_name AS n FROM silver.patient)\nSELECT k, m FROM (SELECT version, n FROM a) AS b(k, m)", [(2, "m", NAME)]),
+    "through a join": ("SELECT v.npi, q.c FROM silver.visit v\nJOIN (SELECT trim(first_name) AS c FROM silver.patient) q ON true", [(1, "c", NAME)]),
+    "without an alias in a join": ("SELECT npi, born AS b FROM silver.visit v JOIN silver.patient p ON v.patient_key = p.patient_key", [(1, "b", BORN)]),
+    "in one part of a UNION": ("SELECT 'none' AS who\nUNION ALL\nSELECT first_name FROM silver.patient", [(3, "who", NAME)]),
+    "in a UNION by name": ("SELECT 1 AS n, 'x' AS who UNION ALL BY NAME SELECT first_name AS who, 2 AS n FROM silver.patient", [(1, "who", NAME)]),
+    "in a subquery": ("SELECT v.npi, (SELECT max(first_name) FROM silver.patient) AS a FROM silver.visit v", [(1, "a", NAME)]),
+    "of the query around it": ("SELECT p.patient_key, (SELECT max(p.first_name || v.npi) FROM silver.visit v) AS a FROM silver.patient p", [(1, "a", NAME)]),
+    "by a lateral alias": ("SELECT first_name AS a, lower(a) AS b FROM silver.patient", [(1, "a", NAME), (1, "b", NAME)]),
+    "in a structure": ("WITH s AS (SELECT struct(first_name AS f, version AS v) AS e FROM silver.patient) SELECT s.e.f AS a, e.f AS b FROM s",
+                       [(1, "a", NAME), (1, "b", NAME)]),
+    "all of them in a structure": ("SELECT to_json(struct(p.*)) AS a FROM silver.patient p", [(1, "a", f"{BORN}, {NAME}")]),
+    "behind a lateral view": ("SELECT part AS a FROM silver.patient LATERAL VIEW explode(split(first_name, '')) t AS part", [(1, "a", NAME)]),
+    "in rows of its columns": ("SELECT stack(2, first_name, 'x') AS (a) FROM silver.patient", [(1, "a", NAME)]),
+    "by a recursive WITH": ("WITH RECURSIVE r AS (SELECT first_name AS a, '' AS b FROM silver.patient UNION ALL SELECT b, a FROM r) SELECT b FROM r",
+                            [(1, "b", NAME)]),
+}
+TAKEN = {
+    "a count": "SELECT count(*) AS n, count(DISTINCT first_name) AS names, count_if(born IS NULL) AS unborn FROM silver.patient",
+    "a condition": "SELECT first_name IS NOT NULL AS named, born > DATE'2000-01-01' AND first_name <> 'x' AS young, isnull(born) AS b FROM silver.patient",
+    "a year": "SELECT year(born) AS y, extract(YEAR FROM born) AS z FROM silver.patient",
+    "an age": "SELECT CASE WHEN months_between(CAST(:as_of AS DATE), born) < 216 THEN 'child' ELSE 'other' END AS band, "
+    "floor(datediff(CAST(:as_of AS DATE), born) / 365.25) AS age FROM silver.patient",
+    "what it decides": "SELECT p.patient_key, row_number() OVER (PARTITION BY born ORDER BY first_name) AS n, max_by(version, born) OVER () AS v "
+    "FROM silver.patient p JOIN silver.visit v ON v.npi = p.first_name WHERE born < CAST(:as_of AS DATE) ORDER BY first_name",
+    "the day of an event": "SELECT seen, max(seen) OVER () AS last FROM silver.visit UNION ALL SELECT * FROM (SELECT seen, seen FROM silver.visit)",
+    "keys": "SELECT patient_key, visit_key, npi FROM silver.visit",
+    "another column of that name": "SELECT q.first_name FROM (SELECT npi AS first_name FROM silver.visit) q JOIN silver.patient p USING (patient_key)",
+    "only within": "WITH p AS (SELECT * FROM silver.patient) SELECT patient_key, version FROM p",
+}
+
+
+def marked(home: Path, select: str) -> ProjectFolder:
+    """The small project with a person's name and birth date, a visit's number and day marked as direct identifiers, and a model."""
+    folder = small_project(home).write(SECOND, f"/*\ngrain: g\ndescription: d\n*/\n{select}\n")
+    folder.edit(PATIENT, "clean: proper_name}", "clean: proper_name, phi: direct}\n  - {name: born, type: date, phi: direct}")
+    folder.edit(PATIENT, "key: [source_patient_id]", "key: [source_patient_id]\nkey_is_personal: true")
+    return folder.edit(VISIT, "source_visit_id, type: string}", "source_visit_id, type: string, phi: direct}\n  - {name: seen, type: date, phi: direct}")
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_a_column_that_carries_a_direct_identifier_is_refused_with_its_line(case: str, tmp_path: Path) -> None:
+    select, expected = REFUSED[case]
+    advice = "by contract a direct identifier (phi: direct), which gold may not hold. Leave it out, or give a count, a condition or an age."
+    told = [f"{SECOND}:{4 + line}: the result's column '{name}' carries {origins}, {advice}" for line, name, origins in expected]
+    assert marked(tmp_path, select).mistakes() == sorted(told)
+
+
+@pytest.mark.parametrize("case", TAKEN)
+def test_what_tells_no_one_apart_is_taken(case: str, tmp_path: Path) -> None:
+    assert "second" in marked(tmp_path, TAKEN[case]).load().models
+
+
+def test_a_model_that_reads_a_refused_one_is_no_second_mistake(tmp_path: Path) -> None:
+    folder = marked(tmp_path, "SELECT first_name FROM silver.patient")
+    folder.write("conf/gold/third.sql", "/*\ngrain: g\ndescription: d\n*/\nSELECT * FROM gold.second\n")
+    assert [mistake.partition(": ")[0] for mistake in folder.mistakes()] == [f"{SECOND}:5"]
+
+
+def test_the_repositorys_own_patients_are_guarded(tmp_path: Path) -> None:
+    folder = real_project(tmp_path).edit("conf/gold/dim_patient.sql", "coalesce(state, 'unknown')", "coalesce(zip5, 'unknown')")
+    (mistake,) = folder.mistakes()
+    line = folder.line("conf/gold/dim_patient.sql", "zip5")
+    assert mistake.startswith(f"conf/gold/dim_patient.sql:{line}: the result's column 'state' carries silver.patient.zip5, by contract a direct identifier")
