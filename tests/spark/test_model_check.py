@@ -61,6 +61,8 @@ RIGHT_CHECKS = {
     "once_only": {"check": "charge_amount > 0", "unique": ["state"], "severity": "warn"},
 }
 
+FAILFAST = "from_json(state, 'a INT', map('mode', 'FAILFAST')) IS NOT NULL"
+
 
 def visit_with(derives: dict[str, tuple[str, str]], rules: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """The contract of `visit` with an amount, a day and these derived columns and rules."""
@@ -159,3 +161,48 @@ def test_expressions_of_contracts_that_do_not_fit_are_told_with_the_models_and_j
     assert message.startswith("silver:visit: rule 'coded' of conf/cdm/visit.yml cannot be computed for a value of some row (NumberFormatException:CAST_")
     assert "; the table is as it was. Let it give NULL there" in message
     assert "secret" not in ended.said
+    others = {"named": {"check": "state <> concat('a', 'b')", "severity": "warn"}}
+    # Of a derived column Spark quotes what surrounds it, of functions it quotes nothing.
+    for derive, rules, delete_when, says in (
+        ("CAST(state AS INT)", {}, None, "column 'coded', derive of conf/cdm/visit.yml cannot be computed for a value of some row (NumberFormat"),
+        ("length(state)", others, "to_date(State, 'yyyy') IS NOT NULL", "mapping 'emr', delete_when of conf/cdm/visit.yml cannot be computed for a value of"),
+        ("length(state)", {"json": {"check": FAILFAST}, **others}, None, "rule 'json' of conf/cdm/visit.yml cannot be computed for a value of some row (Py4J"),
+    ):
+        contract = visit_with({**RIGHT_DERIVES, "coded": ("int", derive)}, rules)
+        contract["sources"] = [{**contract["sources"][0], "delete_when": delete_when}]
+        mini.own_contracts = {"visit": contract}
+        mini.write()
+        ended = mini.run()
+        assert str(ended.log("silver", "visit").message).startswith(f"silver:visit: {says}"), ended.said
+        assert (ended.code, "secret" in ended.said) == (1, False)
+    # So it is in gold.
+    sized = ("decimal(18,2)", "length(state)")
+    mini.own_contracts = {"visit": visit_with({**RIGHT_DERIVES, "of_text": sized, "coded": ("int", "length(state)")}, {})}
+    mini.write()
+    write(mini, {"alias": "SELECT\n  state,\n  CAST(state AS INT) AS code FROM silver.visit", "of_json": f"SELECT {FAILFAST} AS is_json FROM silver.visit"})
+    ended = mini.run()
+    assert (ended.code, "secret" in ended.said, ended.log("silver", "visit").rows_written) == (1, False, 2)
+    for name, place in (("alias", "conf/gold/alias.sql:7"), ("of_json", "the SELECT of conf/gold/of_json.sql")):
+        message = str(ended.log("gold", name).message)
+        assert message.startswith(f"gold:{name}: {place} cannot be computed for a value of some row ("), message
+        assert "; the table is as it was. Let it give NULL there (try_cast" in message
+
+
+def test_a_total_of_what_is_no_number_is_told_with_its_line_and_nothing_is_read(mini: Mini) -> None:
+    mini.own_contracts = {"visit": visit_with({}, {})}
+    mini.write()
+    amount = "silver.visit.charge_amount"
+    for name, select, tie in (
+        ("of_text", "SELECT state AS total FROM silver.visit", amount),
+        ("to_text", "SELECT version AS total FROM silver.visit", "silver.visit.state"),
+        ("of_numbers", "SELECT version AS total, NULL AS nothing FROM silver.visit", f"{amount}\n  nothing: {amount}"),
+    ):
+        header = f"/*\ngrain: g\ndescription: d\nties_out:\n  rows: silver.visit\n  total: {tie}\n*/\n"
+        (mini.home / "conf" / "gold" / f"{name}.sql").write_text(header + select)
+    with pytest.raises(ConfigError) as refused:
+        mini.run()
+    assert str(refused.value).splitlines()[1:] == [
+        "conf/gold/of_text.sql:6: ties_out: column 'total' of the result is string; expected a number, whose total can be compared.",
+        "conf/gold/to_text.sql:6: ties_out: silver.visit.state is string; expected a number, whose total can be compared.",
+    ]
+    assert not (mini.home / "lakehouse" / "bronze").exists()

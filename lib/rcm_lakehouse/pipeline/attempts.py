@@ -16,8 +16,8 @@ from rcm_lakehouse.config.errors import ConfigError, DataStopError, RcmError, St
 from rcm_lakehouse.config.settings import RetrySettings
 from rcm_lakehouse.lake.crash_points import crash_point
 from rcm_lakehouse.pipeline.context import RunContext
-from rcm_lakehouse.pipeline.contract_check import raised_by
 from rcm_lakehouse.pipeline.graph import Step
+from rcm_lakehouse.pipeline.value_errors import place_in, raised_by
 
 # Prints whole error texts, which may quote rows, to the terminal; for made-up data only.
 SHOW_ERRORS = "RCM_SHOW_ERRORS"
@@ -122,12 +122,11 @@ def _named(ctx: RunContext, step: Step, error: Exception) -> Exception:
             f"{step.name}: the data file {name} of {folder} is gone, cut or changed. {left}. Put it back from a backup. If there is none, "
             f"move the folder {folder} away and run again: the run then says how to go on without it (--accept-lost)."
         )
-    contract = ctx.project.contracts.get(step.label) if step.layer == "silver" else None
-    raised = raised_by(contract, error) if contract is not None and isinstance(error, PySparkException) else None
-    if raised is not None:
+    where = _expression_in(ctx, step, error)
+    if where is not None:
         return ConfigError(
-            f"{step.name}: {', '.join(raised)} of conf/cdm/{step.label}.yml cannot be computed for a value of some row "
-            f"({error_class(error)}). {left}. Let it give NULL there (try_cast, try_divide, try_to_date …) and run again. The value is not shown."
+            f"{step.name}: {where} cannot be computed for a value of some row ({error_class(error)}). {left}. "
+            "Let it give NULL there (try_cast, try_divide, try_to_date …) and run again. The value is not shown."
         )
     if not is_storage_full(error):
         return error
@@ -135,6 +134,17 @@ def _named(ctx: RunContext, step: Step, error: Exception) -> Exception:
         f"{step.name}: a disk is full ({type(error).__name__}). {left}. Free space below {ctx.lake.root} and in Spark's scratch folder "
         "(spark.local.dir), and run again: the next run does what is missing."
     )
+
+
+def _expression_in(ctx: RunContext, step: Step, error: Exception) -> str | None:
+    """The expressions of the step's contract, or the place in its model, of which an error says that they cannot take a value; None for another error."""
+    if is_storage_full(error):
+        return None
+    contract, model = ctx.project.contracts.get(step.label), ctx.project.models.get(step.label)
+    if step.layer == "silver" and contract is not None:
+        raised = raised_by(contract, error)
+        return None if raised is None else f"{', '.join(raised)} of conf/cdm/{step.label}.yml"
+    return place_in(model, error) if step.layer == "gold" and model is not None else None
 
 
 def error_class(error: BaseException) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
-from pyspark.errors import AnalysisException, ParseException, PySparkException, QueryContextType
+from pyspark.errors import AnalysisException, ParseException, PySparkException
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql.types import BooleanType, DataType, NullType, StringType, StructField, StructType
 
@@ -94,23 +94,6 @@ def _type_of(rows: DataFrame, value_of: Callable[[Part], Column], part: Part) ->
         return rows.select("*", value_of(part).alias("_judged")).schema["_judged"].dataType
     except (AnalysisException, ParseException) as error:
         return plain_words(error)
-
-
-def raised_by(contract: Contract, error: PySparkException) -> list[str] | None:
-    """The expressions of a contract of which an error says that a value cannot be computed (`rule 'paid_in_range'`); None when it says no such thing.
-
-    Spark quotes the part of the expression that failed. It stands in the configuration, so the names are told of all that hold it, and no value is.
-    """
-    quoted = [context.fragment() for context in error.getQueryContext() or [] if context.contextType() == QueryContextType.SQL]
-    if not quoted or isinstance(error, AnalysisException):
-        return None
-    texts = [(f"rule '{rule.name}'", rule.check) for rule in contract.rules]
-    texts += [(f"column '{column.name}', derive", column.derive) for column in contract.columns]
-    for mapping in contract.sources:
-        name = f"mapping '{mapping.name}'"
-        texts += [(f"{name}, '{column}'", source) for column, source in mapping.columns.items() if source.startswith("=")]
-        texts += [(f"{name}, where", mapping.where), (f"{name}, delete_when", mapping.delete_when)]
-    return [told for told, text in texts if text is not None and any(part in text for part in quoted)] or None
 
 
 def plain_words(error: PySparkException) -> str:

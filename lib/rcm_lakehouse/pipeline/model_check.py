@@ -7,11 +7,12 @@ table, names that could be of several tables, columns of subqueries, unions of u
 import re
 from collections.abc import Mapping
 from itertools import chain
+from pathlib import Path
 
 import sqlglot
 from pyspark.errors import AnalysisException, ParseException, PySparkException
 from pyspark.sql import SparkSession
-from pyspark.sql.types import NullType, StructField, StructType
+from pyspark.sql.types import DataType, NullType, NumericType, StructField, StructType
 from sqlglot import exp
 
 from rcm_lakehouse.audit.state import AuditState
@@ -19,6 +20,7 @@ from rcm_lakehouse.config.checks_columns import Judged, judged
 from rcm_lakehouse.config.models import GoldModel, line_of
 from rcm_lakehouse.config.problems import Problem, did_you_mean, raise_problems
 from rcm_lakehouse.config.project import Project
+from rcm_lakehouse.config.sql_files import read_sql_file
 from rcm_lakehouse.gold.models import in_dependency_order, inputs_of
 from rcm_lakehouse.gold.parameters import parameters
 from rcm_lakehouse.lake.tables import Lake
@@ -61,6 +63,8 @@ def _model_problems(spark: SparkSession, project: Project, values: Mapping[str, 
             found = _judged(views, model, values, [column for table in inputs for column in views.schemas[table].names])
             if isinstance(found, Problem):
                 problems.append(found)
+            else:
+                problems += _wrong_ties(project.home, model, found, views.schemas)
             given = _names_given(model, views.schemas) if isinstance(found, Problem) else found
             if given is not None:
                 views.add(f"gold.{model.name}", given)
@@ -137,6 +141,24 @@ def _judged(views: _Views, model: GoldModel, values: Mapping[str, object], colum
     if unfit is not None:
         return Problem(model.file, model.first_line, f"the result's column '{unfit}' has a name that a table cannot have; name it with AS.")
     return schema
+
+
+def _wrong_ties(home: Path, model: GoldModel, given: StructType, schemas: Mapping[str, StructType]) -> list[Problem]:
+    """Totals that cannot be taken, since a column of the result or of silver is no number; the header's own line is named."""
+    wrong = list[tuple[str, str]]()
+    for name, target in model.ties_out.items():
+        table, _, column = target.rpartition(".")
+        sides = [(f"column '{name}' of the result", _type_in(given, name)), (target, _type_in(schemas.get(table), column))] if name != "rows" else []
+        told = next(((what, kind) for what, kind in sides if kind is not None and not isinstance(kind, NumericType | NullType)), None)
+        if told is not None:
+            wrong.append((name, f"ties_out: {told[0]} is {told[1].simpleString()}; expected a number, whose total can be compared."))
+    source = read_sql_file(home / model.file, model.file, (), "", []) if wrong else None
+    header = None if source is None else source.header
+    return [Problem(model.file, 1 if header is None else header.line("ties_out", name), text) for name, text in wrong]
+
+
+def _type_in(schema: StructType | None, name: str) -> DataType | None:
+    return next((field.dataType for field in schema or () if field.name.lower() == name.lower()), None)
 
 
 def unknown_name(model: GoldModel, error: PySparkException, columns: list[str]) -> Problem | None:

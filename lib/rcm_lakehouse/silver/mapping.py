@@ -144,7 +144,8 @@ def derived(column: ContractColumn) -> Column:
 
 def derived_value(column: ContractColumn) -> Column:
     """The value of a derived column in its own type; NULL where it does not fit."""
-    return derived(column).try_cast(column.type)
+    # As one text: Spark then quotes from it, not from the cast, when the expression cannot be computed for a value.
+    return F.expr(f"try_cast(({column.derive}) AS {column.type})")
 
 
 def _misfit(column: ContractColumn) -> Column:
