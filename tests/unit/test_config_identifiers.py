@@ -36,6 +36,7 @@ REFUSED = {
     "all of them in a structure": ("SELECT to_json(struct(p.*)) AS a FROM silver.patient p", [(1, "a", f"{BORN}, {NAME}")]),
     "behind a lateral view": ("SELECT part AS a FROM silver.patient LATERAL VIEW explode(split(first_name, '')) t AS part", [(1, "a", NAME)]),
     "in rows of its columns": ("SELECT stack(2, first_name, 'x') AS (a) FROM silver.patient", [(1, "a", NAME)]),
+    "by a name that Spark makes up": ("SELECT q.col1 AS a FROM (SELECT inline(array(struct(first_name, 1))) FROM silver.patient) q", [(1, "a", NAME)]),
     "by a recursive WITH": ("WITH RECURSIVE r AS (SELECT first_name AS a, '' AS b FROM silver.patient UNION ALL SELECT b, a FROM r) SELECT b FROM r",
                             [(1, "b", NAME)]),
 }
@@ -50,6 +51,7 @@ TAKEN = {
     "the day of an event": "SELECT seen, max(seen) OVER () AS last FROM silver.visit UNION ALL SELECT * FROM (SELECT seen, seen FROM silver.visit)",
     "keys": "SELECT patient_key, visit_key, npi FROM silver.visit",
     "another column of that name": "SELECT q.first_name FROM (SELECT npi AS first_name FROM silver.visit) q JOIN silver.patient p USING (patient_key)",
+    "beside a column without a name": "SELECT v.npi, version FROM silver.visit v, (SELECT max(first_name) FROM silver.patient) q",
     "only within": "WITH p AS (SELECT * FROM silver.patient) SELECT patient_key, version FROM p",
 }
 

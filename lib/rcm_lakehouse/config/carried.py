@@ -58,8 +58,9 @@ class Given:
         return any(output.name == name for output in self.outputs)
 
     def of(self, name: str) -> Origins:
-        """What the columns of that name carry."""
-        return self.rest.union(*[output.origins for output in self.outputs if output.name == name])
+        """What the columns of that name carry; where there is none, those without a name, for Spark makes one up."""
+        named = name if self.has(name) else ""
+        return self.rest.union(*[output.origins for output in self.outputs if output.name == named])
 
     def named(self, names: Iterable[str]) -> "Given":
         """The same columns under other names, in their order."""
@@ -197,8 +198,9 @@ class _Tracer:
             at = next((number for number, name in enumerate(names[:-1]) if name in sources), None)
             if at is not None:
                 return sources[names[at]].all_origins if is_star else sources[names[at]].of(names[at + 1])
-            found = _NONE.union(*[source.of(names[0]) for source in sources.values()])
-            if found or any(source.has(names[0]) for source in sources.values()):
+            holders = [source for source in sources.values() if source.has(names[0])]
+            found = _NONE.union(*[source.of(names[0]) for source in holders or sources.values()], *[source.rest for source in sources.values()])
+            if found or holders:
                 return found
             if names[0] in self.aliases.get(id(here), {}):
                 return self.aliases[id(here)][names[0]]

@@ -34,7 +34,7 @@ class Column(Frozen):
     phi: PhiClass = "none"
     tracked: bool = Field(True, description="a change makes a new version; false: the newest value is written in place")
     clean: str | None = Field(None, description="name of a cleaner in silver.cleaning applied to the raw text before the cast")
-    formats: tuple[str, ...] = Field((), description="accepted date or timestamp patterns, tried in order; empty: the defaults of silver.mapping")
+    formats: tuple[str, ...] = Field((), description="accepted date or timestamp patterns, tried in order; empty: the defaults of silver.casts")
     key_of: str | None = Field(None, description="entity whose durable key this column holds; its mapping gives the raw id")
     derive: str | None = Field(None, description="SQL over other columns of the contract; such a column has no mapping")
     values: tuple[str, ...] = Field((), description="closed value set after cleaning; documentation, the check is a rule")
