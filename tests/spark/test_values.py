@@ -8,7 +8,7 @@ import pytest
 from pyspark.sql import Column, SparkSession
 from pyspark.sql import functions as F
 
-from rcm_lakehouse.silver.casts import typed
+from rcm_lakehouse.silver.casts import as_text, typed
 from rcm_lakehouse.silver.cleaning import CLEANERS
 
 MONEY = "decimal(18,2)"
@@ -29,7 +29,12 @@ TEXTS = {
     "1e400": None,
     "NaN": None,
     "1.234,56": None,
+    "0,234": None,
+    "01,234": None,
+    "1,234": "1234.00",
 }
+# Numbers of a float column as text: what keys and codes are made of.
+PLAIN = {1.0: "1", 1234567890.0: "1234567890", 12345678.0: "12345678", -3.0: "-3", 0.5: "0.5", 1e15: "1000000000000000"}
 DECIMALS = {"1.0049999999999999": "1.00", "1.2650000000000000": "1.27", "99999999999999999.0000000000000000": None}
 WHOLE = {
     "41": "41", "5.0": "5", "1e3": "1000", "9007199254740993": "9007199254740993",
@@ -133,3 +138,9 @@ def test_a_phone_number_of_north_america_and_its_extension(spark: SparkSession) 
 def test_city_state_and_zip_code_at_the_end_of_an_address(spark: SparkSession) -> None:
     cleaners = [CLEANERS[f"{name}_of_address"] for name in ("city", "state", "zip5")]
     assert each(spark, "string", ADDRESSES, *cleaners) == ADDRESSES
+
+
+def test_a_whole_number_of_a_float_column_is_text_without_fraction_and_exponent(spark: SparkSession) -> None:
+    rows = spark.createDataFrame([(value,) for value in PLAIN], "value double")
+    found = {row["value"]: row["text"] for row in rows.withColumn("text", as_text(F.col("value"), "double")).collect()}
+    assert found == PLAIN

@@ -84,7 +84,9 @@ def test_N07_a_snapshot_numbered_before_the_newest_is_refused_with_both_names() 
     assert adding.judged(delivered("2026/s2.csv", "h2")).status == "new", "files of an incremental load add to one another"
 
 
-NUMBERED = {  # one name and another: whether the first is numbered before
+NUMBERED = {
+    ("bills_2026-01-31_2000.csv", "bills_2026-02-01_2000.csv"): True,
+    ("bills_20260131_101920.csv", "bills_20260201_060000.csv"): True,  # one name and another: whether the first is numbered before
     ("codes_20261231.csv", "codes_20270101.csv"): True,
     ("codes_2026-12-31.csv", "codes_2027-01-01.csv"): True,
     ("codes_2026_12_31_0600.csv", "codes_2026_12_31_1800.csv"): True,

@@ -1,13 +1,15 @@
 """Patterns of days and times in text, judged before anything is read: a wrong letter makes other days of all, without an error."""
 
 import re
+from itertools import pairwise
 
 # What Spark takes in a pattern that reads text, with the most of each in a row; the others it refuses when it meets the first value.
-_MOST = {**dict.fromkeys("dHhKkms", 2), **dict.fromkeys("MLzG", 4), "y": 6, "D": 3, "S": 9, "a": 1, "O": 4, **dict.fromkeys("XxZ", 5), "V": 2}
+_MOST = {**dict.fromkeys("dHhKkms", 2), **dict.fromkeys("MLG", 4), "y": 6, "D": 3, "S": 9, "a": 1}
 _MEANT = {
     **dict.fromkeys("Yu", "The year is y"),
     **dict.fromkeys("wWecEFQq", "Weeks, weekdays and quarters name no day"),
     **dict.fromkeys("Tt", "A letter that stands for itself is in single quotes: 'T'"),
+    **dict.fromkeys("XxZzOV", "The zone of a time is `time_zone` of its connection; none is read from a text"),
     **dict.fromkeys("AnN", "Fractions of a second are S"),
 }
 # A quoted text, a run of one letter, or any other mark.
@@ -38,8 +40,8 @@ def _unreadable(tokens: list[str], runs: list[str]) -> str | None:
     if unknown is not None:
         hint = _MEANT.get(unknown[0], "There are y, M, d, H, h, a, m, s and S")
         return f"'{unknown}' reads nothing there. {hint}"
-    long = next((run for run in runs if len(run) > _MOST[run[0]] or run in ("V", "OO", "OOO")), None)
-    return None if long is None else f"'{long}' is {'too short' if long[0] in 'VO' else 'too long'}"
+    long = next((run for run in runs if len(run) > _MOST[run[0]]), None)
+    return None if long is None else f"'{long}' is too long"
 
 
 def _lacking(letters: set[str]) -> str | None:
@@ -56,9 +58,18 @@ def _lacking(letters: set[str]) -> str | None:
     return "it has no day (d)"
 
 
+def _is_before_hour(order: list[str]) -> bool:
+    """True for a minute that stands before its hour: `yyyymmddHHMM`."""
+    hours = [at for at, letter in enumerate(order) if letter in "HhKk"]
+    return "m" in order and bool(hours) and order.index("m") < hours[0]
+
+
 def _without_hour(pattern: str, letters: set[str]) -> str | None:
-    if re.search(r"[HhKk]:M", pattern):
+    order = [found[0][0] for found in _TOKEN.finditer(pattern) if found[1]]
+    if any(one in "HhKk" and other == "M" for one, other in pairwise(order)) or _is_before_hour(order):
         return "M is the month, m the minute"
+    if "a" in letters and not letters & {"h", "K"}:
+        return "a (AM, PM) goes with h, which counts to twelve"
     if letters & {"h", "K"} and "a" not in letters:
         return "h and K count to twelve and need a (AM, PM); H counts to 23"
     if letters & {"m", "s", "S", "a"} and not letters & {"H", "h", "K", "k"}:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from rcm_lakehouse.audit.approvable import way_out
+from rcm_lakehouse.audit.approvable import is_held, way_out
 from rcm_lakehouse.config.contracts import Contract
 from rcm_lakehouse.config.matching import comparison_period
 from rcm_lakehouse.lake.tables import Lake
@@ -48,11 +48,12 @@ def with_implied_deletes(
         is_approved = part.row.label in ctx.options.approve_deletes
         limit = ctx.project.settings.quality.max_delete_share
         is_over = found.missing / found.known > limit
-        if is_over and not is_approved:
+        if not is_approved and (is_over or _was_held(ctx, lake, entity, part)):
             told.held.add((part.table.label, found.load))
+            why = f"more than max_delete_share {limit:.0%}" if is_over else "and deletes of an earlier judgement still wait"
             words = (
-                f"{found.missing} of {found.known} current keys of {part.row.label} are absent from the snapshot, more than max_delete_share "
-                f"{limit:.0%}{found.unreadable_text}: their deletes are held. If it is right, {way_out(part.row.label)}"
+                f"{found.missing} of {found.known} current keys of {part.row.label} are absent from the snapshot, {why}{found.unreadable_text}: "
+                f"their deletes are held. If it is right, {way_out(part.row.label)}"
             )
             told.warnings.append((part.table.label, words))
         elif found.unreadable and not is_approved:
@@ -69,6 +70,18 @@ def with_implied_deletes(
             own = absent.where(F.col("_source_table") == part.table.label)
             events = events.unionByName(as_delete_events(own, entity.contract, at=found.at, load_id=found.load, batch_seq=part.high), allowMissingColumns=True)
     return events
+
+
+def _was_held(ctx: RunContext, lake: Lake, entity: Entity, part: Pending) -> bool:
+    """True when the deletes of the part's load wait since an earlier judgement: no new keys make their share smaller. A query where batches wait."""
+    label, target = part.table.label, entity.silver.label
+    own = (part.row.datasource, part.row.source_table)
+    judged = [log for log in ctx.committed.get(f"silver:{entity.contract.entity}", []) if (log.data_source, log.tablename) == own]
+    if judged:
+        return judged[-1].status == "HELD"
+    known, done = ctx.state.tables.get(label), ctx.state.last_done.get(target)
+    waits = known is not None and known.batch_seq > (done.consumed.get(label, 0) if done is not None else 0)
+    return waits and is_held(lake, "silver", target, part.row.label)
 
 
 def _filled_anew(ctx: RunContext, parts: Sequence[Pending], siblings: Siblings) -> list[tuple[str, str]]:

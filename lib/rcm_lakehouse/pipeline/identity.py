@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from rcm_lakehouse.audit.state import KnownTable
 from rcm_lakehouse.config.errors import TableStateError
+from rcm_lakehouse.config.worklist import LoadRow
 from rcm_lakehouse.lake.table import Table
 from rcm_lakehouse.lake.tables import Lake
 from rcm_lakehouse.pipeline.context import RunContext
@@ -32,11 +33,23 @@ def refuse_lost_loads(ctx: RunContext, frozen: Frozen) -> None:
             continue
         error = _lost(ctx.lake, table, known)
         state = frozen.state_of(row)
+        error = error or _of_another_load(ctx, row, table)
         if error is not None and table.label not in ctx.options.accept_lost:
             frozen.refused[label] = error
         elif state.batch_seq < known.batch_seq:
             _log.warning("%s has come to batch %s, the audit knows batch %s: what is missing is read again", table.label, state.batch_seq, known.batch_seq)
             frozen.states[label] = replace(state, batch_seq=known.batch_seq)
+
+
+def _of_another_load(ctx: RunContext, row: LoadRow, table: Table) -> TableStateError | None:
+    """Why a load may not go on in a table that other loads alone filled: it would take their watermark for its own, and their keys for deleted ones."""
+    owners = sorted(name for name, tables in ctx.state.targets.items() if table.label in tables)
+    if not owners or row.label in owners:
+        return None
+    return TableStateError(
+        f"{table.label} at {table.path} holds what {', '.join(owners)} loaded, and load_config.csv (line {row.line}) gives it to {row.label}. Nothing was "
+        f"read; it is unchanged. Give {row.label} a targetpath of its own, which it fills from the beginning, or put the row back as it was."
+    )
 
 
 def check_known(ctx: RunContext, lake: Lake, table: Table) -> None:

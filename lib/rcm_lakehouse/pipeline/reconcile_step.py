@@ -11,6 +11,7 @@ from functools import cached_property, reduce
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
+from rcm_lakehouse.audit.approvable import is_held as was_held
 from rcm_lakehouse.audit.commits import riding
 from rcm_lakehouse.audit.schema import LoadLog
 from rcm_lakehouse.bronze.back import with_is_back
@@ -225,7 +226,10 @@ class _Comparison:
 
     def _settle(self, drift: Drift, staged: DataFrame) -> Outcome:
         limit = self.ctx.project.settings.quality.max_delete_share
-        is_held = drift.deleted > limit * max(drift.known, 1) and self.row.label not in self.ctx.options.approve_deletes
+        table, is_approved = bronze_table(self.row).label, self.row.label in self.ctx.options.approve_deletes
+        # What waits for a word goes on waiting: new keys make its share smaller, and no righter.
+        is_over = drift.deleted > limit * max(drift.known, 1)
+        is_held = drift.deleted > 0 and not is_approved and (is_over or was_held(self.lake, "reconcile", table, self.row.label))
         wanted = ["missed", "changed"] if is_held else ["missed", "changed", "delete"]
         if drift.missed + drift.changed + (0 if is_held else drift.deleted) == 0:
             return self._told(drift, 0, held=is_held)
@@ -256,7 +260,9 @@ class _Comparison:
         told += limits(self.database.dialect, self.plan.table)
         if held:
             limit = self.ctx.project.settings.quality.max_delete_share
-            told += f"; the deletes are more than max_delete_share {limit:.0%} of {drift.known} keys and are held. "
+            is_over = drift.deleted > limit * max(drift.known, 1)
+            why = f"are more than max_delete_share {limit:.0%} of {drift.known} keys" if is_over else "wait since an earlier comparison"
+            told += f"; the deletes {why} and are held. "
             told += f"If they are right, run again with --approve-deletes {self.row.label}"
         closed = 0 if held else drift.deleted
         read, written = drift.read + closed, drift.missed + drift.changed + closed

@@ -13,7 +13,6 @@ from rcm_lakehouse.config.matching import comparison_period
 from rcm_lakehouse.config.worklist import LoadRow
 from rcm_lakehouse.lake.tables import Lake
 from rcm_lakehouse.pipeline.context import RunContext
-from rcm_lakehouse.pipeline.plan import feeding
 from rcm_lakehouse.pipeline.silver_sources import Pending, bronze_table
 
 
@@ -36,11 +35,12 @@ class Siblings:
         Of any other bronze has a row for ever, wherever it went.
         """
         found = list[Pending]()
-        for row in feeding(self.ctx.project, self.contract.entity):
-            mapping, label = self.ctx.project.mapping_of(self.contract, row), bronze_table(row).label
-            if mapping is not None and row.datasource == part.row.datasource and label != part.table.label:
-                other = Pending(row, mapping, 0, self.taken.get(label, 0))
-                is_compared = comparison_period(self.ctx.project.connections[row.database], row) != "never"
+        for row in self.ctx.project.loads:
+            mapping, connection = self.ctx.project.mapping_of(self.contract, row), self.ctx.project.connections.get(row.database)
+            # One that is switched off has what it had.
+            if mapping is not None and connection is not None and row.datasource == part.row.datasource and row.label != part.row.label:
+                other = Pending(row, mapping, 0, self.taken.get(bronze_table(row).label, 0))
+                is_compared = comparison_period(connection, row) != "never"
                 found += [other] if mapping.deletes == "take" and (other.is_snapshot or is_compared) else []
         return tuple(found)
 
@@ -50,8 +50,8 @@ class Siblings:
         A table that another row makes now is not among them.
         """
         own = bronze_table(row).label
-        made = {bronze_table(other).label for other in self.ctx.project.loads}
-        return (own, *sorted(self.ctx.state.targets.get(row.label, frozenset()) - made))
+        made = {bronze_table(other).label for other in self.ctx.project.loads if other.label != row.label}
+        return (own, *sorted(self.ctx.state.targets.get(row.label, frozenset()) - made - {own}))
 
     def before_of(self, part: Pending) -> DataFrame | None:
         """Keys of the snapshot that silver took of the part's table before this one; None without one."""

@@ -18,11 +18,19 @@ _DAY_AND_TIME = (
 DATE_FORMATS = (*_DAY_AND_TIME, "dd-MMM-yyyy")
 TIME_FORMATS = _DAY_AND_TIME
 # A comma stands between thousands or it is another country's decimal point; a blank stands beside the sign or the dollar alone.
-_MONEY = r"^[-+]?\s*\$?\s*[-+]?\s*(\d{1,3}(,\d{3})+|\d+|(?=\.\d))(\.\d*)?([eE][-+]?\d{1,3})?$"
+_MONEY = r"^[-+]?\s*\$?\s*[-+]?\s*([1-9]\d{0,2}(,\d{3})+|\d+|(?=\.\d))(\.\d*)?([eE][-+]?\d{1,3})?$"
 
 
 # What SQL and its readers share: Spark counts on beyond these years, Python does not.
 _FIRST, _LAST = "0001-01-01", "9999-12-31"
+
+
+def as_text(value: Column, source_type: str) -> Column:
+    """A value of a source type as text: a whole number has no fraction and no exponent, whatever type holds it, so that its digits and keys are the same."""
+    if source_type not in ("double", "float"):
+        return value.cast("string")
+    is_whole = (value == F.floor(value)) & (F.abs(value) < F.lit(1e18))
+    return F.when(is_whole, value.try_cast("decimal(38,0)").cast("string")).otherwise(value.cast("string"))
 
 
 def typed(value: Column, source_type: str, wanted: str, formats: Sequence[str]) -> Column:

@@ -11,7 +11,7 @@ from rcm_lakehouse.config.contracts import Column as ContractColumn
 from rcm_lakehouse.config.contracts import Contract, SourceMapping
 from rcm_lakehouse.config.errors import SourceDataError
 from rcm_lakehouse.config.problems import did_you_mean
-from rcm_lakehouse.silver.casts import typed
+from rcm_lakehouse.silver.casts import as_text, typed
 from rcm_lakehouse.silver.cleaning import CLEANERS, null_text, null_value, payer_name
 from rcm_lakehouse.silver.keys import durable_key
 
@@ -115,7 +115,7 @@ def _cleaned(column: ContractColumn, source_type: str, contract: Contract) -> Co
     # People are named Nan and None, but nothing is numbered so: with such a key strangers would share one.
     is_identifier = column.name in contract.key or column.key_of is not None or column.clean == payer_name.__name__
     is_text = source_type == "string" and column.type in ("string", "array<string>") and not is_identifier
-    text = null_text(raw) if is_text else null_value(raw.cast("string"))
+    text = null_text(raw) if is_text else null_value(as_text(raw, source_type))
     return text if column.clean is None else CLEANERS[column.clean](text)
 
 

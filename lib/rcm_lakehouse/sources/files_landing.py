@@ -17,8 +17,8 @@ MANIFEST = ".manifest.json"
 # What programs name a file while they write it.
 _UNFINISHED = (".part", ".partial", ".filepart", ".tmp", ".crdownload")
 _NUMBER = re.compile(r"([0-9]+)")
-# A day or month, a month or day, and a year: 12312026, 12-31-2026.
-_YEAR_LAST = re.compile(r"(?<![0-9])[0-9]{1,2}[-_.]?[0-9]{1,2}[-_.]?(19|20)[0-9]{2}(?![0-9])")
+# A day or month, a month or day, and a year: 12312026, 12-31-2026; no time of day behind a date: 2026-01-31_2000.
+_YEAR_LAST = re.compile(r"(?<![0-9])(?<![0-9][-_.])[0-9]{1,2}[-_.]?[0-9]{1,2}[-_.]?(19|20)[0-9]{2}(?![0-9])")
 
 
 @dataclass(frozen=True)
