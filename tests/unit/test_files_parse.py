@@ -166,6 +166,7 @@ def test_Q23_stray_quotes_in_two_lines_make_no_record_of_both(tmp_path: Path, he
         (WIDE, 'C1,"12 Main St, Rear\nSpringfield, IL",1,1,x', "12 Main St, Rear\nSpringfield, IL"),
         (WIDE, '"C1\nand more",P1,1,1,x', "C1\nand more"),
         (WIDE, 'C1,P1,1,1,"see\n\nP1, P2, P3, and so on"', "see\n\nP1, P2, P3, and so on"),
+        (WIDE, 'C1,10.00,1,1,"Vitals:\n120, 37, 98, 16, stable\nall fine"', "Vitals:\n120, 37, 98, 16, stable\nall fine"),
         ("Code,Text\n", '1,"five lines\nof words, and more"', "five lines\nof words, and more"),
         ("Code,Text\n", '1,"five lines\nof words"', "five lines\nof words"),
         ("Code,Text,Unit\n", '1,"Smith, Ann\nWu, Li",x', "Smith, Ann\nWu, Li"),

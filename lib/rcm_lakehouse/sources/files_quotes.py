@@ -24,17 +24,24 @@ def hides_records(lines: Sequence[str], width: int, options: FileTableOptions) -
     """True when lines that quotes make one record are more likely several of so many columns, with a stray quote in the first and the last.
 
     The first and the last are whole when their own quote is a character like another; or, from 5 columns on, one between them is whole. A line
-    of text may look so by chance: among fewer than 5 columns one with a blank behind a delimiter is text.
+    of text may look so by chance: among fewer than 5 columns one with a blank behind a delimiter is text, and so is one between lines of a file
+    that has no such blanks itself.
     """
     first, *inner, last = lines
-    if width >= _TELLING_WIDTH and any(len(cells_of(line, options) or ()) == width for line in inner):
+    is_tidy = not _has_blanks(_cells_as_they_stand(first, options))
+    found = [cells for line in inner if len(cells := cells_of(line, options) or []) == width]
+    if width >= _TELLING_WIDTH and any(not (is_tidy and _has_blanks(cells)) for cells in found):
         return True
     return width > 1 and all(_is_whole(line, width, options) for line in (first, last))
 
 
 def _is_whole(line: str, width: int, options: FileTableOptions) -> bool:
     cells = _cells_as_they_stand(line, options)
-    return len(cells) == width and (width >= _TELLING_WIDTH or not any(cell.startswith(" ") for cell in cells[1:]))
+    return len(cells) == width and (width >= _TELLING_WIDTH or not _has_blanks(cells))
+
+
+def _has_blanks(cells: Sequence[str]) -> bool:
+    return any(cell.startswith(" ") for cell in cells[1:])
 
 
 def _cells_as_they_stand(line: str, options: FileTableOptions) -> list[str]:
