@@ -1,8 +1,9 @@
 """What a SELECT hands on of marked columns: through aliases, WITH, joins, unions and every expression that still tells their value.
 
-An expression over such a column carries it, whatever it makes of it, but for a count, a condition, a year and what lies between two times (an age).
+An expression over such a column carries it, whatever it makes of it, but for what `telling` names: a count, a condition, a year, an age in whole years.
 What decides alone (WHERE, ON, GROUP BY, the condition of a CASE, the order or parts of a window) carries nothing. What cannot be followed by position
-or name (a pivot, a recursive WITH) carries all that goes in.
+or name (a pivot, a recursive WITH) carries all that goes in; where sources share a name, or an alias stands behind brackets around a table or a join,
+the result carries every marked column that the SELECT names anywhere.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -12,13 +13,10 @@ from sqlglot import exp
 from sqlglot.errors import SqlglotError
 from sqlglot.optimizer.scope import Scope, traverse_scope
 
+from rcm_lakehouse.config.telling import tells_no_value
+
 Origins = frozenset[str]
 _NONE: Origins = frozenset()
-_TELLS_NO_VALUE = (
-    *(exp.Predicate, exp.Connector, exp.Not, exp.Contains, exp.StartsWith, exp.EndsWith, exp.LogicalAnd, exp.LogicalOr),
-    *(exp.Count, exp.CountIf, exp.ApproxDistinct, exp.Year, exp.DateDiff, exp.MonthsBetween, exp.TimestampDiff),
-)
-_TELLS_NO_VALUE_BY_NAME = ("isnull", "isnotnull", "every", "some", "regexp")
 # Of these nodes the named parts alone are values.
 _VALUES = {
     exp.Case: ("ifs", "default"),
@@ -76,15 +74,50 @@ Tables = Callable[[str], Given]
 
 def given_by(tree: exp.Query, tables: Tables) -> Given:
     """The columns that a SELECT gives, with the marked columns of `tables` that each carries."""
+    # Names are of any case in Spark, but not in scopes.
+    tree = tree.copy()
+    for identifier in tree.find_all(exp.Identifier):
+        identifier.set("this", identifier.name.lower())
+    if any(_hides_names(brackets) for brackets in tree.find_all(exp.Subquery)):
+        return _named_anywhere(tree, tables)
     try:
         scopes = traverse_scope(tree)
+        if not scopes or any(_shares_names(scope) for scope in scopes):
+            return _named_anywhere(tree, tables)
+        tracer = _Tracer(tables)
+        # Inner queries come before those that read them.
+        for scope in scopes:
+            tracer.take(scope)
     except (SqlglotError, RecursionError):
-        return Given()
-    tracer = _Tracer(tables)
-    # Inner queries come before those that read them.
-    for scope in scopes:
-        tracer.take(scope)
-    return tracer.given[id(scopes[-1])] if scopes else Given()
+        return _named_anywhere(tree, tables)
+    return tracer.given[id(scopes[-1])]
+
+
+def _hides_names(brackets: exp.Subquery) -> bool:
+    """True for brackets around a table or a join that have an alias: no scope tells what the alias stands for."""
+    if not (brackets.args.get("alias") or brackets.args.get("pivots")):
+        return False
+    inner = brackets.this
+    while isinstance(inner, exp.Subquery) and not (inner.args.get("alias") or inner.args.get("joins")):
+        inner = inner.this
+    return not isinstance(inner, exp.Select | exp.SetOperation | exp.Values)
+
+
+def _shares_names(scope: Scope) -> bool:
+    """True when two sources of a query have one name, or none: a scope keeps one of them."""
+    names = [name for name, _ in scope.references]
+    return len(names) != len(set(names))
+
+
+def _named_anywhere(tree: exp.Query, tables: Tables) -> Given:
+    """A SELECT that cannot be followed: any column of it may carry the marked columns that it names, or all where `*` or new names may stand for them."""
+    read = [tables(f"{table.db}.{table.name}") for table in tree.find_all(exp.Table)]
+    stars = (star.parent if isinstance(star.parent, exp.Column) else star for star in tree.find_all(exp.Star))
+    is_renamed = any(alias.columns and isinstance(alias.parent, exp.Table | exp.Subquery) for alias in tree.find_all(exp.TableAlias))
+    if is_renamed or tree.find(exp.Pivot) or any(not isinstance(star.parent, exp.Count) for star in stars):
+        return Given(rest=_NONE.union(*[source.all_origins for source in read]))
+    names = {part.name for column in tree.find_all(exp.Column) for part in column.parts}
+    return Given(rest=_NONE.union(*[source.rest for source in read], *[one.origins for source in read for one in source.outputs if one.name in names]))
 
 
 class _Tracer:
@@ -141,11 +174,18 @@ class _Tracer:
         return Given(tuple(Output(output.name, both, output.line) for output in left.outputs), left.is_all, both)
 
     def starred(self, scope: Scope, item: exp.Expr) -> Iterator[Given]:
-        """The sources that `*` or `alias.*` stands for, without the columns that it leaves out."""
+        """The sources that `*` or `alias.*` stands for, without the columns that it leaves out; fields of a structure as the structure."""
+        sources = self.sources(scope)
+        if isinstance(item, exp.Dot):
+            yield Given(rest=self.carried(scope, item.this))
+            return
         star = item if isinstance(item, exp.Star) else item.this
         wanted = item.table.lower() if isinstance(item, exp.Column) else ""
+        if isinstance(item, exp.Column) and (wanted not in sources or item.parts[0].name.lower() in sources.keys() - {wanted}):
+            yield Given(rest=self.column(scope, item))
+            return
         left_out = {column.name.lower() for column in star.args.get("except_") or ()}
-        for name, source in self.sources(scope).items():
+        for name, source in sources.items():
             if not wanted or name == wanted:
                 line = _line_of(item)
                 kept = tuple(Output(output.name, output.origins, line) for output in source.outputs if output.name not in left_out)
@@ -170,9 +210,7 @@ class _Tracer:
 
     def carried(self, scope: Scope, node: exp.Expr) -> Origins:
         """What the value of an expression tells of marked columns."""
-        name = node.name.lower() if isinstance(node, exp.Anonymous) else ""
-        is_year = isinstance(node, exp.Extract) and node.name.lower() == "year"
-        if isinstance(node, _TELLS_NO_VALUE) or name in _TELLS_NO_VALUE_BY_NAME or is_year:
+        if tells_no_value(node):
             return _NONE
         if id(node) in self.by_query:
             return self.by_query[id(node)].all_origins
@@ -197,7 +235,7 @@ class _Tracer:
             sources = self.sources(here)
             at = next((number for number, name in enumerate(names[:-1]) if name in sources), None)
             if at is not None:
-                return sources[names[at]].all_origins if is_star else sources[names[at]].of(names[at + 1])
+                return sources[names[at]].all_origins if is_star and at + 2 == len(names) else sources[names[at]].of(names[at + 1])
             holders = [source for source in sources.values() if source.has(names[0])]
             found = _NONE.union(*[source.of(names[0]) for source in holders or sources.values()], *[source.rest for source in sources.values()])
             if found or holders:

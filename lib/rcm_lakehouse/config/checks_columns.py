@@ -70,11 +70,14 @@ class _Judge:
         self.meant: dict[int, str | None] = {}
 
     def take(self, scope: Scope) -> None:
-        """Judge one query and keep what it gives."""
-        if isinstance(scope.expression, exp.Select):
-            for column in scope.find_all(exp.Column):
-                self.column(scope, column)
-        self.given[id(scope)] = self.outputs(scope)
+        """Judge one query and keep what it gives. Of sources that share a name (or have none) nothing is said: Spark's analyser judges them."""
+        try:
+            if isinstance(scope.expression, exp.Select):
+                for column in scope.find_all(exp.Column):
+                    self.column(scope, column)
+            self.given[id(scope)] = self.outputs(scope)
+        except (SqlglotError, RecursionError):
+            self.given[id(scope)] = (None, False)
         self.taken.append(scope)
 
     def column(self, scope: Scope, column: exp.Column) -> None:

@@ -158,7 +158,7 @@ def _identifiers(source: SqlFile, given: Given) -> Iterator[Problem]:
             line = source.first_line - 1 + (output.line or 1)
             told = f"the result's column '{output.name}'" if output.name else "a column of the result"
             text = f"{told} carries {', '.join(sorted(output.origins))}, by contract a direct identifier (phi: direct), which gold may not hold. Leave it out"
-            yield Problem(source.file, line, f"{text}, or give a count, a condition or an age.")
+            yield Problem(source.file, line, f"{text}, or give a count, a condition or an age in whole years.")
     if given.rest:
         text = f"the result carries {', '.join(sorted(given.rest))}, by contract direct identifiers (phi: direct), which gold may not hold. Leave them out."
         yield Problem(source.file, source.first_line, text)
