@@ -124,6 +124,19 @@ def test_what_tells_no_one_apart_is_taken(case: str, tmp_path: Path) -> None:
     assert "second" in marked(tmp_path, TAKEN[case]).load().models
 
 
+NAMELESS = "SELECT n, m FROM (SELECT count(*) AS n FROM silver.patient), (SELECT count(*) AS m FROM silver.visit)"
+
+
+def test_a_monitor_over_queries_without_a_name_is_taken(tmp_path: Path) -> None:
+    folder = small_project(tmp_path).write("conf/monitor/counts.sql", f"/*\ntitle: T\nrow: r\nseverity: warn\n*/\n{NAMELESS}\n")
+    assert "counts" in folder.load().monitors
+
+
+def test_a_mistake_within_a_query_without_a_name_is_still_told(tmp_path: Path) -> None:
+    (mistake,) = marked(tmp_path, NAMELESS.replace("count(*) AS m", "max(visit_kye) AS m")).mistakes()
+    assert mistake.startswith(f"{SECOND}:5: it names column 'visit_kye', which silver.visit does not have.")
+
+
 def test_a_model_that_reads_a_refused_one_is_no_second_mistake(tmp_path: Path) -> None:
     folder = marked(tmp_path, "SELECT first_name FROM silver.patient")
     folder.write("conf/gold/third.sql", "/*\ngrain: g\ndescription: d\n*/\nSELECT * FROM gold.second\n")
