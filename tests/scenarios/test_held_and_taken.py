@@ -81,3 +81,10 @@ def test_a_bronze_table_belongs_to_one_load_and_a_table_that_is_switched_off_has
     ended = mini.run(now="2026-01-15T06:00:00Z")
     assert ended.code == 0, ended.said
     assert (current(mini, "bed"), current(mini, "bed", "hos-b")) == (11, 5)
+    # The table that the switched-off row names is none that has a key: V2 goes to the other table, and then from there.
+    mini.sql("INSERT INTO a.olds SELECT * FROM a.beds WHERE VisitID = 'V2'", "DELETE FROM a.beds WHERE VisitID = 'V2'")
+    assert mini.run(now="2026-01-16T06:00:00Z").code == 0
+    assert current(mini, "bed") == 11
+    mini.sql("DELETE FROM a.olds WHERE VisitID = 'V2'")
+    assert mini.run(now="2026-01-17T06:00:00Z").code == 0
+    assert current(mini, "bed") == 10

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from rcm_lakehouse.audit.schema import LoadLog
@@ -14,6 +15,17 @@ from rcm_lakehouse.lake.tables import Lake
 DONE = ("SUCCESS", "NOOP", "HELD")
 _LOADED = ("SUCCESS", "ABANDONED", "RESET")
 _LAYERS = ("bronze", "reconcile", "silver", "gold")
+# Of a table or a run, from `_facts` and the start marks.
+_ASKED = {
+    "last": "MAX_BY(done, done_at)",
+    "table_id": "MAX_BY(done.table_id, known_at)",
+    "batch_seq": "MAX(batch_seq)",
+    "load": "MAX_BY(load, load_at)",
+    "loads": "COLLECT_SET(load_name)",
+    "told": "FLATTEN(COLLECT_SET(notes))",
+    "is_ended": "BOOL_OR(is_end)",
+    "windows": "MAX(windows)",
+}
 
 
 @dataclass(frozen=True)
@@ -56,34 +68,9 @@ class AuditState:
 def read_state(lake: Lake, notes: tuple[str, ...] = ()) -> AuditState:
     """The newest finished silver and gold step of each table, its id, and runs whose start mark has no end row; one query."""
     logs, runs = lake.read(LOAD_LOGS_TABLE), lake.read(RUNS_TABLE)
-    # An audit of an earlier release has no such column until rows of this one are appended.
-    parameters = "parameters" if "parameters" in logs.columns else "CAST(NULL AS STRING)"
-    told = logs.where(f"layer = 'run' OR (layer IN ({_sql(_LAYERS)}) AND target IS NOT NULL)").selectExpr(
-        "IF(layer = 'run', NULL, target) AS target",
-        "IF(layer = 'run', run_id, NULL) AS run_id",
-        f"IF(layer IN ('silver', 'gold') AND status IN ({_sql(DONE)}), STRUCT(finished_at, table_version, consumed), NULL) AS done_at",
-        f"STRUCT(table_id, table_version, consumed, fingerprint, config_hash, {parameters} AS parameters) AS done",
-        "IF(table_id IS NULL, NULL, STRUCT(finished_at, table_version)) AS known_at",
-        "IF(layer IN ('bronze', 'reconcile'), batch_seq, NULL) AS batch_seq",
-        f"IF(layer = 'bronze' AND status IN ({_sql(_LOADED)}), STRUCT(loaddate, id), NULL) AS load_at",
-        "STRUCT(status, window_high) AS load",
-        f"IF(layer = 'bronze' AND status IN ({_sql(_LOADED)}), CONCAT(data_source, '.', tablename), NULL) AS load_name",
-        "FILTER(warnings, note -> STARTSWITH(note, 'connection \\'')) AS notes",
-        "layer = 'run' AS is_end",
-    )
     begun = runs.selectExpr("run_id", "COALESCE(windows, ARRAY()) AS windows", "FALSE AS is_end")
-    asked = {
-        "last": "MAX_BY(done, done_at)",
-        "table_id": "MAX_BY(done.table_id, known_at)",
-        "batch_seq": "MAX(batch_seq)",
-        "load": "MAX_BY(load, load_at)",
-        "loads": "COLLECT_SET(load_name)",
-        "told": "FLATTEN(COLLECT_SET(notes))",
-        "is_ended": "BOOL_OR(is_end)",
-        "windows": "MAX(windows)",
-    }
-    every = told.unionByName(begun, allowMissingColumns=True).groupBy("target", "run_id")
-    found = every.agg(*[F.expr(sql).alias(name) for name, sql in asked.items()]).where("run_id IS NULL OR NOT is_ended").collect()
+    every = _facts(logs).unionByName(begun, allowMissingColumns=True).groupBy("target", "run_id")
+    found = every.agg(*[F.expr(sql).alias(name) for name, sql in _ASKED.items()]).where("run_id IS NULL OR NOT is_ended").collect()
     tables = [row for row in found if row["run_id"] is None]
     return AuditState(
         {row["target"]: _last_done(row["last"].asDict()) for row in tables if row["last"] is not None},
@@ -93,6 +80,26 @@ def read_state(lake: Lake, notes: tuple[str, ...] = ()) -> AuditState:
         {row["target"]: row["load"]["window_high"] for row in tables if row["load"] is not None and row["load"]["status"] == "ABANDONED"},
         frozenset(note for row in tables for note in row["told"]),
         {name: frozenset(row["target"] for row in tables if name in row["loads"]) for row in tables for name in row["loads"]},
+    )
+
+
+def _facts(logs: DataFrame) -> DataFrame:
+    """What rows of the audit say of a table (`target`) or of the end of a run (`run_id`), with what orders it."""
+    # An audit of an earlier release has no such column until rows of this one are appended.
+    parameters = "parameters" if "parameters" in logs.columns else "CAST(NULL AS STRING)"
+    is_load = f"layer = 'bronze' AND status IN ({_sql(_LOADED)})"
+    return logs.where(f"layer = 'run' OR (layer IN ({_sql(_LAYERS)}) AND target IS NOT NULL)").selectExpr(
+        "IF(layer = 'run', NULL, target) AS target",
+        "IF(layer = 'run', run_id, NULL) AS run_id",
+        f"IF(layer IN ('silver', 'gold') AND status IN ({_sql(DONE)}), STRUCT(finished_at, table_version, consumed), NULL) AS done_at",
+        f"STRUCT(table_id, table_version, consumed, fingerprint, config_hash, {parameters} AS parameters) AS done",
+        "IF(table_id IS NULL, NULL, STRUCT(finished_at, table_version)) AS known_at",
+        "IF(layer IN ('bronze', 'reconcile'), batch_seq, NULL) AS batch_seq",
+        f"IF({is_load}, STRUCT(loaddate, id), NULL) AS load_at",
+        "STRUCT(status, window_high) AS load",
+        f"IF({is_load}, CONCAT(data_source, '.', tablename), NULL) AS load_name",
+        "FILTER(warnings, note -> STARTSWITH(note, 'connection \\'')) AS notes",
+        "layer = 'run' AS is_end",
     )
 
 

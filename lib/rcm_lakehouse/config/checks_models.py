@@ -103,7 +103,6 @@ class Tables:
         promised = {column.lower() for names in self.models[name].named.values() for column in names}
         return found.outputs | promised if found.outputs is not None and found.is_all else None
 
-
     def identifiers_of(self, table: str) -> Given:
         """Columns of `layer.table`, each with the direct identifiers that it carries, `silver.patient.ssn`. A gold table has none: its own model is refused."""
         layer, _, name = table.partition(".")

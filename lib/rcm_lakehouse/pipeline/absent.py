@@ -81,7 +81,7 @@ def _was_held(ctx: RunContext, lake: Lake, entity: Entity, part: Pending) -> boo
         return judged[-1].status == "HELD"
     known, done = ctx.state.tables.get(label), ctx.state.last_done.get(target)
     waits = known is not None and known.batch_seq > (done.consumed.get(label, 0) if done is not None else 0)
-    return waits and is_held(lake, "silver", target, part.row.label)
+    return waits and is_held(lake, target, part.row.label)
 
 
 def _filled_anew(ctx: RunContext, parts: Sequence[Pending], siblings: Siblings) -> list[tuple[str, str]]:
@@ -135,7 +135,7 @@ def _with_moved(
     elsewhere = {other: label for sibling in siblings.of(part) for other in siblings.labels(sibling.row)}
     # A version that began behind this reading is news of another table.
     others = _renamed(versions.where(F.col("effective_from") <= F.lit(read["at"])), elsewhere)
-    before = siblings.before_of(part)
+    before = siblings.keys_before(part)
     moved = None if before is None else others.join(before, key, how="left_semi").join(here, key, how="left_anti").join(absent, key, how="left_anti")
     found = absent.where(is_own) if moved is None else absent.where(is_own).unionByName(moved)
     alive = siblings.alive(part, found.select(key).distinct(), read["at"])

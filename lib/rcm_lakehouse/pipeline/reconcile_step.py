@@ -11,8 +11,8 @@ from functools import cached_property, reduce
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from rcm_lakehouse.audit.approvable import is_held as was_held
 from rcm_lakehouse.audit.commits import riding
+from rcm_lakehouse.audit.reconciled import last_reconciled
 from rcm_lakehouse.audit.schema import LoadLog
 from rcm_lakehouse.bronze.back import with_is_back
 from rcm_lakehouse.bronze.lineage import COMPARISON, LINEAGE_NAMES, PRESENT, RECONCILED_FLAG, has_flag, with_lineage
@@ -225,11 +225,8 @@ class _Comparison:
         return watermark_of(self.plan.window.kind if self.plan.window else "date", state)
 
     def _settle(self, drift: Drift, staged: DataFrame) -> Outcome:
-        limit = self.ctx.project.settings.quality.max_delete_share
-        table, is_approved = bronze_table(self.row).label, self.row.label in self.ctx.options.approve_deletes
-        # What waits for a word goes on waiting: new keys make its share smaller, and no righter.
-        is_over = drift.deleted > limit * max(drift.known, 1)
-        is_held = drift.deleted > 0 and not is_approved and (is_over or was_held(self.lake, "reconcile", table, self.row.label))
+        is_approved = self.row.label in self.ctx.options.approve_deletes
+        is_held = drift.deleted > 0 and not is_approved and (self._is_over(drift) or self._was_held())
         wanted = ["missed", "changed"] if is_held else ["missed", "changed", "delete"]
         if drift.missed + drift.changed + (0 if is_held else drift.deleted) == 0:
             return self._told(drift, 0, held=is_held)
@@ -243,6 +240,14 @@ class _Comparison:
         outcome.logs[0].table_version = commit.version
         self.ctx.keep(f"reconcile:{self.row.label}", outcome.logs)
         return outcome
+
+    def _is_over(self, drift: Drift) -> bool:
+        return drift.deleted > self.ctx.project.settings.quality.max_delete_share * max(drift.known, 1)
+
+    def _was_held(self) -> bool:
+        """True when deletes wait since an earlier comparison: new keys make their share smaller, and no righter. One query."""
+        last = last_reconciled(self.lake).get(bronze_table(self.row).label)
+        return last is not None and last.status == "HELD"
 
     def _remember(self) -> None:
         """Let the table say that a comparison changed it, before it does: silver asks it which batches are a comparison's."""
@@ -260,10 +265,8 @@ class _Comparison:
         told += limits(self.database.dialect, self.plan.table)
         if held:
             limit = self.ctx.project.settings.quality.max_delete_share
-            is_over = drift.deleted > limit * max(drift.known, 1)
-            why = f"are more than max_delete_share {limit:.0%} of {drift.known} keys" if is_over else "wait since an earlier comparison"
-            told += f"; the deletes {why} and are held. "
-            told += f"If they are right, run again with --approve-deletes {self.row.label}"
+            why = f"are more than max_delete_share {limit:.0%} of {drift.known} keys" if self._is_over(drift) else "wait since an earlier comparison"
+            told += f"; the deletes {why} and are held. If they are right, run again with --approve-deletes {self.row.label}"
         closed = 0 if held else drift.deleted
         read, written = drift.read + closed, drift.missed + drift.changed + closed
         return self.ctx.log(

@@ -34,10 +34,10 @@ class Siblings:
 
         Of any other bronze has a row for ever, wherever it went.
         """
-        found = list[Pending]()
-        for row in self.ctx.project.loads:
+        found, active = list[Pending](), {row.label for row in self.ctx.project.active_loads}
+        # A load that is switched off has what it had; a row of it that is, beside one that is not, names a table it has left.
+        for row in (row for row in self.ctx.project.loads if row.is_active or row.label not in active):
             mapping, connection = self.ctx.project.mapping_of(self.contract, row), self.ctx.project.connections.get(row.database)
-            # One that is switched off has what it had.
             if mapping is not None and connection is not None and row.datasource == part.row.datasource and row.label != part.row.label:
                 other = Pending(row, mapping, 0, self.taken.get(bronze_table(row).label, 0))
                 is_compared = comparison_period(connection, row) != "never"
@@ -53,7 +53,7 @@ class Siblings:
         made = {bronze_table(other).label for other in self.ctx.project.loads if other.label != row.label}
         return (own, *sorted(self.ctx.state.targets.get(row.label, frozenset()) - made - {own}))
 
-    def before_of(self, part: Pending) -> DataFrame | None:
+    def keys_before(self, part: Pending) -> DataFrame | None:
         """Keys of the snapshot that silver took of the part's table before this one; None without one."""
         if part.low == 0:
             return None
