@@ -32,8 +32,8 @@ def test_a_run_that_rebuilds_no_kpis_shows_none_and_names_what_it_left_behind(wa
     assert (loaded.code, [row.layer for row in loaded.logs if row.layer != "run"]) == (0, ["bronze"])
     merged = waiting.run(day=2, only=("patient",))
     assert (merged.code, {row.layer for row in merged.logs if row.layer != "run"}) == (0, {"silver"})
-    for ended in (planned, loaded):
-        assert lines_of(ended.said, LEFT)[0].startswith(f"{LEFT}silver:patient, ")
+    for ended, start in ((planned, LEFT.replace("ran", "would run", 1)), (loaded, LEFT)):
+        assert lines_of(ended.said, start)[0].startswith(f"{start}silver:patient, ")
     assert lines_of(merged.said, LEFT)[0].startswith(f"{LEFT}silver:charge, ")
     for ended in (loaded, merged):
         assert "KPIs as of" not in ended.said

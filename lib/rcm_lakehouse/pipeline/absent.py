@@ -131,17 +131,21 @@ def _with_moved(
     read = staged.where(is_own).agg(F.max("_window_high").alias("at")).first()
     if read is None or read["at"] is None:
         return current, absent
-    here = staged.where(is_own).select(key).distinct()
-    elsewhere = {other: label for sibling in siblings.of(part) for other in siblings.labels(sibling.row)}
-    # A version that began behind this reading is news of another table.
-    others = _renamed(versions.where(F.col("effective_from") <= F.lit(read["at"])), elsewhere)
+    found = absent.where(is_own).withColumn("_is_moved", F.lit(False))
     before = siblings.keys_before(part)
-    moved = None if before is None else others.join(before, key, how="left_semi").join(here, key, how="left_anti").join(absent, key, how="left_anti")
-    found = absent.where(is_own) if moved is None else absent.where(is_own).unionByName(moved)
-    alive = siblings.alive(part, found.select(key).distinct(), read["at"])
+    if before is not None:
+        here = staged.where(is_own).select(key).distinct()
+        elsewhere = {other: label for sibling in siblings.of(part) for other in siblings.labels(sibling.row)}
+        # A version that began behind this reading is news of another table.
+        others = _renamed(versions.where(F.col("effective_from") <= F.lit(read["at"])), elsewhere)
+        moved = others.join(before, key, how="left_semi").join(here, key, how="left_anti").join(absent, key, how="left_anti")
+        found = found.unionByName(moved.withColumn("_is_moved", F.lit(True)))
+    # Staged, for the next table's question would hold this one's several times.
+    found = lake.staged(f"{siblings.scratch}/absent/{part.table.name}", found)
+    alive = siblings.alive(part, found, read["at"])
     gone = found if alive is None else found.join(alive, key, how="left_anti")
-    known = current if moved is None else current.unionByName(moved)
-    return known, absent.where(~is_own).unionByName(gone)
+    known = current.unionByName(found.where("_is_moved").drop("_is_moved"))
+    return known, absent.where(~is_own).unionByName(gone.drop("_is_moved"))
 
 
 @dataclass(frozen=True)

@@ -78,7 +78,7 @@ class Outlived:
         found = [self._living(part, batch).select(key, seq, F.lit(_OUTLIVED).alias("_where"))]
         if self.siblings.of(part):
             gone = self.lake.read(part.table).where((F.col("_batch_seq") == batch) & (F.col("_change_type") == "delete"))
-            elsewhere = self.siblings.alive(part, self.canonical(part, gone).select(key).distinct(), at)
+            elsewhere = self.siblings.alive(part, self.canonical(part, gone), at)
             found += [] if elsewhere is None else [elsewhere.select(key, seq, F.lit(_ELSEWHERE).alias("_where"))]
         return found
 

@@ -11,6 +11,7 @@ from pyspark.sql import functions as F
 from rcm_lakehouse.config.contracts import Contract
 from rcm_lakehouse.config.matching import comparison_period
 from rcm_lakehouse.config.worklist import LoadRow
+from rcm_lakehouse.lake.counted import Counted
 from rcm_lakehouse.lake.tables import Lake
 from rcm_lakehouse.pipeline.context import RunContext
 from rcm_lakehouse.pipeline.silver_sources import Pending, bronze_table
@@ -21,6 +22,7 @@ class Siblings:
     """The tables beside one that feed an entity with rows of the same hospital.
 
     `canonical` maps bronze rows of a table to canonical rows; `taken` says up to which batch silver has taken each bronze table, this MERGE included.
+    Below the folder `scratch` lies what it computes once: each question maps bronze anew, and within another it would be planned many times.
     """
 
     ctx: RunContext
@@ -28,6 +30,7 @@ class Siblings:
     contract: Contract
     canonical: Callable[[Pending, DataFrame], DataFrame]
     taken: Mapping[str, int]
+    scratch: str
 
     def of(self, part: Pending) -> tuple[Pending, ...]:
         """The other tables, loaded or not, of which it is known what they lack: snapshots, and tables with a `reconcile` of their own; no Spark job.
@@ -66,18 +69,24 @@ class Siblings:
         return [replace(other, high=lows.get(other.table.label, other.high)) for other in self.of(part)]
 
     def alive(self, part: Pending, keys: DataFrame, at: datetime) -> DataFrame | None:
-        """Those of `keys` that another table has at `at` (its own time of reading), or has in what silver took of it; None without another table.
+        """Those of `keys` that another table has at `at` (its own time of reading), or has in what silver took of it; None where there are none to ask.
 
         The first is what was true; the second keeps a key that is built anew from bronze, where one table's batches run ahead of another's.
         """
+        others = [other for other in self.of(part) if self.lake.exists(other.table)]
+        if not others:
+            return None
+        place = f"{self.scratch}/alive/{part.table.name}/{at:%Y%m%dT%H%M%S%f}"
+        counted = Counted(keys.select(self.contract.key_column).distinct(), F.count(F.lit(1)).alias("keys"))
+        asked = self.lake.staged(f"{place}/asked", counted.rows)
+        if not counted.counts(asked)["keys"]:
+            return None
         found, is_past = list[DataFrame](), F.coalesce(F.col("event_at") <= F.lit(at), F.lit(False))
-        for other in self.of(part):
-            if not self.lake.exists(other.table):
-                continue
+        for other in others:
             rows = self.lake.read(other.table).where("_change_type <> 'watermark'")
-            found.append(self._living(other, rows.where(F.col("_window_high") <= F.lit(at)), keys))
-            found.append(self._living(other, rows.where(F.col("_batch_seq") <= other.high), keys).where(is_past))
-        return reduce(DataFrame.unionByName, found).select(self.contract.key_column).distinct() if found else None
+            found.append(self._living(other, rows.where(F.col("_window_high") <= F.lit(at)), asked))
+            found.append(self._living(other, rows.where(F.col("_batch_seq") <= other.high), asked).where(is_past))
+        return self.lake.staged(f"{place}/alive", reduce(DataFrame.unionByName, found).select(self.contract.key_column).distinct())
 
     def _living(self, other: Pending, rows: DataFrame, keys: DataFrame | None) -> DataFrame:
         key = self.contract.key_column

@@ -148,7 +148,7 @@ class SilverBatch:
 
     @property
     def _siblings(self) -> Siblings:
-        return Siblings(self.ctx, self.lake, self.contract, self._plain, self.consumed)
+        return Siblings(self.ctx, self.lake, self.contract, self._plain, self.consumed, self._scratch())
 
     def _canonical(self, part: Pending, rows: DataFrame) -> DataFrame:
         canonical = self._plain(part, rows)
