@@ -37,6 +37,13 @@ WRONG = {
         "billed_not_negative",
         "rule 'billed_not_negative' names column 'mrn', which the contract does not have.",
     ),
+    "patterns of a number": (
+        PATIENT,
+        "name: billed_amount, type: \"decimal(18,2)\"",
+        "name: billed_amount, type: \"decimal(18,2)\", formats: [yyyyMMdd]",
+        "formats: ",
+        "column 'billed_amount': formats are patterns of dates and times, and its type is decimal(18,2).",
+    ),
     "Q08 derived from a missing column": (
         PATIENT,
         'derive: "first_name',

@@ -148,3 +148,34 @@ def test_the_repositorys_own_patients_are_guarded(tmp_path: Path) -> None:
     (mistake,) = folder.mistakes()
     line = folder.line("conf/gold/dim_patient.sql", "zip5")
     assert mistake.startswith(f"conf/gold/dim_patient.sql:{line}: the result's column 'state' carries silver.patient.zip5, by contract a direct identifier")
+
+
+TELL_NOTHING = (
+    "  - {name: is_new, type: boolean, derive: \"born > DATE'2020-01-01'\"}\n  - {name: year, type: int, derive: year(born)}\n"
+    "  - {name: age, type: int, derive: \"floor(months_between(DATE'2026-01-01', born) / 12)\"}\n"
+)
+# case: (what is put after the columns of the contract, what is put after those of its mapping, the line's mark, what is told; None: taken)
+BESIDE = {
+    "derived": ("  - {name: initial, type: string, derive: \"left(first_name, 1)\"}\n", "", "name: initial", "column 'initial' carries 'first_name'"),
+    "derived from a day": ("  - {name: age, type: int, derive: \"datediff(DATE'2026-01-01', born)\"}\n", "", "name: age", "column 'age' carries 'born'"),
+    "the same column again": ("  - {name: called, type: string}\n", ", called: FIRSTNAME", "called: F", "mapping 'emr': 'called' carries 'first_name'"),
+    "an expression over it": ("  - {name: code, type: string}\n", ", code: \"=md5(FirstName)\"", "code: ", "mapping 'emr': 'code' carries 'first_name'"),
+    "a condition, a year, a whole age": (
+        TELL_NOTHING,
+        "", "", None),
+    "marked": ("  - {name: initial, type: string, phi: quasi, derive: \"left(first_name, 1)\"}\n  - {name: called, type: string, phi: direct}\n",
+               ", called: FirstName", "", None),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", BESIDE)
+def test_a_column_made_of_a_direct_identifier_is_marked_too(case: str, tmp_path: Path) -> None:
+    columns, mapped, mark, told = BESIDE[case]
+    last, folder = "{name: born, type: date, phi: direct}\n", marked(tmp_path, "SELECT version FROM silver.patient")
+    folder.edit(PATIENT, last, f"{last}{columns}")
+    folder.edit(PATIENT, "source_modified_at: ModifiedDate}", f"source_modified_at: ModifiedDate{mapped}}}")
+    if told is None:
+        assert "patient" in folder.load().contracts
+    else:
+        way = "by contract a direct identifier (phi: direct), and is marked none: gold could show it. Mark it phi: direct, or phi: quasi where it names nobody."
+        assert folder.mistakes() == [f"{PATIENT}:{folder.line(PATIENT, mark)}: {told}, {way}"]

@@ -162,6 +162,14 @@ def test_of_tables_that_differ_only_in_case_the_one_spelled_so_is_meant_and_none
             catalog.table(schema, name)
 
 
+def test_a_watermark_that_the_table_lacks_is_named_with_its_line_and_the_nearest_column() -> None:
+    table = catalog_of("hospital-a", [("dbo", "visits", name, "int", 10, 0) for name in ("VisitID", "ModifiedDate")], "dbo").table("dbo", "visits")
+    with pytest.raises(SourceDataError) as refused:
+        table.column("ModifedDate", "load_config.csv (line 4)")
+    told = "dbo.visits: there is no column 'ModifedDate', which load_config.csv (line 4) names. Did you mean 'ModifiedDate'? Nothing was read;"
+    assert str(refused.value).startswith(told)
+
+
 def test_sqlserver_compares_a_rowversion_as_a_number() -> None:
     window = Window(kind="int", low="4000", high="4821")
     predicate = window_predicate(SQLSERVER, SourceColumn("Version", "timestamp"), window)

@@ -9,6 +9,7 @@ from sqlglot.errors import SqlglotError
 from rcm_lakehouse.config.contracts import HISTORY, Contract, Rule, SourceMapping
 from rcm_lakehouse.config.date_patterns import wrong_in_pattern
 from rcm_lakehouse.config.known import Contracts
+from rcm_lakehouse.config.marks import unmarked
 from rcm_lakehouse.config.problems import Problem, did_you_mean, nearest
 from rcm_lakehouse.config.sql_guard import MISSPELLED, where_it_breaks, wrong_in_expression
 from rcm_lakehouse.config.validated import Sound
@@ -72,6 +73,8 @@ class _Check:
         self.keys()
         self.mappings()
         self.rules()
+        for text, place in unmarked(self.contract):
+            self.note(text, *place)
 
     def entity(self) -> None:
         """The entity's name becomes a table's, its key's and its quarantine's."""
@@ -96,6 +99,8 @@ class _Check:
                 self.note(f"column '{column.name}': there is no cleaner '{column.clean}'.{did_you_mean(column.clean, self.cleaners)}", *place)
             if column.key_of is not None and column.key_of not in self.entities:
                 self.note(f"column '{column.name}': there is no entity '{column.key_of}'.{did_you_mean(column.key_of, self.entities)}", *place)
+            if column.formats and column.type not in _TIMES:
+                self.note(f"column '{column.name}': formats are patterns of dates and times, and its type is {column.type}.", *place, "formats")
             for at, pattern in enumerate(column.formats):
                 wrong = wrong_in_pattern(pattern)
                 if wrong is not None:

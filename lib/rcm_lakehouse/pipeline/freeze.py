@@ -238,7 +238,7 @@ class _Planner:
         if row.loadtype == "Full" or row.watermark is None:
             end, behind = after_newest(as_text(self.clock.now - settle), state.window_high)
             return JdbcPlan(row, table, None, None, None, end, (*warnings, *behind), drift=drift)
-        column = table.column(row.watermark)
+        column = table.column(row.watermark, f"load_config.csv (line {row.line})")
         kind = kind_of_column(self.database.dialect, column, table)
         before = None if drift else watermark_of(kind, state)
         window, notes = next_window(

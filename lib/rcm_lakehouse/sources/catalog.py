@@ -33,16 +33,17 @@ class SourceTable:
     name: str
     columns: tuple[SourceColumn, ...]
 
-    def column(self, name: str) -> SourceColumn:
+    def column(self, name: str, named_by: str = "") -> SourceColumn:
         """The column of this name, in any case.
 
-        Raises SourceDataError with the nearest name; nothing was read.
+        Raises SourceDataError with the nearest name, and with what names it (`named_by`); nothing was read.
         """
         for column in self.columns:
             if column.name.lower() == name.lower():
                 return column
         hint = did_you_mean(name, [column.name for column in self.columns])
-        raise SourceDataError(f"{self.schema}.{self.name}: there is no column '{name}'.{hint} Nothing was read; its watermark is unchanged.")
+        named = f", which {named_by} names" if named_by else ""
+        raise SourceDataError(f"{self.schema}.{self.name}: there is no column '{name}'{named}.{hint} Nothing was read; its watermark is unchanged.")
 
 
 @dataclass(frozen=True)

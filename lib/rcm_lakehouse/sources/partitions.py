@@ -28,7 +28,7 @@ def predicates(
     if options.partition_column is None:
         raise SourceDataError(f"{table.schema}.{table.name}: partitions is {options.partitions} but partition_column is not given.")
     count = min(options.partitions, database.connection.max_connections)
-    column = table.column(options.partition_column)
+    column = table.column(options.partition_column, "partition_column in conf/connections.yml")
     quoted = database.dialect.quoted(column.spelled(names))
     kind = _kind(database.dialect, column)
     if count == 1:
