@@ -13,6 +13,7 @@ from sqlglot import exp
 from sqlglot.errors import SqlglotError
 from sqlglot.optimizer.scope import Scope, traverse_scope
 
+from rcm_lakehouse.config.checks_columns import may_be_several, names_of
 from rcm_lakehouse.config.telling import tells_no_value
 
 Origins = frozenset[str]
@@ -156,7 +157,8 @@ class _Tracer:
                     is_all, rest = is_all and source.is_all, rest | source.rest
                 continue
             origins, line = self.carried(scope, item), _line_of(item)
-            for name in _names_of(item):
+            is_all = is_all and not may_be_several(item)
+            for name in [name.lower() for name in names_of(item)] or [""]:
                 outputs.append(Output(name, origins, line))
                 aliases[name] = origins
         return Given(tuple(outputs), is_all, rest)
@@ -248,12 +250,6 @@ class _Tracer:
 
 def _listed(value: object) -> list[exp.Expr]:
     return [one for one in (value if isinstance(value, list) else [value]) if isinstance(one, exp.Expr)]
-
-
-def _names_of(item: exp.Expr) -> list[str]:
-    if isinstance(item, exp.Aliases):
-        return [str(alias.name if isinstance(alias, exp.Expr) else alias).lower() for alias in item.aliases]
-    return [item.alias_or_name.lower()]
 
 
 def _line_of(item: exp.Expr) -> int | None:

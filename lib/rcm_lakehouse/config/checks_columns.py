@@ -4,7 +4,7 @@ What is not certain is left alone and shows when the table is built: fields of s
 names that a lateral alias, a lambda or an outer query may explain.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from sqlglot import exp
@@ -120,7 +120,7 @@ class _Judge:
         alias, source = sources[0]
         names = self.columns_of(*source)
         named = [item for item in select.args.get("expressions") or () if not isinstance(item, exp.Column) or item.table]
-        own = {name.lower() for item in named for name in _names_of(item)}
+        own = {name.lower() for item in named for name in names_of(item)}
         windows = {window.name.lower() for window in select.args.get("windows") or ()}
         if names is None or column.name.lower() in own | windows | _NO_COLUMNS:
             return None
@@ -176,14 +176,12 @@ class _Judge:
 
     def item(self, item: exp.Expr) -> set[str] | None:
         """Names of one output: empty when Spark makes one up, None when it may be several."""
-        names = {name.lower() for name in _names_of(item)}
+        names = {name.lower() for name in names_of(item)}
         if isinstance(item, exp.Column) and id(item) in self.meant:
             # Once it is mended the output has the right name.
             meant = self.meant[id(item)]
             return None if meant is None else {*names, meant}
-        if not names and isinstance(item, exp.Func) and (item.name if isinstance(item, exp.Anonymous) else item.sql_name()).lower() in GENERATOR:
-            return None
-        return names
+        return None if may_be_several(item) else names
 
 
 def _named(alias: str, node: exp.Expr, source: exp.Expr | Scope) -> str:
@@ -201,14 +199,21 @@ def _first_select(tree: exp.Expr) -> exp.Expr:
     return tree
 
 
-def _names_of(item: exp.Expr) -> Iterator[str]:
-    """Names that an output is given: its aliases, or its own as a plain column or field."""
+def names_of(item: exp.Expr) -> list[str]:
+    """Names that an output is given: its aliases, or its own as a column or a field of one; empty when Spark makes one up of what it computes."""
     if isinstance(item, exp.Aliases):
-        yield from (alias.name for alias in item.aliases) if item.aliases and isinstance(item.aliases[0], exp.Expr) else map(str, item.aliases)
-    elif isinstance(item, exp.Alias):
-        yield item.alias
-    elif isinstance(item, exp.Column | exp.Dot):
-        yield item.name
+        return [str(alias.name if isinstance(alias, exp.Expr) else alias) for alias in item.aliases]
+    if isinstance(item, exp.Alias):
+        return [item.alias]
+    column = item
+    while isinstance(column, exp.Dot):
+        column = column.this
+    return [item.name] if isinstance(column, exp.Column) else []
+
+
+def may_be_several(item: exp.Expr) -> bool:
+    """True for a call that gives rows and, without aliases, as many columns as it finds."""
+    return isinstance(item, exp.Func) and (item.name if isinstance(item, exp.Anonymous) else item.sql_name()).lower() in GENERATOR
 
 
 def _is_inside_subquery(scope: Scope) -> bool:
