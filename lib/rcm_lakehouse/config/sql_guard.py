@@ -35,9 +35,9 @@ _QUERIES = frozenset("from having intersect lateral over qualify select union va
 _TAKES_FROM = frozenset({"extract", "trim", "substring", "substr", "overlay"})
 _BEFORE_PAREN = frozenset(
     """
-    all and any array as between by case char cube dec decimal distinct div else except exists from group having ilike in intersect is
-    join like minus not numeric on or over recursive regexp rlike rollup select sets some then union using values varchar when where
-    with
+    all and any array as between by case char cube dec decimal distinct div else except exists for from group having ilike in intersect is
+    join lateral like limit minus not nulls numeric offset on or over pivot recursive regexp rlike rollup select sets some then union
+    unpivot using values varchar when where with
     """.split()
 )
 _CLOCK_TEXTS = frozenset({"now", "today", "tomorrow", "yesterday"})
@@ -201,14 +201,46 @@ def _calls(tokens: Sequence[Token], functions: frozenset[str]) -> Iterator[_Foun
         name = token.text.lower()
         if token.token_type in (*_CLOSING, *_STRINGS, TokenType.NUMBER):
             yield token.start, "a bracket opens behind a value; a function is called by its name.", _HOSTILE
-        elif before is not None and before.token_type == TokenType.DOT and (_is_word(token) or token.token_type == TokenType.IDENTIFIER):
+        elif before is not None and before.token_type == TokenType.DOT and _is_name(token):
             yield token.start, "a function is called by its plain name, without catalog or schema.", _HOSTILE
         elif _is_word(token) and (name.split()[-1] in _BEFORE_PAREN or (before is not None and before.text.lower() == "as")):
             continue
-        elif (_is_word(token) or token.token_type == TokenType.IDENTIFIER) and name not in functions:
-            yield token.start, _unknown(name, functions), _HOSTILE if name in OUTSIDE | CLOCKS else MISSPELLED
+        elif _is_name(token) and name not in functions and not _names_columns(tokens, number):
+            words = f"columns behind the alias of a table need AS: AS {token.text}(…)." if _is_alias_of_table(tokens, number) else _unknown(name, functions)
+            yield token.start, words, _HOSTILE if name in OUTSIDE | CLOCKS else MISSPELLED
         elif name in CLOCKS_WHEN_EMPTY and number + 2 < len(tokens) and tokens[number + 2].token_type == TokenType.R_PAREN:
             yield token.start, f"'{name}()' asks the clock, so a second run would differ.", _HOSTILE
+
+
+def _is_name(token: Token) -> bool:
+    return _is_word(token) or token.token_type in (TokenType.IDENTIFIER, TokenType.VAR)
+
+
+def _names_columns(tokens: Sequence[Token], number: int) -> bool:
+    """True for an alias with its columns where Spark takes no call: behind a bracket, `(SELECT …) t(a, b)`, or before a query, `WITH t(a, b) AS (SELECT …`."""
+    end = _end_of_names(tokens, number + 1)
+    if end is None or (number and tokens[number - 1].token_type == TokenType.R_PAREN):
+        return end is not None
+    following = [token.token_type for token in tokens[end + 1 : end + 3]]
+    # Names alone would be those that a call gives to its columns.
+    return following == [TokenType.ALIAS, TokenType.L_PAREN] and _end_of_names(tokens, end + 2) is None
+
+
+def _end_of_names(tokens: Sequence[Token], start: int) -> int | None:
+    """Where a bracket closes that holds names alone."""
+    for name, mark in zip(range(start + 1, len(tokens), 2), range(start + 2, len(tokens), 2), strict=False):
+        if not _is_name(tokens[name]) or tokens[mark].token_type not in (TokenType.COMMA, TokenType.R_PAREN):
+            return None
+        if tokens[mark].token_type == TokenType.R_PAREN:
+            return mark
+    return None
+
+
+def _is_alias_of_table(tokens: Sequence[Token], number: int) -> bool:
+    """True for what can only be meant as the alias of a table with its columns, `FROM silver.visit v(a, b)`."""
+    before, second = tokens[max(number - 1, 0)], tokens[max(number - 2, 0)]
+    is_table = _is_name(before) and (second.token_type == TokenType.DOT or second.text.lower() in ("from", "join"))
+    return is_table and tokens[number].text.lower() not in OUTSIDE | CLOCKS and _end_of_names(tokens, number + 1) is not None
 
 
 def _unknown(name: str, functions: frozenset[str]) -> str:
