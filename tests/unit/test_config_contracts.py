@@ -291,14 +291,17 @@ def test_a_file_whose_ending_is_another_is_told_and_what_it_states_is_not_missed
     for file, other in ((PATIENT, "conf/cdm/patient.yaml"), (MODEL, "conf/gold/billing.SQL"), (VISIT, "conf/cdm/visit.yml.txt")):
         (folder.home / file).rename(folder.home / other)
     folder.write("conf/cdm/notes.txt", "").write("conf/gold/.billing.sql.swp", "").write("conf/monitor/late.Sql", "")
+    folder.write("conf/monitor/feeds.yaml", "hos-a.patients: {max_age_days: 1}\n").write("conf/monitor/notes.yaml", "")
     assert folder.mistakes() == [
         "conf/cdm/patient.yaml: this file is not read, for its name does not end in .yml. Name it patient.yml.",
         "conf/cdm/visit.yml.txt: this file is not read, for its name does not end in .yml. Name it visit.yml.",
         "conf/gold/billing.SQL: this file is not read, for its name does not end in .sql. Name it billing.sql.",
+        "conf/monitor/feeds.yaml: this file is not read, for its name does not end in .yml. Name it feeds.yml.",
         "conf/monitor/late.Sql: this file is not read, for its name does not end in .sql. Name it late.sql.",
     ]
     (folder.home / "conf/cdm/visit.yml.txt").rename(folder.home / VISIT)
-    assert [mistake.partition(": ")[0] for mistake in folder.mistakes()] == ["conf/cdm/patient.yaml", "conf/gold/billing.SQL", "conf/monitor/late.Sql"]
+    still = ["conf/cdm/patient.yaml", "conf/gold/billing.SQL", "conf/monitor/feeds.yaml", "conf/monitor/late.Sql"]
+    assert [mistake.partition(": ")[0] for mistake in folder.mistakes()] == still
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ TAKEN = {
     "columns of a subquery without AS": "SELECT q.number FROM (SELECT npi FROM silver.visit) q(number)",
     "columns of values without AS": "SELECT v.npi FROM silver.visit v JOIN VALUES ('1'), ('2') t(npi) ON t.npi = v.npi",
     "a pivot": "SELECT * FROM (SELECT npi, version FROM silver.visit) PIVOT (count(*) FOR version IN (1, 2))",
-    "a pivot by two columns": "SELECT a FROM (SELECT npi, version, is_current FROM silver.visit) PIVOT (max(npi) FOR (version, is_current) IN ((1, true))) p(a)",
+    "a pivot by two": "SELECT a FROM (SELECT npi, version, visit_key FROM silver.visit) PIVOT (max(npi) FOR (version, visit_key) IN ((1, 'x'))) p(a)",
     "an unpivot": "SELECT k, v FROM (SELECT npi, CAST(version AS STRING) AS version FROM silver.visit) UNPIVOT (v FOR k IN (npi, version))",
     "an unpivot with NULL": "SELECT k, v FROM (SELECT npi, patient_key FROM silver.visit) UNPIVOT INCLUDE NULLS (v FOR k IN (npi, patient_key)) u",
     "a lateral subquery": "SELECT v.npi, n FROM silver.visit v JOIN LATERAL (SELECT count(*) AS n FROM silver.patient p WHERE p.patient_key = v.patient_key) x",

@@ -13,6 +13,7 @@ from rcm_lakehouse.config.connections import AnyConnection
 from rcm_lakehouse.config.known import Contracts
 from rcm_lakehouse.config.problems import Problem, did_you_mean
 from rcm_lakehouse.config.settings import Frozen, InWords
+from rcm_lakehouse.config.texts import files_of
 from rcm_lakehouse.config.validated import Sound, validated
 from rcm_lakehouse.config.worklist import LoadRow, WorkList
 from rcm_lakehouse.config.yaml_lines import read_yaml
@@ -64,7 +65,7 @@ def read_feeds(
 
     An entry may wait for a load that another work list has, so its table need only be one that the work list or a contract names.
     """
-    if not (home / FILE).exists():
+    if not files_of(home, "conf/monitor", ".yml", problems, "feeds")[0]:
         return ()
     document = read_yaml(home, FILE, problems)
     feeds: dict[str, Feed] = {}

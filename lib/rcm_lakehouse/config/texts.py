@@ -9,16 +9,19 @@ MAX_BYTES = 1_000_000
 _ALIKE = {".yml": (".yml", ".yaml", ".yml.txt", ".yaml.txt"), ".sql": (".sql", ".sql.txt")}
 
 
-def files_of(home: Path, folder: str, ending: str, problems: list[Problem]) -> tuple[list[Path], frozenset[str]]:
-    """The files of a folder with an ending (`.yml`), sorted, and the names, without it, of those that are misnamed; each of these is noted."""
+def files_of(home: Path, folder: str, ending: str, problems: list[Problem], name: str = "*") -> tuple[list[Path], frozenset[str]]:
+    """The files of a folder with an ending (`.yml`), sorted, and the names, without it, of those that are misnamed; each of these is noted.
+
+    `name`: the one file that is asked for, without its ending.
+    """
     misnamed: set[str] = set()
-    for path in sorted((home / folder).glob("*")):
+    for path in sorted((home / folder).glob(f"{name}.*")):
         alike = [other for other in _ALIKE[ending] if path.name.lower().endswith(other)]
         if alike and not path.name.endswith(ending) and not path.name.startswith("."):
-            name = path.name[: -len(max(alike, key=len))]
-            misnamed.add(name)
-            problems.append(Problem(f"{folder}/{path.name}", 0, f"this file is not read, for its name does not end in {ending}. Name it {name}{ending}."))
-    return sorted((home / folder).glob(f"*{ending}")), frozenset(misnamed)
+            stem = path.name[: -len(max(alike, key=len))]
+            misnamed.add(stem)
+            problems.append(Problem(f"{folder}/{path.name}", 0, f"this file is not read, for its name does not end in {ending}. Name it {stem}{ending}."))
+    return sorted((home / folder).glob(f"{name}{ending}")), frozenset(misnamed)
 
 
 def read_text(path: Path, file: str, problems: list[Problem]) -> str | None:
