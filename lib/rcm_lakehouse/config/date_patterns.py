@@ -12,6 +12,8 @@ _MEANT = {
     **dict.fromkeys("XxZzOV", "The zone of a time is `time_zone` of its connection; none is read from a text"),
     **dict.fromkeys("AnN", "Fractions of a second are S"),
 }
+# What no text has when a pattern reads it (`silver.cleaning`): blanks in a row, at an end, or of another kind.
+_NO_BLANK = re.compile(r"^ | $|  |[\t\n\v\f\r\u00a0]")
 # A quoted text, a run of one letter, or any other mark.
 _TOKEN = re.compile(r"'(?:[^']|'')*'|([A-Za-z])\1*|.", re.DOTALL)
 
@@ -21,7 +23,7 @@ def wrong_in_pattern(pattern: str) -> str | None:
     tokens = [found[0] for found in _TOKEN.finditer(pattern)]
     runs = [token for token in tokens if token[0].isascii() and token[0].isalpha()]
     letters = {run[0] for run in runs}
-    return _unreadable(tokens, runs) or _lacking(letters) or _without_hour(pattern, letters)
+    return _unreadable(tokens, runs) or _lacking(letters) or _without_hour(pattern, letters) or _never_fitting(tokens)
 
 
 def _unreadable(tokens: list[str], runs: list[str]) -> str | None:
@@ -76,3 +78,30 @@ def _without_hour(pattern: str, letters: set[str]) -> str | None:
         return "it has a part of a time without an hour (H); M is the month, m the minute"
     missing = next((larger for smaller, larger in (("s", "m"), ("S", "s")) if smaller in letters and larger not in letters), None)
     return None if missing is None else f"it has a smaller part of a time without {missing}"
+
+
+def _never_fitting(tokens: list[str]) -> str | None:
+    literal = "".join(token[1:-1] or "'" if token[0] == "'" else token if token.isspace() else "0" for token in tokens)
+    if _NO_BLANK.search(literal):
+        return "there are blanks in a row or at an end, and a text has single ones between others when it is read"
+    # Digits without a mark between them: of a number of any width all are taken that numbers of a fixed one behind it leave.
+    first, is_part = "", False
+    for token in tokens:
+        if token == "[" and first:
+            is_part = True
+        elif not _is_number(token):
+            first, is_part = "", False
+        elif first and (is_part or _is_of_any_width(token)):
+            return f"'{first}' takes the digits of '{token}' too, so that no text fits; a mark has to stand between the numbers"
+        elif _is_of_any_width(token) and token[0] != "S":
+            first = first or token
+    return None
+
+
+def _is_number(token: str) -> bool:
+    return token[0] in "ydDHhKkmsS" or token in ("M", "MM", "L", "LL")
+
+
+def _is_of_any_width(token: str) -> bool:
+    """True for a number with as many digits as there are; two letters, three of a day of the year, are as many digits."""
+    return len(token) != 2 if token[0] == "y" else len(token) > 1 if token[0] == "S" else len(token) < (3 if token[0] == "D" else 2)
