@@ -61,6 +61,9 @@ TIMES = {
     "2026-01-03": "2026-01-03 00:00:00",
     "2026-01-03 24:05": None,
 }
+# Numbers as days and times, by their digits; what counts seconds or days is none.
+NUMBERED = {20260131: "2026-01-31", 19800103: "1980-01-03", **dict.fromkeys([20260231, 1769817600, 20484, 0, -20260131])}
+STAMPED = {20260131040506: "2026-01-31 04:05:06", 20260131: None, 1769817600: None}
 PHONES = {  # as delivered: number, extension
     "212-555-1234": ("+12125551234", None),
     "+1 (212) 555-1234": ("+12125551234", None),
@@ -107,8 +110,8 @@ def each(spark: SparkSession, kind: str, values: Mapping[Any, Any], *found: Call
     return {keys[row[0]]: row[1] if len(found) == 1 else tuple(row[1:]) for row in made}
 
 
-def as_type(kind: str, wanted: str) -> Callable[[Column], Column]:
-    return lambda value: typed(value, kind, wanted, ())
+def as_type(kind: str, wanted: str, *formats: str) -> Callable[[Column], Column]:
+    return lambda value: typed(value, kind, wanted, formats)
 
 
 @pytest.mark.parametrize(("kind", "values"), [("double", FLOATS), ("string", TEXTS), ("decimal(38,16)", DECIMALS)])
@@ -129,6 +132,18 @@ def test_a_whole_number_has_no_fraction_however_small(spark: SparkSession) -> No
 def test_days_and_times_are_taken_in_every_plain_form_and_impossible_ones_are_none(spark: SparkSession) -> None:
     assert each(spark, "string", DAYS, as_type("string", "date")) == DAYS
     assert each(spark, "string", TIMES, as_type("string", "timestamp")) == TIMES
+
+
+@pytest.mark.parametrize("kind", ["int", "bigint", "double", "decimal(18,0)"])
+def test_a_number_is_a_day_by_its_digits_and_counts_no_seconds(spark: SparkSession, kind: str) -> None:
+    numbers = {float(number) if kind == "double" else number: day for number, day in NUMBERED.items()}
+    found = each(spark, kind, numbers, as_type(kind, "date"), as_type(kind, "timestamp"), as_type(kind, "timestamp", "yyyy-MM-dd", "yyyyMMdd"))
+    assert found == {number: (day, day and f"{day} 00:00:00", day and f"{day} 00:00:00") for number, day in numbers.items()}
+
+
+def test_a_number_is_a_time_by_the_first_pattern_that_its_digits_fit(spark: SparkSession) -> None:
+    assert each(spark, "bigint", STAMPED, as_type("bigint", "timestamp", "yyyyMMddHHmmss")) == STAMPED
+    assert each(spark, "int", {1312026: None, 12312026: "2026-12-31"}, as_type("int", "date", "MMddyyyy")) == {1312026: None, 12312026: "2026-12-31"}
 
 
 def test_a_phone_number_of_north_america_and_its_extension(spark: SparkSession) -> None:

@@ -33,19 +33,23 @@ def as_text(value: Column, source_type: str) -> Column:
     return F.when(is_whole, value.try_cast("decimal(38,0)").cast("string")).otherwise(value.cast("string"))
 
 
+def is_number(source_type: str) -> bool:
+    """True for a source type of numbers, in Spark's words (`bigint`, `decimal(8,0)`)."""
+    return source_type in ("tinyint", "smallint", "int", "bigint", "float", "double") or source_type.startswith("decimal")
+
+
 def typed(value: Column, source_type: str, wanted: str, formats: Sequence[str]) -> Column:
     """A value of a source type as the wanted type; NULL when it does not fit (the caller tells that from a NULL it was given).
 
     Money is rounded half up to the scale, once and per row, from floats (their shortest decimal form), text and other decimals alike; text may have a
     dollar sign, commas between thousands, parentheses for a minus and an exponent, and fits in no other form (`1.234,56`, `12,34`, `100 200`).
     A whole number has no fraction. Days and times from text follow the first pattern that fits, a day from text with a time of day is that day;
-    those outside the years 1 to 9999 are none.
+    those outside the years 1 to 9999 are none. A number is a day or a time by its digits alone (20260131), as text of them is: it counts no seconds.
     """
-    if wanted == "date":
-        day = _first_fit(value, formats or DATE_FORMATS) if source_type == "string" else value
-        return _of_this_calendar(day.cast("date"))
-    if wanted == "timestamp":
-        return _of_this_calendar(_first_fit(value, formats or TIME_FORMATS) if source_type == "string" else value.cast("timestamp"))
+    if wanted in ("date", "timestamp"):
+        text = as_text(value, source_type) if is_number(source_type) else value if source_type == "string" else None
+        at = value if text is None else _first_fit(text, formats or (DATE_FORMATS if wanted == "date" else TIME_FORMATS))
+        return _of_this_calendar(at.cast(wanted))
     if source_type == wanted:
         return value
     if wanted.startswith("decimal"):

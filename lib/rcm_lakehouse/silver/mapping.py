@@ -11,7 +11,7 @@ from rcm_lakehouse.config.contracts import Column as ContractColumn
 from rcm_lakehouse.config.contracts import Contract, SourceMapping
 from rcm_lakehouse.config.errors import SourceDataError
 from rcm_lakehouse.config.problems import did_you_mean
-from rcm_lakehouse.silver.casts import as_text, typed
+from rcm_lakehouse.silver.casts import as_text, is_number, typed
 from rcm_lakehouse.silver.cleaning import CLEANERS, null_text, null_value, payer_name
 from rcm_lakehouse.silver.keys import durable_key
 
@@ -167,10 +167,13 @@ def _times(contract: Contract, types: dict[str, str], time_zone: str) -> dict[st
 
 
 def _is_day(contract: Contract, source_type: str | None) -> Column:
-    """True where a row tells the day of its change alone; text without a colon tells no time of day."""
+    """True where a row tells the day of its change alone; text without a colon tells no time of day, nor do digits by patterns without an hour."""
     first = contract.sequence_by[0]
-    if source_type == "date" or any(column.name == first and column.type == "date" for column in contract.columns):
+    column = next((column for column in contract.columns if column.name == first), None)
+    if source_type == "date" or (column is not None and column.type == "date"):
         return F.lit(True)
+    if column is not None and source_type is not None and is_number(source_type):
+        return F.lit(not any(set(pattern) & set("HhKk") for pattern in column.formats))
     return ~F.contains(F.col(f"_raw_{first}"), F.lit(":")) if source_type == "string" else F.lit(False)
 
 
