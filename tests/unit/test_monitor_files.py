@@ -39,6 +39,7 @@ def header(*lines: str, sql: str = "SELECT run_id FROM audit.runs") -> str:
     return "\n".join(["/*", "title: T", "row: a row", *lines, "*/", sql])
 
 
+BY_POSITION = ":6: it names the columns of a table that holds rows of people anew, by their position; give them new names in a SELECT."
 # case: (file, what is said of it)
 BROKEN_MONITORS = {
     "no header": ("SELECT 1", ":1: expected a leading comment /* … */ with title, row and severity."),
@@ -98,6 +99,20 @@ BROKEN_MONITORS = {
     "all columns in a structure": (
         header("severity: warn", sql="SELECT to_json(struct(p.*)) AS j FROM silver.patient p"),
         ":6: it takes * from a table that holds rows of people; name the columns.",
+    ),
+    "columns by position": (header("severity: warn", sql="SELECT e, count(*) AS n FROM silver.patient AS q(a, b, c, d, e) GROUP BY e"), BY_POSITION),
+    "the raw row by position": (header("severity: warn", sql="SELECT a FROM quarantine.patient AS q(a, b)"), BY_POSITION),
+    "columns of a join by position": (
+        header("severity: warn", sql="SELECT a FROM audit.runs JOIN (silver.patient p JOIN audit.load_logs l ON true) q(a, b) ON true"),
+        BY_POSITION,
+    ),
+    "columns of a pivot by position": (
+        header("severity: warn", sql="SELECT a FROM silver.patient PIVOT (count(version) FOR is_current IN (true)) q(a, b)"),
+        BY_POSITION,
+    ),
+    "a personal column as a row": (
+        header("severity: warn", sql="SELECT v FROM silver.patient UNPIVOT (v FOR k IN (last_name))"),
+        ":6: it names 'last_name', which describes a person or a row as delivered; a monitor shows counts and audit rows.",
     ),
 }
 

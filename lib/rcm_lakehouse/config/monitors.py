@@ -1,11 +1,12 @@
 """`conf/monitor/<name>.sql`: one monitor a file: a YAML header in a leading comment, then one SELECT whose rows are findings.
 
 The SELECT runs as it is on Databricks SQL, which knows the same `:name` markers. A monitor shows counts and audit rows, nothing
-that describes a person: what contracts class as personal may not be named, nor may `*` be taken from tables that hold rows.
+that describes a person: what contracts class as personal may not be named, nor may `*` be taken from tables that hold rows, nor their columns renamed by
+position.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -167,6 +168,8 @@ class _Check:
         for select in tree.find_all(exp.Select):
             if _takes_all(select):
                 note("it takes * from a table that holds rows of people; name the columns.", _line_of_star(select))
+        for line in _renamed(tree):
+            note("it names the columns of a table that holds rows of people anew, by their position; give them new names in a SELECT.", line)
 
     def parameters(self, found: Sound[Monitor], tree: exp.Query) -> None:
         """Parameters that the header names and the SELECT uses."""
@@ -200,5 +203,18 @@ def _line_of_star(select: exp.Select) -> int:
 def _takes_all(select: exp.Select) -> bool:
     """True when `*` stands for columns of a table outside audit; count(*) and `*` over its own WITH clauses do not."""
     stars = [star for star in select.find_all(exp.Star) if star.find_ancestor(exp.Select) is select and not isinstance(star.parent, exp.Count)]
-    tables = [table for table in select.find_all(exp.Table) if table.find_ancestor(exp.Select) is select]
-    return bool(stars) and any(table.db and table.db.lower() != "audit" for table in tables)
+    return bool(stars) and _holds_rows(select, select)
+
+
+def _renamed(tree: exp.Query) -> Iterator[int]:
+    """Lines of aliases with names of columns, `silver.patient AS p(a, b)`, that stand for those of a table and not for what a query gives."""
+    for alias in tree.find_all(exp.TableAlias):
+        source = alias.parent.parent if isinstance(alias.parent, exp.Pivot) else alias.parent
+        if alias.columns and source is not None and _holds_rows(source, source.find_ancestor(exp.Select)):
+            yield int(alias.columns[0].meta.get("line") or 1)
+
+
+def _holds_rows(node: exp.Expr, select: exp.Expr | None) -> bool:
+    """True when a table outside audit stands in this part of a SELECT, not in a query within it."""
+    tables = (table for table in node.find_all(exp.Table) if table.find_ancestor(exp.Select) is select)
+    return any(table.db and table.db.lower() != "audit" for table in tables)
