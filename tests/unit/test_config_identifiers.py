@@ -61,6 +61,8 @@ REFUSED = {
                                     [(1, "a", BORN), (1, "b", BORN)]),
     "as no whole years": ("SELECT floor(months_between(:as_of, born) / 0.1) AS a, floor(datediff(:as_of, born) / 365.25) AS b FROM silver.patient",
                           [(1, "a", BORN), (1, "b", BORN)]),
+    "as the size of one value": ("SELECT size(split(first_name, '')) AS a, cardinality(split(first_name, '')) AS b FROM silver.patient",
+                                 [(1, "a", NAME), (1, "b", NAME)]),
     "as years of days around it": ("SELECT year(date_add(born, 30)) AS a, floor(months_between(:as_of, date_add(born, 1)) / 12) AS b FROM silver.patient",
                                    [(1, "a", BORN), (1, "b", BORN)]),
 }
@@ -84,10 +86,15 @@ REFUSED_AS_A_WHOLE = {
 TAKEN = {
     "a count": "SELECT count(*) AS n, count(DISTINCT first_name) AS names, count_if(born IS NULL) AS unborn FROM silver.patient",
     "a condition": "SELECT first_name IS NOT NULL AS named, born > DATE'2000-01-01' AND first_name <> 'x' AS young, isnull(born) AS b FROM silver.patient",
+    "a condition by a call": "SELECT arrays_overlap(collect_set(first_name), array('x')) AS a, forall(collect_set(born), d -> d > DATE'2000-01-01') AS b, "
+    "luhn_check(max(first_name)) AS c, equal_null(min(first_name), max(first_name)) AS d, is_valid_utf8(max(first_name)) AS e FROM silver.patient",
+    "a count of what is collected": "SELECT size(collect_set(first_name)) AS a, cardinality(array_agg(born)) AS b, "
+    "array_size(collect_set(born) FILTER (WHERE is_current)) AS c FROM silver.patient",
     "a year": "SELECT year(born) AS y, extract(YEAR FROM born) AS z FROM silver.patient",
     "an age": "SELECT CASE WHEN months_between(CAST(:as_of AS DATE), born) < 216 THEN 'child' ELSE 'other' END AS band, "
     "floor(months_between(CAST(:as_of AS DATE), born) / 12) AS age FROM silver.patient",
     "an age in whole years": "SELECT CAST(months_between(:as_of, born) / 12 AS INT) AS a, int(months_between(DATE'2026-01-31', p.born) / 12) AS b, "
+    "bigint(months_between(:as_of, born) / 12) AS e, smallint(months_between(:as_of, born) / 12) AS f, "
     "timestampdiff(YEAR, born, CAST(:as_of AS DATE)) AS c, datediff(YEAR, born, CAST(:as_of AS DATE)) AS d FROM silver.patient p",
     "days compared": "SELECT datediff(CAST(:as_of AS DATE), born) < 6570 AS is_child FROM silver.patient",
     "what it decides": "SELECT p.patient_key, row_number() OVER (PARTITION BY born ORDER BY first_name) AS n, max_by(version, born) OVER () AS v "
@@ -140,8 +147,12 @@ def test_what_tells_no_one_apart_is_taken(case: str, tmp_path: Path) -> None:
 NAMELESS = "SELECT n, m FROM (SELECT count(*) AS n FROM silver.patient), (SELECT count(*) AS m FROM silver.visit)"
 
 
-def test_a_monitor_over_queries_without_a_name_is_taken(tmp_path: Path) -> None:
-    folder = small_project(tmp_path).write("conf/monitor/counts.sql", f"/*\ntitle: T\nrow: r\nseverity: warn\n*/\n{NAMELESS}\n")
+RENAMED = "WITH q(a, b) AS (SELECT data_source, version FROM silver.patient) SELECT a, n FROM q, audit.runs AS r(n)"
+
+
+@pytest.mark.parametrize("select", [NAMELESS, RENAMED])
+def test_a_monitor_over_queries_without_a_name_or_under_new_names_is_taken(select: str, tmp_path: Path) -> None:
+    folder = small_project(tmp_path).write("conf/monitor/counts.sql", f"/*\ntitle: T\nrow: r\nseverity: warn\n*/\n{select}\n")
     assert "counts" in folder.load().monitors
 
 

@@ -7,17 +7,33 @@ from sqlglot import exp
 
 _TELLS_NO_VALUE = (
     *(exp.Predicate, exp.Connector, exp.Not, exp.Contains, exp.StartsWith, exp.EndsWith, exp.LogicalAnd, exp.LogicalOr),
+    *(exp.EqualNull, exp.IsNan, exp.MapContainsKey),
     *(exp.Count, exp.CountIf, exp.ApproxDistinct),
 )
-_BY_NAME = ("isnull", "isnotnull", "every", "some", "regexp")
+# The same by the names of calls that have no class of their own.
+_BY_NAME = frozenset("arrays_overlap every forall is_valid_utf8 is_variant_null isnotnull isnull luhn_check regexp some".split())
 _WHOLE = (exp.DType.TINYINT, exp.DType.SMALLINT, exp.DType.INT, exp.DType.BIGINT)
+_WHOLE_BY_NAME = ("tinyint", "smallint", "bigint")
 
 
 def tells_no_value(node: exp.Expr) -> bool:
     """True when the value of an expression tells none of its columns."""
-    if isinstance(node, exp.Anonymous):
-        return node.name.lower() in _BY_NAME
-    return isinstance(node, _TELLS_NO_VALUE) or _is_year(node) or _is_age(node)
+    if _called(node, *_BY_NAME) is not None:
+        return True
+    return isinstance(node, _TELLS_NO_VALUE) or _is_size(node) or _is_year(node) or _is_age(node)
+
+
+def _called(node: exp.Expr, *names: str) -> exp.Expr | None:
+    """The first value of a call to one of these functions, which have no class of their own."""
+    return next(iter(node.expressions), None) if isinstance(node, exp.Anonymous) and node.name.lower() in names else None
+
+
+def _is_size(node: exp.Expr) -> bool:
+    """The size of what is collected of many rows is their count; that of one value tells of it."""
+    collected = node.this if isinstance(node, exp.ArraySize) else _called(node, "cardinality")
+    while isinstance(collected, exp.Filter | exp.Window | exp.Paren):
+        collected = collected.this
+    return isinstance(collected, exp.ArrayAgg | exp.ArrayUniqueAgg)
 
 
 def _is_year(node: exp.Expr) -> bool:
@@ -33,7 +49,8 @@ def _is_age(node: exp.Expr) -> bool:
         return node.text("unit").upper() == "YEAR" and _is_bare(node.this) and _is_bare(node.expression)
     is_floor = isinstance(node, exp.Floor) and node.args.get("decimals") is None
     is_whole = is_floor or (isinstance(node, exp.Cast) and node.to.this in _WHOLE)
-    years = node.this.unnest() if is_whole else None
+    whole = node.this if is_whole else _called(node, *_WHOLE_BY_NAME)
+    years = whole.unnest() if whole is not None else None
     if not isinstance(years, exp.Div) or years.expression != exp.Literal.number(12):
         return False
     months = years.this.unnest()
