@@ -21,6 +21,8 @@ TAKEN = {
     "an unpivot with NULL": "SELECT k, v FROM (SELECT npi, patient_key FROM silver.visit) UNPIVOT INCLUDE NULLS (v FOR k IN (npi, patient_key)) u",
     "a lateral subquery": "SELECT v.npi, n FROM silver.visit v JOIN LATERAL (SELECT count(*) AS n FROM silver.patient p WHERE p.patient_key = v.patient_key) x",
     "a lateral subquery without JOIN": "SELECT n FROM silver.visit v, LATERAL (SELECT count(*) FROM silver.patient p WHERE p.patient_key = visit_key) x(n)",
+    "a pivot of a table": "SELECT n FROM gold.billing b PIVOT (count(*) FOR data_source IN ('hos-a' AS n))",
+    "brackets behind LIMIT alone": "SELECT npi FROM silver.visit WHERE npi = 'x' LIMIT (10)",
     "brackets behind LIMIT": "SELECT npi FROM silver.visit ORDER BY npi LIMIT (10) OFFSET (1 + 1)",
 }
 # case: (a SELECT, what is said of it)
@@ -34,6 +36,9 @@ REFUSED = {
     "a call behind a CASE": ("SELECT CASE (1) WHEN evil(a) THEN 1 END AS x", "there is no function 'evil' that SQL"),
     "a call where a table stands": ("SELECT 1 FROM (SELECT 1) t JOIN evil(a) AS (b)", "there is no function 'evil' that SQL"),
     "a call behind a number": ("SELECT 1.evil('a') AS x", "there is no function '1.evil' that SQL"),
+    "a call by a word of a pivot": ("SELECT nulls(1) AS x", "there is no function 'nulls' that SQL"),
+    "a call by a word of a limit": ("SELECT 1 + offset(1) AS x", "there is no function 'offset' that SQL"),
+    "a table by a word of a pivot": ("SELECT 1 FROM pivot(1)", "there is no function 'pivot' that SQL"),
     "what reaches outside": ("SELECT 1 FROM silver.visit reflect(a, b)", "'reflect' may not be called here"),
     "an alias of a table without AS": ("SELECT v.a FROM silver.visit v(a)", "columns behind the alias of a table need AS: AS v(…)."),
     "an alias of a query without AS": ("WITH q AS (SELECT 1) SELECT v.a FROM q v(a)", "columns behind the alias of a table need AS: AS v(…)."),

@@ -49,6 +49,10 @@ REFUSED = {
         "SELECT b AS c FROM (SELECT inline(array(struct(1, 2 AS b))), 3 UNION ALL SELECT 1, inline(array(struct(born, 2))) FROM silver.patient)",
         [(1, "c", BORN)],
     ),
+    "by a column that a join merges": (
+        "SELECT npi AS n FROM silver.visit v RIGHT JOIN (SELECT inline(array(struct(first_name AS npi))) FROM silver.patient) q USING (npi)",
+        [(1, "n", NAME)],
+    ),
     "by a recursive WITH": ("WITH RECURSIVE r AS (SELECT first_name AS a, '' AS b FROM silver.patient UNION ALL SELECT b, a FROM r) SELECT b FROM r",
                             [(1, "b", NAME)]),
     "in another case": ("WITH Newest AS (SELECT first_name AS n FROM silver.patient)\nSELECT n FROM newest", [(2, "n", NAME)]),

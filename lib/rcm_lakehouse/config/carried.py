@@ -238,7 +238,8 @@ class _Tracer:
             at = next((number for number, name in enumerate(names[:-1]) if name in sources), None)
             if at is not None:
                 return sources[names[at]].all_origins if is_star and at + 2 == len(names) else sources[names[at]].of(names[at + 1])
-            holders = [source for source in sources.values() if source.has(names[0])]
+            merged = _merged(here.expression)
+            holders = [source for source in sources.values() if source.has(names[0]) or (source.has("") and merged & {names[0], "*"})]
             found = _NONE.union(*[source.of(names[0]) for source in holders or sources.values()], *[source.rest for source in sources.values()])
             if found or holders:
                 return found
@@ -246,6 +247,12 @@ class _Tracer:
                 return self.aliases[id(here)][names[0]]
             here = here.parent
         return _NONE
+
+
+def _merged(query: exp.Expr) -> set[str]:
+    """Columns that a join takes of both sides as one, `*` for all that they share: there Spark may mean one whose name it makes up."""
+    joins: list[exp.Join] = query.args.get("joins") or []
+    return {name.name for join in joins for name in join.args.get("using") or ()} | {"*" for join in joins if join.method == "NATURAL"}
 
 
 def _listed(value: object) -> list[exp.Expr]:

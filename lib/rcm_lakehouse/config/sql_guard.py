@@ -35,11 +35,14 @@ _QUERIES = frozenset("from having intersect lateral over qualify select union va
 _TAKES_FROM = frozenset({"extract", "trim", "substring", "substr", "overlay"})
 _BEFORE_PAREN = frozenset(
     """
-    all and any array as between by case char cube dec decimal distinct div else except exists for from group having ilike in intersect is
-    join lateral like limit minus not nulls numeric offset on or over pivot recursive regexp rlike rollup select sets some then union
-    unpivot using values varchar when where with
+    all and any array as between by case char cube dec decimal distinct div else except exists from group having ilike in intersect is
+    join lateral like minus not numeric on or over recursive regexp rlike rollup select sets some then union using values varchar when
+    where with
     """.split()
 )
+# The same behind a value or a table, where no call can stand: t PIVOT (…), count(*) FOR (a, b) IN (…), UNPIVOT INCLUDE NULLS (…), LIMIT (10).
+_BEHIND_VALUE = frozenset("for limit nulls offset pivot unpivot".split())
+_BEFORE_VALUE = _BEFORE_PAREN | frozenset("both escape interval leading outer placing trailing view".split())
 _CLOCK_TEXTS = frozenset({"now", "today", "tomorrow", "yesterday"})
 
 
@@ -203,7 +206,7 @@ def _calls(tokens: Sequence[Token], functions: frozenset[str]) -> Iterator[_Foun
             yield token.start, "a bracket opens behind a value; a function is called by its name.", _HOSTILE
         elif before is not None and before.token_type == TokenType.DOT and _is_name(token):
             yield token.start, "a function is called by its plain name, without catalog or schema.", _HOSTILE
-        elif _is_word(token) and (name.split()[-1] in _BEFORE_PAREN or (before is not None and before.text.lower() == "as")):
+        elif _is_word(token) and _is_no_call(name, before):
             continue
         elif _is_name(token) and name not in functions and not _names_columns(tokens, number):
             words = f"columns behind the alias of a table need AS: AS {token.text}(…)." if _is_alias_of_table(tokens, number) else _unknown(name, functions)
@@ -214,6 +217,18 @@ def _calls(tokens: Sequence[Token], functions: frozenset[str]) -> Iterator[_Foun
 
 def _is_name(token: Token) -> bool:
     return _is_word(token) or token.token_type in (TokenType.IDENTIFIER, TokenType.VAR)
+
+
+def _is_no_call(name: str, before: Token | None) -> bool:
+    """True for a word of SQL before a bracket, and for a type behind AS."""
+    is_behind = before is not None and (before.text.lower() == "as" or (name in _BEHIND_VALUE and _ends_value(before)))
+    return is_behind or name.split()[-1] in _BEFORE_PAREN
+
+
+def _ends_value(token: Token) -> bool:
+    if _is_word(token):
+        return token.text.lower().split()[-1] not in _BEFORE_VALUE | _BEHIND_VALUE
+    return token.token_type in (*_CLOSING, *_STRINGS, TokenType.NUMBER, TokenType.IDENTIFIER)
 
 
 def _names_columns(tokens: Sequence[Token], number: int) -> bool:
