@@ -17,8 +17,22 @@ MANIFEST = ".manifest.json"
 # What programs name a file while they write it.
 _UNFINISHED = (".part", ".partial", ".filepart", ".tmp", ".crdownload")
 _NUMBER = re.compile(r"([0-9]+)")
-# A day or month, a month or day, and a year: 12312026, 12-31-2026; no time of day behind a date: 2026-01-31_2000.
-_YEAR_LAST = re.compile(r"(?<![0-9])(?<![0-9][-_.])[0-9]{1,2}[-_.]?[0-9]{1,2}[-_.]?(19|20)[0-9]{2}(?![0-9])")
+_YEAR, _MONTH, _DAY, _GAP = "(?:19|20)[0-9]{2}", "(?:0?[1-9]|1[0-2])", "(?:0?[1-9]|[12][0-9]|3[01])", "[^a-z0-9]"
+_ENDS = f"(?=(?:{_YEAR}|[0-9]{{2}})(?![0-9]))"
+# Dates in names. `first` begins with its year, and what follows a whole one is its time; of any other date this is what stands before the year.
+_DATE = re.compile(
+    rf"""(?<![0-9])(?:
+    (?P<first>{_YEAR}(?:(?:0[1-9]|1[0-2])[0-3][0-9][^a-su-z]*|(?P<gap>{_GAP}){_MONTH}(?P=gap){_DAY}[^a-su-z]*|{_GAP}?q?{_MONTH}(?=/)))
+    |(?:{_MONTH}{_DAY}|{_DAY}{_MONTH}|{_MONTH})(?={_YEAR}(?:[0-9]{{4}}|[0-9]{{6}})?(?![0-9]))   # 12312026, 122026, 12312026235959
+    |(?=[0-9]{{6}}(?![0-9]))(?:{_MONTH}{_DAY}|{_DAY}{_MONTH})(?=[0-9]{{2}}(?![0-9]))            # 123126
+    |{_DAY}{_GAP}{_DAY}{_GAP}{_ENDS}                                                            # 12-31-2026, 31.12.26
+    |{_DAY}{_GAP}?(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*{_GAP}?{_ENDS}       # 31Dec2026, 31-December-26
+    |(?:[1-4]q{_GAP}?|(?<=q)[1-4]{_GAP}){_ENDS}                                                 # 4Q2026, Q4_26
+    |[0-9]{{1,2}}{_GAP}(?={_YEAR}(?![0-9]))(?!{_YEAR}(?P<next>{_GAP}){_MONTH}(?P=next){_DAY})   # 12_2026, 12/2026; not 12_2026-12-31
+    )""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_AS_LETTERS = str.maketrans("0123456789", "abcdefghij")
 
 
 @dataclass(frozen=True)
@@ -88,14 +102,18 @@ def in_order(path: Path) -> tuple[list[list[str | int]], str]:
 def is_numbered_before(name: str, other: str) -> bool:
     """True when the first thing in which two names differ is a number, and it is the lower one: `codes_2.csv` before `codes_3-late.csv`.
 
-    False for names that differ in words or in a date whose year comes last: their order is not that of time.
+    False for names that differ in words, or in the day, month or quarter of a date that ends with its year: their order is not that of time. So it is
+    for six digits that can be such a date (013127): they tell the order of names that differ in the last two alone.
     """
-    if _YEAR_LAST.search(name) or _YEAR_LAST.search(other):
-        return False
-    folders = zip(in_order(Path(name))[0], in_order(Path(other))[0], strict=False)
+    mine_told, others_told = (in_order(Path(_DATE.sub(_as_told, each)))[0] for each in (name, other))
+    folders = zip(mine_told, others_told, strict=False)
     differing = next(((mine, others) for mine, others in folders if mine != others), ([], []))
     first = next(((mine, others) for mine, others in zip(*differing, strict=False) if mine != others), ("", ""))
     return isinstance(first[0], int) and isinstance(first[1], int) and first[0] < first[1]
+
+
+def _as_told(date: re.Match[str]) -> str:
+    return date[0] if date["first"] else date[0].translate(_AS_LETTERS)
 
 
 def _by_value(name: str) -> list[str | int]:
