@@ -14,6 +14,16 @@ def test_Q23_two_broken_quotes_do_not_swallow_the_sound_lines_between_them(tmp_p
 
 
 @pytest.mark.parametrize(
+    ("first", "last"),
+    [('"C1, P1, 1, 1, open', 'C4", P4, 4, 4, x'), ('C1, P1, 1, 1,"open', 'C4, P4"'), ('"C1, P1', 'C4, P4, 4", 4, 4, 4, x')],
+)
+def test_Q23_a_sound_line_of_a_file_that_has_blanks_behind_its_delimiters_is_a_record(tmp_path: Path, first: str, last: str) -> None:
+    reading = read(tmp_path, WIDE + f"{first}\nC2, P2, 2, 2, sound\n{last}\n")
+    assert [row["ClaimID"] for row in reading.values()] == ["C2"]
+    assert [text for _, _, text in reading.malformed()] == [first, last]
+
+
+@pytest.mark.parametrize(
     ("header", "first", "second"),
     [
         (WIDE, 'C1,P1,1,"10,one', 'C2,P2,2,20",two'),
@@ -42,6 +52,8 @@ def test_Q23_stray_quotes_in_two_lines_make_no_record_of_both(tmp_path: Path, he
         (WIDE, 'C1,"12 Main St, Rear\nSpringfield, IL",1,1,x', "12 Main St, Rear\nSpringfield, IL"),
         (WIDE, '"C1\nand more",P1,1,1,x', "C1\nand more"),
         (WIDE, 'C1,P1,1,1,"see\n\nP1, P2, P3, and so on"', "see\n\nP1, P2, P3, and so on"),
+        (WIDE, 'C1,P1,1,1,"Dear John, this is\nSmith, John, 12, Main St, NY\nbye"', "Dear John, this is\nSmith, John, 12, Main St, NY\nbye"),
+        (WIDE, 'C1,P1,"seen by, as\nSmith, John, 12, Main St, NY\nsays, me",1,x', "seen by, as\nSmith, John, 12, Main St, NY\nsays, me"),
         (WIDE, 'C1,10.00,1,1,"Vitals:\n120, 37, 98, 16, stable\nall fine"', "Vitals:\n120, 37, 98, 16, stable\nall fine"),
         ("Code,Text\n", '1,"five lines\nof words, and more"', "five lines\nof words, and more"),
         ("Code,Text\n", '1,"five lines\nof words"', "five lines\nof words"),

@@ -24,11 +24,11 @@ def hides_records(lines: Sequence[str], width: int, options: FileTableOptions) -
     """True when lines that quotes make one record are more likely several of so many columns, with a stray quote in the first and the last.
 
     The first and the last are whole when their own quote is a character like another; or, from 5 columns on, one between them is whole. A line
-    of text may look so by chance: among fewer than 5 columns one with a blank behind a delimiter is text, and so is one between lines of a file
-    that has no such blanks itself.
+    of text may look so by chance: among fewer than 5 columns one with a blank behind a delimiter is text, and so is one inside a record that has
+    no such blanks outside its quotes.
     """
     first, *inner, last = lines
-    is_tidy = not _has_blanks(_cells_as_they_stand(first, options))
+    is_tidy = not _has_blanks(_cells_as_they_stand("\n".join(lines), options))
     found = [cells for line in inner if len(cells := cells_of(line, options) or []) == width]
     if width >= _TELLING_WIDTH and any(not (is_tidy and _has_blanks(cells)) for cells in found):
         return True
@@ -44,13 +44,13 @@ def _has_blanks(cells: Sequence[str]) -> bool:
     return any(cell.startswith(" ") for cell in cells[1:])
 
 
-def _cells_as_they_stand(line: str, options: FileTableOptions) -> list[str]:
-    """The cells of a line: a quote that opens and closes a cell holds it together, any other is text."""
+def _cells_as_they_stand(text: str, options: FileTableOptions) -> list[str]:
+    """The cells of a text: a quote that opens and closes a cell holds it together, any other is text."""
     quote, delimiter = re.escape(options.quote), re.escape(options.delimiter)
-    cell = re.compile(rf"{quote}(?:[^{quote}]|{quote}{quote})*{quote}(?={delimiter}|\Z)|[^{delimiter}]*")
+    cell = re.compile(rf"{quote}[^{quote}]*(?:{quote}{quote}[^{quote}]*)*{quote}(?={delimiter}|\Z)|[^{delimiter}]*")
     cells, at = [], 0
-    while at <= len(line):
-        found = cell.match(line, at)
+    while at <= len(text):
+        found = cell.match(text, at)
         assert found is not None, "the second alternative matches anything"
         cells.append(found[0])
         at = found.end() + 1
