@@ -144,3 +144,14 @@ def test_an_icd10cm_order_file_is_read_by_position_and_a_cut_line_is_malformed(t
     ]
     assert [(line, reason) for line, reason, _ in reading.malformed()] == [(3, "too_short"), (4, "too_short")]
     assert reading.found.records == 4
+
+
+def test_the_first_line_of_a_fixed_width_file_is_a_record_unless_a_header_is_said_to_be_there(tmp_path: Path) -> None:
+    options = {"format": "fixed", "columns": ("order", "code"), "widths": ((1, 5), (7, 13))}
+    content = "ORDER CODE\n00001 A00\n"
+    record = {"order": "00001", "code": "A00"}
+    assert read(tmp_path, content, header=True, item={"manifest_rows": 1}, **options).values() == [record]
+    assert read(tmp_path, content, header=True, **options).rows[0]["_source_row"] == 2
+    assert read(tmp_path, "ORDER CODE\n", header=True, **options).found.records == 0
+    for said in ({}, {"header": False}):
+        assert read(tmp_path, content, **said, **options).values() == [{"order": "ORDER", "code": "CODE"}, record]

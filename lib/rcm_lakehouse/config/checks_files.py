@@ -27,7 +27,7 @@ def check_file_tables(connection: FilesConnection, lost: Lost, note: Note) -> No
             note(f"encoding is not one of {', '.join(ENCODINGS)}.{hint}", *place, "encoding")
         # What another key decides cannot be judged when that one was left out.
         is_whole = not lost.at("tables", table)
-        if is_whole and not options.header and not options.columns and options.format == "csv":
+        if is_whole and not options.has_header and not options.columns and options.format == "csv":
             note("without a header line `columns` must name the columns.", *place, "header")
         if not all(_COLUMN.match(name) for name in options.columns):
             note("columns holds what is no column name.", *place, "columns")

@@ -72,7 +72,11 @@ class FileTableOptions(Frozen):
     encoding: str = Field(
         "utf-8", description="a byte order mark is honoured where it fits and refuses the file where it contradicts; other bytes refuse the file"
     )
-    header: bool = Field(True, description="true: the first line names the columns; they are met by name, in any order and case")
+    header: bool | None = Field(
+        None,
+        description="csv, true unless said otherwise: the first line names the columns; they are met by name, in any order and case. "
+        "fixed, false unless said otherwise: the first line is passed over",
+    )
     columns: tuple[str, ...] = Field((), description="expected header; required without a header line")
     widths: tuple[tuple[int, int | None], ...] = Field(
         (), description="fixed: 1-based first and last position of each column; the last column may be open-ended: [78, null]. A shorter line is malformed"
@@ -105,6 +109,11 @@ class FileTableOptions(Frozen):
     max_record_characters: int = Field(
         1_000_000, ge=1_000, le=10_000_000, description="a longer record is malformed; its text is kept up to this length, the whole file in the archive"
     )
+
+    @property
+    def has_header(self) -> bool:
+        """True when the first line is no record."""
+        return self.format == "csv" if self.header is None else self.header
 
 
 class FilesConnection(Frozen):

@@ -188,9 +188,9 @@ class _Pass:
         return True
 
     def _header(self) -> list[str]:
-        if self.options.format == "fixed" or not self.options.header:
+        line = (self.lines.next() or "") if self.options.has_header else ""
+        if self.options.format == "fixed" or not self.options.has_header:
             return as_names(self.item, self.options.columns)
-        line = self.lines.next() or ""
         return as_names(self.item, [line] if "\x00" in line else cells_of(line, self.options))
 
     def _records(self, width: int) -> Iterator[tuple[int, str, list[str] | None, str]]:
