@@ -130,6 +130,24 @@ def test_Q23_malformed_lines_keep_their_text_their_line_and_their_reason(tmp_pat
     assert reading.found.blank_lines == 1
 
 
+@pytest.mark.parametrize("delimiter", [",", "\t", " "])
+def test_a_line_of_delimiters_alone_is_a_record_of_empty_values_and_one_of_other_blanks_is_none(tmp_path: Path, delimiter: str) -> None:
+    blank = "\t" if delimiter == " " else " "
+    lines = [delimiter.join(cells) for cells in (("a", "b", "c"), ("1", "2", "3"), ("", "", ""))]
+    reading = read(tmp_path, "\n".join([*lines, blank, "", ""]), delimiter=delimiter, item={"manifest_rows": 2})
+    assert reading.values() == [{"a": "1", "b": "2", "c": "3"}, {}]
+    assert (reading.found.malformed, reading.found.blank_lines) == ({}, 2)
+
+
+def test_a_header_line_that_is_cut_refuses_the_file(tmp_path: Path) -> None:
+    header = ",".join(f"column_{number}" for number in range(110))
+    values = ",".join(["1"] * 110)
+    assert read(tmp_path, f"{header}\n{values}\n", max_record_characters=len(header)).found.records == 1
+    for longer in (1, 2, 3, 500):
+        with pytest.raises(SourceDataError, match=r"its header line has more than 1,099 characters \(max_record_characters\)"):
+            read(tmp_path, f"{header}{'x' * longer}\n{values}\n", max_record_characters=len(header))
+
+
 def test_F31_a_line_without_end_does_not_fill_the_memory(tmp_path: Path) -> None:
     path = tmp_path / "claims.csv"
     with path.open("w") as stream:

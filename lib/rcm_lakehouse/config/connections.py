@@ -107,7 +107,10 @@ class FileTableOptions(Frozen):
         description="lines with U+FFFD, which stands for a character that a conversion lost: counted, then kept as malformed, the file refused, or loaded",
     )
     max_record_characters: int = Field(
-        1_000_000, ge=1_000, le=10_000_000, description="a longer record is malformed; its text is kept up to this length, the whole file in the archive"
+        1_000_000,
+        ge=1_000,
+        le=10_000_000,
+        description="a longer record is malformed; its text is kept up to this length, the whole file in the archive. A longer header line refuses the file",
     )
 
     @property

@@ -191,6 +191,10 @@ class _Pass:
         line = (self.lines.next() or "") if self.options.has_header else ""
         if self.options.format == "fixed" or not self.options.has_header:
             return as_names(self.item, self.options.columns)
+        longest = self.options.max_record_characters
+        if len(line) > longest:
+            found = f"its header line has more than {longest:,} characters (max_record_characters); a line end other than LF or CRLF looks like that"
+            raise refused(self.item, found, "check the file's line ends, or raise max_record_characters in conf/connections.yml")
         return as_names(self.item, [line] if "\x00" in line else cells_of(line, self.options))
 
     def _records(self, width: int) -> Iterator[tuple[int, str, list[str] | None, str]]:
@@ -198,7 +202,7 @@ class _Pass:
         lines, options = self.lines, self.options
         while (line := lines.next()) is not None:
             number = lines.count
-            if not line or line.isspace():
+            if not line.strip() and (options.format == "fixed" or options.delimiter not in line):
                 lines.blank += 1
                 continue
             reason = self._bad_text(line)
