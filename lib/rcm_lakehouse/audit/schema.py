@@ -28,7 +28,8 @@ class LoadLog:
     Bronze: rows_read = rows_written + rows_duplicate + rows_dropped; rows_late of the written ones lie below the watermark. Silver,
     counted per bronze load: rows_read = rows_written + rows_unchanged + rows_duplicate + rows_quarantined + rows_dropped; written
     ones begin, end, replace or take away a version, and `numberofrowscopied` is their number. `consumed` maps a bronze table to the newest
-    `_batch_seq` that silver has taken; `fingerprint` names the inputs a gold table was built from, `parameters` (JSON) the values of the
+    `_batch_seq` that silver has taken (with `, deletes` behind its name the newest snapshot whose deletes were settled, where tables share an entity), and
+    the tombstones to their version then; `fingerprint` names the inputs a gold table was built from, `parameters` (JSON) the values of the
     parameters it was built for. `is_backfill` is true for a load of a range that a person named, which is no delivery of its feed, else NULL.
     Times are UTC.
     """

@@ -97,7 +97,8 @@ def _facts(logs: DataFrame) -> DataFrame:
         "IF(layer IN ('bronze', 'reconcile'), batch_seq, NULL) AS batch_seq",
         f"IF({is_load}, STRUCT(loaddate, id), NULL) AS load_at",
         "STRUCT(status, window_high) AS load",
-        f"IF({is_load}, CONCAT(data_source, '.', tablename), NULL) AS load_name",
+        # What committed, whatever became of the rest of it; a run that died tells what it was about to load, not what it did.
+        "IF(layer = 'bronze' AND batch_seq IS NOT NULL, CONCAT(data_source, '.', tablename), NULL) AS load_name",
         "FILTER(warnings, note -> STARTSWITH(note, 'connection \\'')) AS notes",
         "layer = 'run' AS is_end",
     )

@@ -16,6 +16,9 @@ from rcm_lakehouse.pipeline.siblings import Siblings
 from rcm_lakehouse.pipeline.silver_sources import Pending
 from rcm_lakehouse.silver.snapshot import absent_keys, as_delete_events, is_unreadable
 
+UNREAD = "{} has another targetpath and has loaded nothing into it yet, so it is not known what it has:"
+_WAIT = "keys that are absent from this snapshot stay as they are until the next snapshot"
+
 
 @dataclass
 class Absences:
@@ -38,9 +41,12 @@ def with_implied_deletes(
     snapshots = [part for part in parts if part.is_snapshot]
     if not snapshots:
         return events
-    current, absent = _absent(lake, entity, snapshots, staged, siblings)
+    unread = {part.table.label: label for part in snapshots if (label := siblings.unread(part)) is not None}
+    told.warnings += [(label, f"{UNREAD.format(other)} {_WAIT}") for label, other in unread.items()]
+    judged = [part for part in snapshots if part.table.label not in unread]
+    current, absent = _absent(lake, entity, judged, staged, siblings)
     facts = _snapshot_facts(staged, current, absent, entity.contract)
-    for part in snapshots:
+    for part in judged:
         found = facts.get(part.table.label)
         if found is None or found.missing == 0:
             told.whole |= {part.table.label} if found is not None and found.unreadable == 0 else set()
@@ -101,16 +107,16 @@ def _filled_anew(ctx: RunContext, parts: Sequence[Pending], siblings: Siblings) 
 def _absent(lake: Lake, entity: Entity, snapshots: Sequence[Pending], staged: DataFrame, siblings: Siblings) -> tuple[DataFrame, DataFrame]:
     """(current versions of the snapshots' tables, those of them whose key neither the snapshot nor another table of the hospital has).
 
-    A version that a load brought into another bronze table before is its own. One of another table is too where the snapshot before had its key: a
-    row that moved there with the content it had goes on in the version that it began in. Both are under the name of the snapshot's table.
+    A version that a load brought into another bronze table before is its own. Both are under the name of the snapshot's table.
     """
     versions = lake.read(entity.silver).where("is_current")
-    own = {label: part.table.label for part in snapshots for label in siblings.labels(part.row)}
+    own = {label: part.table.label for part in snapshots if not siblings.of(part) for label in siblings.labels(part.row)}
     current = _renamed(versions, own)
     absent = absent_keys(staged, current, entity.contract)
     for part in snapshots:
         if siblings.of(part):
-            current, absent = _with_moved(lake, part, staged, versions, current, absent, entity.contract, siblings)
+            here, gone = _beside_others(lake, part, staged, versions, entity.contract, siblings)
+            current, absent = current.unionByName(here), absent.unionByName(gone)
     return current, absent
 
 
@@ -122,30 +128,30 @@ def _renamed(versions: DataFrame, names: Mapping[str, str]) -> DataFrame:
     return own
 
 
-def _with_moved(
-    lake: Lake, part: Pending, staged: DataFrame, versions: DataFrame, current: DataFrame, absent: DataFrame, contract: Contract, siblings: Siblings
+def _beside_others(
+    lake: Lake, part: Pending, staged: DataFrame, versions: DataFrame, contract: Contract, siblings: Siblings
 ) -> tuple[DataFrame, DataFrame]:
-    """Current and absent versions with those of rows that had moved to the part's table, and absent ones without those another table has."""
+    """(current versions of the keys that the part's table had, those of them whose key neither its snapshot nor another table has).
+
+    A row that moved with the content it had goes on in the version that it began in, under another table's name: what a table had is told by its
+    snapshots, and by names alone where none was taken before.
+    """
     key, label = contract.key_column, part.table.label
-    is_own = F.col("_source_table") == label
-    read = staged.where(is_own).agg(F.max("_window_high").alias("at")).first()
-    if read is None or read["at"] is None:
-        return current, absent
-    found = absent.where(is_own).withColumn("_is_moved", F.lit(False))
-    before = siblings.keys_before(part)
-    if before is not None:
-        here = staged.where(is_own).select(key).distinct()
-        elsewhere = {other: label for sibling in siblings.of(part) for other in siblings.labels(sibling.row)}
+    here = staged.where(F.col("_source_table") == label)
+    own = _renamed(versions, dict.fromkeys(siblings.labels(part.row), label))
+    (read,) = here.agg(F.max("_window_high").alias("at")).collect()
+    if read["at"] is None:
+        return own.limit(0), own.limit(0)
+    had, is_all = siblings.keys_since(part)
+    if had is not None:
+        elsewhere = dict.fromkeys((name for other in siblings.of(part) for name in siblings.labels(other.row)), label)
         # A version that began behind this reading is news of another table.
-        others = _renamed(versions.where(F.col("effective_from") <= F.lit(read["at"])), elsewhere)
-        moved = others.join(before, key, how="left_semi").join(here, key, how="left_anti").join(absent, key, how="left_anti")
-        found = found.unionByName(moved.withColumn("_is_moved", F.lit(True)))
-    # Staged, for the next table's question would hold this one's several times.
-    found = lake.staged(f"{siblings.scratch}/absent/{part.table.name}", found)
-    alive = siblings.alive(part, found, read["at"])
-    gone = found if alive is None else found.join(alive, key, how="left_anti")
-    known = current.unionByName(found.where("_is_moved").drop("_is_moved"))
-    return known, absent.where(~is_own).unionByName(gone.drop("_is_moved"))
+        others = _renamed(versions.where(F.col("effective_from") <= F.lit(read["at"])), elsewhere).join(had, key, how="left_semi")
+        own = (own.join(had, key, how="left_semi") if is_all else own).unionByName(others)
+    # Staged, for each question about other tables holds it several times.
+    absent = lake.staged(f"{siblings.scratch}/absent/{part.table.name}", absent_keys(here, own, contract))
+    alive = siblings.alive(part, absent, read["at"])
+    return own, absent if alive is None else absent.join(alive, key, how="left_anti")
 
 
 @dataclass(frozen=True)

@@ -28,9 +28,10 @@ _EVENT_LINEAGE = ("_source_table", "_load_id", "_batch_seq", "_source_row", "_ro
 
 @dataclass
 class Merged(Absences):
-    """What a MERGE did: fates of source rows by load, the version it made (-1: no commit), and what snapshots said of absent keys."""
+    """What a MERGE did: fates of source rows by load, new tombstones, the version it made (-1: no commit), and what snapshots said of absent keys."""
 
     fates: dict[tuple[str, str], dict[str, int]] = field(default_factory=dict)
+    tombstones: int = 0
     version: int = -1
 
 
@@ -59,13 +60,15 @@ def merge_history(
     events = event_rows(staged.where("outcome = 'good'"), contract)
     if not is_empty:
         events = with_implied_deletes(ctx, lake, entity, parts, staged, events, merged, siblings)
-    history = known_history(lake, entity, events, is_empty=is_empty)
+    former = tuple(label for part in parts for label in siblings.labels(part.row)[1:])
+    history = known_history(lake, entity, events, former, is_empty=is_empty)
     line = Counted(timeline(events, history, contract), *_fate_counts(loads))
     changed = Counted(changes(line.rows, contract), *[F.count_if(F.col(ACTION) == name).alias(name) for name in _ACTIONS])
     difference = lake.staged(path, changed.rows)
     counts, acts = line.counts(), changed.counts(difference)
     merged.fates = {load: {name: int(counts[f"{name}_{i}"] or 0) for name in _FATES} for i, load in enumerate(loads)}
     merged.warnings += _warned(counts, loads)
+    merged.tombstones = acts["tombstone"]
     metadata = {"run_id": ctx.run_id, "loads": sorted({load for _, load in merged.fates}), **riding(told(merged))}
     _commit(lake, entity, difference, acts, merged, metadata, head)
     return merged
@@ -90,7 +93,7 @@ def event_rows(rows: DataFrame, contract: Contract) -> DataFrame:
     return rows.select(contract.key_column, "data_source", *columns, "event_at", "is_delete", "dq_flags", *_EVENT_LINEAGE)
 
 
-def known_history(lake: Lake, entity: Entity, events: DataFrame, *, is_empty: bool) -> History:
+def known_history(lake: Lake, entity: Entity, events: DataFrame, former: tuple[str, ...], *, is_empty: bool) -> History:
     """Versions and tombstones of the keys that the events touch.
 
     A first run killed after it wrote tombstones leaves them without versions: they count all the same.
@@ -99,7 +102,7 @@ def known_history(lake: Lake, entity: Entity, events: DataFrame, *, is_empty: bo
     keys = events.select(key).distinct()
     versions = None if is_empty else lake.read(entity.silver).join(keys, key, how="left_semi")
     tombstones = lake.read(entity.tombstones).join(keys, key, how="left_semi") if lake.moved_past(entity.tombstones, 0) else None
-    return History(versions, tombstones)
+    return History(versions, tombstones, former)
 
 
 def _fate_counts(loads: Sequence[tuple[str, str]]) -> list[Column]:

@@ -3,12 +3,12 @@
 import logging
 from dataclasses import replace
 
-from rcm_lakehouse.audit.state import KnownTable
+from rcm_lakehouse.audit.state import AuditState, KnownTable
 from rcm_lakehouse.config.errors import TableStateError
 from rcm_lakehouse.config.worklist import LoadRow
 from rcm_lakehouse.lake.table import Table
 from rcm_lakehouse.lake.tables import Lake
-from rcm_lakehouse.pipeline.context import RunContext
+from rcm_lakehouse.pipeline.context import RunContext, RunOptions
 from rcm_lakehouse.pipeline.freeze import Frozen
 from rcm_lakehouse.pipeline.silver_sources import bronze_table
 
@@ -20,7 +20,7 @@ _ANEW = {
 _log = logging.getLogger(__name__)
 
 
-def refuse_lost_loads(ctx: RunContext, frozen: Frozen) -> None:
+def refuse_lost_loads(lake: Lake, state: AuditState, options: RunOptions, frozen: Frozen) -> None:
     """Refuse every planned load whose bronze table is not the one the audit knows; the other loads go on.
 
     A table whose loss was accepted, or that was put back as it was some batches ago, goes on counting batches where it had come to:
@@ -28,22 +28,21 @@ def refuse_lost_loads(ctx: RunContext, frozen: Frozen) -> None:
     """
     for label, row in frozen.rows.items():
         table = bronze_table(row)
-        known = ctx.state.tables.get(table.label)
+        known = state.tables.get(table.label)
         if label in frozen.refused or known is None:
             continue
-        error = _lost(ctx.lake, table, known)
-        state = frozen.state_of(row)
-        error = error or _of_another_load(ctx, row, table)
-        if error is not None and table.label not in ctx.options.accept_lost:
+        found = frozen.state_of(row)
+        error = _lost(lake, table, known) or _of_another_load(state, row, table)
+        if error is not None and table.label not in options.accept_lost:
             frozen.refused[label] = error
-        elif state.batch_seq < known.batch_seq:
-            _log.warning("%s has come to batch %s, the audit knows batch %s: what is missing is read again", table.label, state.batch_seq, known.batch_seq)
-            frozen.states[label] = replace(state, batch_seq=known.batch_seq)
+        elif found.batch_seq < known.batch_seq:
+            _log.warning("%s has come to batch %s, the audit knows batch %s: what is missing is read again", table.label, found.batch_seq, known.batch_seq)
+            frozen.states[label] = replace(found, batch_seq=known.batch_seq)
 
 
-def _of_another_load(ctx: RunContext, row: LoadRow, table: Table) -> TableStateError | None:
+def _of_another_load(state: AuditState, row: LoadRow, table: Table) -> TableStateError | None:
     """Why a load may not go on in a table that other loads alone filled: it would take their watermark for its own, and their keys for deleted ones."""
-    owners = sorted(name for name, tables in ctx.state.targets.items() if table.label in tables)
+    owners = sorted(name for name, tables in state.targets.items() if table.label in tables)
     if not owners or row.label in owners:
         return None
     return TableStateError(

@@ -21,11 +21,13 @@ from rcm_lakehouse.pipeline.history import Merged, merge_history
 from rcm_lakehouse.pipeline.plan import feeding
 from rcm_lakehouse.pipeline.quarantine import as_events, open_rows, replaced, with_quarantine_id
 from rcm_lakehouse.pipeline.silver_outcomes import as_json, nothing_new, upstream_broken
-from rcm_lakehouse.pipeline.silver_sources import Pending, bronze_table, consumed_batches
-from rcm_lakehouse.pipeline.silver_step import LoadKey, SilverBatch, Tally
+from rcm_lakehouse.pipeline.silver_sources import Pending, bronze_table, consumed_batches, is_foreign
+from rcm_lakehouse.pipeline.silver_step import SilverBatch
+from rcm_lakehouse.pipeline.tally import LoadKey, Tally
+from rcm_lakehouse.pipeline.unfinished import take_back
 
 
-def replay_entity(ctx: RunContext, lake: Lake, step: Step, done: Mapping[str, Outcome], _frozen: Frozen) -> Outcome:
+def replay_entity(ctx: RunContext, lake: Lake, step: Step, done: Mapping[str, Outcome], frozen: Frozen) -> Outcome:
     """Judge an entity's open quarantined rows again, from bronze, and merge what passes; NOOP without a commit when none is open.
 
     A row that passes is `replayed`, or `superseded` when its key has something newer already (its own goes into the past). One that was
@@ -42,9 +44,10 @@ def replay_entity(ctx: RunContext, lake: Lake, step: Step, done: Mapping[str, Ou
     if not lake.moved_past(entity.quarantine, 0):
         return nothing_new(ctx, lake, entity, consumed, {})
     waiting = lake.staged(f"{lake.scratch(ctx.run_id)}/silver/{step.label}/waiting", open_rows(lake, entity.quarantine))
-    parts = _parts(ctx, lake, entity, waiting, consumed)
+    parts = _parts(ctx, lake, entity, waiting, consumed, frozen)
     if not parts:
         return nothing_new(ctx, lake, entity, consumed, {})
+    take_back(lake, entity, consumed)
     batch = ReplayBatch(ctx, lake, entity, parts, consumed, waiting=waiting)
     logs = batch.run()
     version = batch.version if batch.version >= 0 else lake.head_version(entity.silver)
@@ -53,7 +56,9 @@ def replay_entity(ctx: RunContext, lake: Lake, step: Step, done: Mapping[str, Ou
     return Outcome("SUCCESS", tuple(logs), {"version": version})
 
 
-def _parts(ctx: RunContext, lake: Lake, entity: Entity, waiting: DataFrame, consumed: Mapping[str, int]) -> tuple[Pending, ...]:
+def _parts(
+    ctx: RunContext, lake: Lake, entity: Entity, waiting: DataFrame, consumed: Mapping[str, int], frozen: Frozen
+) -> tuple[Pending, ...]:
     """The bronze batches that open rows were last seen in, for each load that feeds the entity.
 
     A batch that silver has not taken whole is left to the next run: a row of it in silver would say that all of it was.
@@ -65,7 +70,7 @@ def _parts(ctx: RunContext, lake: Lake, entity: Entity, waiting: DataFrame, cons
         label = bronze_table(row).label
         mapping = ctx.project.mapping_of(entity.contract, row)
         low, high = found.get(label, 0), consumed.get(label, 0)
-        if mapping is not None and label in found and low <= high and lake.exists(bronze_table(row)):
+        if mapping is not None and label in found and low <= high and not is_foreign(row, frozen) and lake.exists(bronze_table(row)):
             parts.append(Pending(row, mapping, low - 1, high))
     return tuple(parts)
 

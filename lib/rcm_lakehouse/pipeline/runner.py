@@ -13,7 +13,7 @@ from rich.console import Console
 from rcm_lakehouse import __version__
 from rcm_lakehouse.audit.calendar import keep_calendar
 from rcm_lakehouse.audit.schema import LoadLog
-from rcm_lakehouse.audit.state import read_state
+from rcm_lakehouse.audit.state import AuditState, read_state
 from rcm_lakehouse.audit.writer import LOAD_LOGS_TABLE, RUNS_TABLE, AuditSpool, mark_start
 from rcm_lakehouse.config.load import load_project
 from rcm_lakehouse.config.project import Project
@@ -80,21 +80,21 @@ def run_pipeline(home: Path, environment: str, options: RunOptions, console: Con
             check_by_spark(lake, project, options)
             planned = freeze(project, lake, steps, run_id, unread=options.reset_loads)
             apply_verbs(lake, planned, options)
+            state = read_state(lake) if lake.exists(RUNS_TABLE) and lake.exists(LOAD_LOGS_TABLE) else AuditState({}, {})
+            refuse_lost_loads(lake, state, options, planned)
             warnings = [(label, text) for label, plan in planned.jdbc.items() for text in plan.warnings]
             show_plan(console, plan_rows(project, steps, planned, options), warnings)
             show_left_out(console, left_behind(project, options, steps), is_plan=True)
-            apart = _apart(project, lake, options, steps)
+            apart = _apart(project, lake, options, steps, state)
             show_refused(console, apart)
             return Finished(1 if apart or planned.refused or {*planned.outside} & {*options.verb_loads} else 0, run_id)
         return _locked_run(project, lake, options, steps, run_id, console)
 
 
-def _apart(project: Project, lake: Lake, options: RunOptions, steps: list[Step]) -> list[str]:
+def _apart(project: Project, lake: Lake, options: RunOptions, steps: list[Step], state: AuditState) -> list[str]:
     """What a dry run says of models that the run would refuse; without `--only` every model is built with what it reads."""
     models = [step.label for step in steps if step.layer == "gold"]
-    if not (options.only and models and lake.exists(RUNS_TABLE) and lake.exists(LOAD_LOGS_TABLE)):
-        return []
-    return refused_models(project, options, lake, read_state(lake).last_done, models)
+    return refused_models(project, options, lake, state.last_done, models) if options.only and models and state.last_done else []
 
 
 def _locked_run(project: Project, lake: Lake, options: RunOptions, steps: list[Step], run_id: str, console: Console) -> Finished:
@@ -107,7 +107,7 @@ def _locked_run(project: Project, lake: Lake, options: RunOptions, steps: list[S
         with stop_signals(ctx.cancel, lake.spark) as caught:
             frozen = freeze(project, lake, steps, run_id, state, options.reset_loads)
             apply_verbs(lake, frozen, options)
-            refuse_lost_loads(ctx, frozen)
+            refuse_lost_loads(lake, state, options, frozen)
             crash_point("P2")
             mark_start(lake, start_mark(ctx, frozen))
             crash_point("P1")

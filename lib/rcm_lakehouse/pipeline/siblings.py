@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import reduce
+from uuid import uuid4
 
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
@@ -14,7 +15,8 @@ from rcm_lakehouse.config.worklist import LoadRow
 from rcm_lakehouse.lake.counted import Counted
 from rcm_lakehouse.lake.tables import Lake
 from rcm_lakehouse.pipeline.context import RunContext
-from rcm_lakehouse.pipeline.silver_sources import Pending, bronze_table
+from rcm_lakehouse.pipeline.silver_sources import Pending, bronze_table, settled
+from rcm_lakehouse.pipeline.source_checks import wanted_columns
 
 
 @dataclass(frozen=True)
@@ -56,12 +58,24 @@ class Siblings:
         made = {bronze_table(other).label for other in self.ctx.project.loads if other.label != row.label}
         return (own, *sorted(self.ctx.state.targets.get(row.label, frozenset()) - made - {own}))
 
-    def keys_before(self, part: Pending) -> DataFrame | None:
-        """Keys of the snapshot that silver took of the part's table before this one; None without one."""
+    def keys_since(self, part: Pending) -> tuple[DataFrame | None, bool]:
+        """(keys that the part's table had since the snapshot whose deletes silver took last, whether that snapshot is known); None before the second one.
+
+        What was held, or could not be told from rows whose key cannot be read, is among them until it is settled. One query where it is known.
+        """
         if part.low == 0:
-            return None
-        rows = self.lake.read(part.table).where((F.col("_batch_seq") <= part.low) & (F.col("_change_type") != "watermark"))
-        return self._living(part, rows, None).select(self.contract.key_column).distinct()
+            return None, False
+        seq, rows = F.col("_batch_seq"), self.lake.read(part.table)
+        since = self.taken.get(settled(part.table.label))
+        is_known = since is not None and bool(rows.where(seq == F.lit(since)).limit(1).collect())
+        first = F.lit(since if is_known else 0)
+        told = rows.where((seq >= first) & (seq <= part.low) & (F.col("_change_type") != "watermark"))
+        return self._known(part, told).where("NOT is_outside AND NOT is_delete").select(self.contract.key_column).distinct(), is_known
+
+    def unread(self, part: Pending) -> str | None:
+        """A load beside the part's that was given another targetpath and has loaded nothing into it yet: what it has is not known. None without one."""
+        others = (other for other in self.of(part) if self.labels(other.row)[1:] and not self.lake.exists(other.table))
+        return next((other.row.label for other in others), None)
 
     def before(self, part: Pending, parts: Sequence[Pending]) -> list[Pending]:
         """The other tables, up to what silver has taken of them before this MERGE, which takes `parts`."""
@@ -76,7 +90,7 @@ class Siblings:
         others = [other for other in self.of(part) if self.lake.exists(other.table)]
         if not others:
             return None
-        place = f"{self.scratch}/alive/{part.table.name}/{at:%Y%m%dT%H%M%S%f}"
+        place = f"{self.scratch}/alive/{part.table.name}/{uuid4().hex}"
         counted = Counted(keys.select(self.contract.key_column).distinct(), F.count(F.lit(1)).alias("keys"))
         asked = self.lake.staged(f"{place}/asked", counted.rows)
         if not counted.counts(asked)["keys"]:
@@ -88,13 +102,18 @@ class Siblings:
             found.append(self._living(other, rows.where(F.col("_batch_seq") <= other.high), asked).where(is_past))
         return self.lake.staged(f"{place}/alive", reduce(DataFrame.unionByName, found).select(self.contract.key_column).distinct())
 
-    def _living(self, other: Pending, rows: DataFrame, keys: DataFrame | None) -> DataFrame:
+    def _living(self, other: Pending, rows: DataFrame, keys: DataFrame) -> DataFrame:
         key = self.contract.key_column
-        known = self.canonical(other, _newest_snapshot(rows) if other.is_snapshot else rows)
-        known = known if keys is None else known.join(keys, key, how="left_semi")
+        known = self._known(other, _newest_snapshot(rows) if other.is_snapshot else rows).join(keys, key, how="left_semi")
         # A snapshot is the whole table; of another table the newest batch of a key says what the key is.
         newest = F.dense_rank().over(Window.partitionBy(key).orderBy(F.desc("_batch_seq")))
         return known.withColumn("_place", newest).where("_place = 1 AND NOT is_outside AND NOT is_delete").select(key, "event_at")
+
+    def _known(self, other: Pending, rows: DataFrame) -> DataFrame:
+        """Canonical rows; a column that the mapping reads and bronze does not have, for the table is read no more, is NULL."""
+        has = {name.lower() for name in rows.columns}
+        lacking = {name for name, _, _ in wanted_columns(self.contract, other.mapping, ()) if name.lower() not in has}
+        return self.canonical(other, rows.withColumns({name: F.lit(None).cast("string") for name in sorted(lacking)}) if lacking else rows)
 
 
 def _newest_snapshot(rows: DataFrame) -> DataFrame:

@@ -21,10 +21,9 @@ def upstream_broken(ctx: RunContext, entity: Entity, step: Step, done: Mapping[s
     return Outcome("SKIPPED_UPSTREAM", (log,))
 
 
-def held_log(ctx: RunContext, entity: Entity, label: str, cause: str) -> LoadLog:
-    """The audit row of a hospital whose rows wait because the step `cause` did not end well."""
+def held_log(ctx: RunContext, entity: Entity, label: str, message: str) -> LoadLog:
+    """The audit row of a load whose rows wait, with why."""
     source, _, table = label.partition(".")
-    message = f"held back because {cause} did not end well; its rows are taken by the next run"
     return ctx.log("silver", data_source=source, tablename=table, target=entity.silver.label, status="SKIPPED_UPSTREAM", message=message)
 
 
@@ -33,12 +32,13 @@ def nothing_new(ctx: RunContext, lake: Lake, entity: Entity, consumed: Mapping[s
 
     `is_unfed`: it never took anything, for what it waits for did not end well; what is in the table says nothing of any hospital.
     """
-    logs = [held_log(ctx, entity, label, cause) for label, cause in held.items()]
+    logs = [held_log(ctx, entity, label, why) for label, why in held.items()]
     last = ctx.state.last_done.get(entity.silver.label)
     version = last.table_version if last and last.table_version is not None else lake.head_version(entity.silver)
     done = ctx.log("silver", tablename=entity.contract.entity, target=entity.silver.label, status="NOOP", table_version=version)
     done.consumed, done.table_id = as_json(consumed), lake.table_id(entity.silver)
-    return Outcome("PARTIAL" if held else "NOOP", (*logs, done), {"version": version, "is_unfed": bool(held) and not consumed})
+    facts = {"version": version, "is_unfed": bool(held) and not consumed}
+    return Outcome("PARTIAL" if held else "NOOP", (*logs, done), facts, is_undone=bool(held))
 
 
 def as_json(consumed: Mapping[str, int]) -> str:

@@ -25,6 +25,11 @@ def bronze_table(row: LoadRow) -> Table:
     return Table("bronze", row.bronze_table, row.bronze_path)
 
 
+def settled(label: str) -> str:
+    """Under which name progress says up to which snapshot of a bronze table the deletes were taken too, where its rows may move to other tables."""
+    return f"{label}, deletes"
+
+
 @dataclass(frozen=True)
 class Pending:
     """Batches (low, high] of one bronze table that silver has not taken; a snapshot is taken one batch at a time, and so is a comparison.
@@ -51,7 +56,7 @@ class Pending:
 
 @dataclass(frozen=True)
 class Backlog:
-    """What there is to do for one entity: pending batches, progress so far, and hospitals held back with the step that failed."""
+    """What there is to do for one entity: pending batches, progress so far, and loads that are held back, with why."""
 
     pending: tuple[Pending, ...]
     consumed: dict[str, int]
@@ -72,7 +77,10 @@ def backlog(ctx: RunContext, lake: Lake, contract: Contract, silver: Table, done
         upstream = upstream_loads(ctx.project, contract.entity, row)
         broken = sorted(name for name in upstream if name in done and done[name].failed and not _is_whole(name, row, done))
         if broken:
-            held[row.label] = broken[0]
+            held[row.label] = f"held back because {broken[0]} did not end well; its rows are taken by the next run"
+            continue
+        if is_foreign(row, frozen):
+            held[row.label] = f"held back: {frozen.refused[row.label]}"
             continue
         head = _head(row, done, frozen)
         low = consumed.get(bronze_table(row).label, 0)
@@ -90,6 +98,11 @@ def backlog(ctx: RunContext, lake: Lake, contract: Contract, silver: Table, done
         elif _is_approved_since(ctx, lake, silver, part):
             pending.append(Pending(row, mapping, head - 1, head))
     return Backlog(tuple(pending), consumed, held)
+
+
+def is_foreign(row: LoadRow, frozen: Frozen) -> bool:
+    """True when the bronze table of a load is refused: gone, another one, or filled by another load. None of its rows are the load's."""
+    return isinstance(frozen.refused.get(row.label), TableStateError)
 
 
 def _compared(lake: Lake, part: Pending) -> tuple[int, ...]:

@@ -27,28 +27,12 @@ from rcm_lakehouse.pipeline.outlived import Outlived
 from rcm_lakehouse.pipeline.quarantine import open_rows, outcome_counts, replaced, share_of_bad, sightings, taken_back, with_quarantine_id
 from rcm_lakehouse.pipeline.siblings import Siblings
 from rcm_lakehouse.pipeline.silver_outcomes import as_json, held_log, nothing_new, upstream_broken
-from rcm_lakehouse.pipeline.silver_sources import Pending, backlog, next_round
+from rcm_lakehouse.pipeline.silver_sources import Pending, backlog, next_round, settled
+from rcm_lakehouse.pipeline.tally import LoadKey, Tally
+from rcm_lakehouse.pipeline.unfinished import take_back, with_tombstones
 from rcm_lakehouse.quality.judge import judged
 from rcm_lakehouse.silver.mapping import mapped
 from rcm_lakehouse.silver.present import placed
-
-LoadKey = tuple[str, str]
-
-
-@dataclass
-class Tally:
-    """Source rows of one bronze load by what became of them."""
-
-    read: int = 0
-    quarantined: int = 0
-    dropped: int = 0
-    withdrawn: int = 0
-    fates: dict[str, int] = field(default_factory=dict)
-
-    @property
-    def accounted(self) -> int:
-        """Rows in one of the places a row may end in."""
-        return self.quarantined + self.dropped + self.withdrawn + sum(self.fates.values())
 
 
 def merge_entity(ctx: RunContext, lake: Lake, step: Step, done: Mapping[str, Outcome], frozen: Frozen) -> Outcome:
@@ -64,6 +48,7 @@ def merge_entity(ctx: RunContext, lake: Lake, step: Step, done: Mapping[str, Out
         return blocked
     if not work.pending:
         return nothing_new(ctx, lake, entity, work.consumed, work.held)
+    take_back(lake, entity, work.consumed)
     logs: list[LoadLog] = []
     consumed, pending = dict(work.consumed), work.pending
     version = -1
@@ -73,17 +58,14 @@ def merge_entity(ctx: RunContext, lake: Lake, step: Step, done: Mapping[str, Out
         batch = SilverBatch(ctx, lake, entity, tuple(now), consumed)
         taken = batch.run()
         version = batch.version if batch.version >= 0 else lake.head_version(entity.silver)
-        for log in taken:
-            log.table_version = version
-        # A later round may fail: a repeated try goes on behind this one.
-        ctx.keep(step.name, taken)
         logs += taken
-    held = [held_log(ctx, entity, label, cause) for label, cause in work.held.items()]
+    held = [held_log(ctx, entity, label, why) for label, why in work.held.items()]
     for log in held:
         log.table_version = version
     logs += held
     is_held = any(log.status == "HELD" for log in logs)
-    return Outcome("PARTIAL" if work.held or is_held else "SUCCESS", tuple(logs), {"version": version}, is_data_stop=is_held)
+    status = "PARTIAL" if work.held or is_held else "SUCCESS"
+    return Outcome(status, tuple(logs), {"version": version}, is_data_stop=is_held, is_undone=bool(work.held))
 
 
 @dataclass
@@ -110,7 +92,7 @@ class SilverBatch:
         tallies = self._tallies(staged)
         self._check_delivered(tallies)
         if not tallies:  # control rows only
-            return [self._nothing_in_it()]
+            return self._kept([self._nothing_in_it()])
         self._check_share(tallies)
         self._quarantine(staged, tallies)
         crash_point("P8", self.contract.entity)
@@ -122,7 +104,15 @@ class SilverBatch:
 
         merged = merge_history(self.ctx, self.lake, self.entity, self.parts, staged, list(tallies), changes, told, self._siblings)
         self.version = merged.version
+        self._kept(logs)
         self._close_gone(staged, merged.whole)
+        return logs
+
+    def _kept(self, logs: list[LoadLog]) -> list[LoadLog]:
+        """The audit rows of a MERGE that is done: what comes after it may fail, and a repeated try goes on behind it."""
+        for log in logs:
+            log.table_version = self.version if self.version >= 0 else self.lake.head_version(self.entity.silver)
+        self.ctx.keep(f"silver:{self.contract.entity}", logs)
         return logs
 
     def _staged(self) -> DataFrame:
@@ -236,8 +226,12 @@ class SilverBatch:
         self.warnings += merged.warnings
         for part in self.parts:
             # A held snapshot stays unconsumed, so that it can still be approved.
-            if part.table.label in {table for table, _ in merged.held}:
-                self.consumed[part.table.label] = part.low
+            label = part.table.label
+            if label in {table for table, _ in merged.held}:
+                self.consumed[label] = part.low
+            if label in merged.whole and self._siblings.of(part):
+                self.consumed[settled(label)] = part.high
+        with_tombstones(self.lake, self.entity, self.consumed, merged.tombstones)
         return self._logs(tallies, merged)
 
     def _logs(self, tallies: Mapping[LoadKey, Tally], merged: Merged) -> list[LoadLog]:

@@ -24,10 +24,14 @@ _ORDER = ("_source_row", "_row_hash")
 
 @dataclass(frozen=True)
 class History:
-    """What the table knows of the touched keys: their versions and tombstones; None when the table is empty."""
+    """What the table knows of the touched keys: their versions and tombstones; None when the table is empty.
+
+    `former` are bronze tables that loads of the events wrote to before: their batches, counted on their own, are before all of the events.
+    """
 
     versions: DataFrame | None
     tombstones: DataFrame | None
+    former: tuple[str, ...] = ()
 
 
 def timeline(events: DataFrame, history: History, contract: Contract) -> DataFrame:
@@ -44,7 +48,7 @@ def timeline(events: DataFrame, history: History, contract: Contract) -> DataFra
         rows = rows.unionByName(_starts(history.versions, contract)).unionByName(_repeats(history.versions, contract))
     if history.tombstones is not None:
         rows = rows.unionByName(_tombstones(history.tombstones, contract, rows))
-    return _with_fate(_with_runs(_with_winner(rows.repartition(F.col(contract.key_column)), contract), contract), contract)
+    return _with_fate(_with_runs(_with_winner(rows.repartition(F.col(contract.key_column)), contract, history.former), contract), contract)
 
 
 def _content(contract: Contract) -> list[str]:
@@ -111,12 +115,12 @@ def _tombstones(tombstones: DataFrame, contract: Contract, like: DataFrame) -> D
     return named.select("*", *[F.lit(None).cast(field.dataType).alias(field.name) for field in absent])
 
 
-def _with_winner(rows: DataFrame, contract: Contract) -> DataFrame:
+def _with_winner(rows: DataFrame, contract: Contract, former: tuple[str, ...]) -> DataFrame:
     same_time = Window.partitionBy(contract.key_column, "_at")
     # An old event goes before a new one of the same delivery: a batch judged twice then changes nothing.
     order = same_time.orderBy(
         F.desc("_is_delete"),
-        F.desc_nulls_last("_batch_seq"),
+        F.desc_nulls_last(F.when(F.col("_source_table").isin(*former), 0).otherwise(F.col("_batch_seq"))),
         F.asc("_is_new"),
         F.desc("_further"),
         F.desc_nulls_last("_source_row"),
@@ -127,13 +131,14 @@ def _with_winner(rows: DataFrame, contract: Contract) -> DataFrame:
     ranked = rows.withColumns(
         {
             "_rank": F.row_number().over(order),
-            "_first": F.first(F.struct("_is_new", "_is_delete", "_batch_seq", "record_hash")).over(whole),
+            "_first": F.first(F.struct("_is_new", "_is_delete", "_source_table", "_batch_seq", "record_hash")).over(whole),
             "_old": F.first("_old", ignorenulls=True).over(whole),
             "_had_tombstone": F.max("_had_tombstone").over(whole),
         }
     )
     is_conflict = (F.col("_rank") > 1) & F.col("_is_new") & ~F.col("_is_delete") & ~F.col("_first._is_delete")
-    differs = ~F.col("record_hash").eqNullSafe(F.col("_first.record_hash")) & (F.col("_batch_seq") == F.col("_first._batch_seq"))
+    is_same_batch = (F.col("_batch_seq") == F.col("_first._batch_seq")) & (F.col("_source_table") == F.col("_first._source_table"))
+    differs = ~F.col("record_hash").eqNullSafe(F.col("_first.record_hash")) & is_same_batch
     return ranked.withColumns({"_wins": F.col("_rank") == 1, "_is_conflict": F.coalesce(is_conflict & differs, F.lit(False))})
 
 
