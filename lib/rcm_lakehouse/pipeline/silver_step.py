@@ -246,14 +246,17 @@ class SilverBatch:
                 )
 
     def _close_gone(self, staged: DataFrame, whole: Collection[str]) -> None:
-        """Tell the quarantine of open rows that the snapshot now taken no longer has: there is nothing left to mend.
+        """Tell the quarantine of open rows in which there is nothing left to mend: the snapshot now taken no longer has them, or another table has.
 
-        Only of the tables in `whole`, whose snapshot says what is absent. After a kill before this the next snapshot says it.
+        The second are those that a load brought under another targetpath, once it begins a table of its own, into which it reads all again. Of snapshots
+        only those of the tables in `whole`, whose snapshot says what is absent. After a kill before this the next snapshot says it.
         """
         parts = [part for part in self.parts if part.is_snapshot and part.table.label in whole]
-        if not parts or not self.lake.moved_past(self.entity.quarantine, 0):
-            return
         older = [(F.col("source_table") == part.table.label) & (F.col("last_batch_seq") < part.high) for part in parts]
+        former = [label for part in self.parts if part.low == 0 for label in self._siblings.labels(part.row)[1:]]
+        older += [F.col("source_table").isin(*former)] if former else []
+        if not older or not self.lake.moved_past(self.entity.quarantine, 0):
+            return
         again = with_quarantine_id(staged.where("outcome = 'quarantine'")).select("quarantine_id")
         gone = replaced(open_rows(self.lake, self.entity.quarantine).where(reduce(or_, older)).join(again, "quarantine_id", how="left_anti"))
         events = self.lake.staged(f"{self._scratch()}/gone", gone)
