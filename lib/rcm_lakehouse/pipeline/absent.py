@@ -16,8 +16,10 @@ from rcm_lakehouse.pipeline.siblings import Siblings
 from rcm_lakehouse.pipeline.silver_sources import Pending
 from rcm_lakehouse.silver.snapshot import absent_keys, as_delete_events, is_unreadable
 
-UNREAD = "{} has another targetpath and has loaded nothing into it yet, so it is not known what it has:"
-_WAIT = "keys that are absent from this snapshot stay as they are until the next snapshot"
+_UNREAD = (
+    "{} has another targetpath and has loaded nothing into it yet, so it is not known what it has: keys that are absent from this snapshot stay as they "
+    "are until the next snapshot"
+)
 
 
 @dataclass
@@ -41,9 +43,7 @@ def with_implied_deletes(
     snapshots = [part for part in parts if part.is_snapshot]
     if not snapshots:
         return events
-    unread = {part.table.label: label for part in snapshots if (label := siblings.unread(part)) is not None}
-    told.warnings += [(label, f"{UNREAD.format(other)} {_WAIT}") for label, other in unread.items()]
-    judged = [part for part in snapshots if part.table.label not in unread]
+    judged = _judged(snapshots, told, siblings)
     current, absent = _absent(lake, entity, judged, staged, siblings)
     facts = _snapshot_facts(staged, current, absent, entity.contract)
     for part in judged:
@@ -76,6 +76,13 @@ def with_implied_deletes(
             own = absent.where(F.col("_source_table") == part.table.label)
             events = events.unionByName(as_delete_events(own, entity.contract, at=found.at, load_id=found.load, batch_seq=part.high), allowMissingColumns=True)
     return events
+
+
+def _judged(snapshots: Sequence[Pending], told: Absences, siblings: Siblings) -> list[Pending]:
+    """The snapshots whose absent keys can be judged; of the others a warning says for whom they wait."""
+    unread = {part.table.label: label for part in snapshots if (label := siblings.unread(part)) is not None}
+    told.warnings += [(label, _UNREAD.format(other)) for label, other in unread.items()]
+    return [part for part in snapshots if part.table.label not in unread]
 
 
 def _was_held(ctx: RunContext, lake: Lake, entity: Entity, part: Pending) -> bool:
