@@ -40,10 +40,9 @@ def with_implied_deletes(
 ) -> DataFrame:
     """The events and the deletes that the snapshots among the parts imply, those that the guard holds left out; `told` says what became of them."""
     told.warnings += _filled_anew(ctx, parts, siblings)
-    snapshots = [part for part in parts if part.is_snapshot]
-    if not snapshots:
+    judged = _judged([part for part in parts if part.is_snapshot], told, siblings)
+    if not judged:
         return events
-    judged = _judged(snapshots, told, siblings)
     current, absent = _absent(lake, entity, judged, staged, siblings)
     facts = _snapshot_facts(staged, current, absent, entity.contract)
     for part in judged:
