@@ -134,6 +134,9 @@ NUMBERED = {
     ("codes_Jan_15_2027.csv", "codes_Jan_31_2026.csv"): False,
     ("01/2027/codes.csv", "12/2026/codes.csv"): False,
     ("2026/28-02-2026.csv", "2026/31-01-2026.csv"): False,
+    # The time behind a date ends with its folder.
+    ("2026-02-01/01022026.csv", "2026-02-01/31012026.csv"): False,
+    ("2026/01/01012026.csv", "2026/01/12312025.csv"): False,
     ("icd_2026_01-31-2027.csv", "icd_2026_12-31-2026.csv"): False,
     # They differ in the year alone.
     ("codes_12312025.csv", "codes_12312026.csv"): True,

@@ -1,6 +1,7 @@
 """A table's place and its name in SQL."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from rcm_lakehouse.config.settings import LakehouseSettings
 
@@ -22,6 +23,21 @@ class Table:
 def layer_table(layer: str, name: str) -> Table:
     """A table whose folder is `<layer>/<name>` (every layer but bronze)."""
     return Table(layer, name, f"{layer}/{name}")
+
+
+def bronze_by_label(root: str, label: str, folder: str, *, has_catalog: bool) -> Table | None:
+    """The bronze table of this label (`bronze.hosa_patients`), whose folder's last part is `folder`; None where there is no such folder.
+
+    Which folders made the name is looked up on the disk; a catalog needs none.
+    """
+    layer, _, name = label.partition(".")
+    if has_catalog:
+        return Table(layer, name, "")
+    for log in sorted(Path(root, layer).glob(f"**/{folder}/_delta_log")):
+        parts = log.parent.relative_to(root).parts
+        if "_".join(parts[1:]).replace("-", "_") == name:
+            return Table(layer, name, "/".join(parts))
+    return None
 
 
 def sql_name(settings: LakehouseSettings, table: Table) -> str:

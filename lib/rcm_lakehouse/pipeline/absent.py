@@ -152,12 +152,14 @@ def _beside_others(
     if had is not None:
         elsewhere = dict.fromkeys((name for other in siblings.of(part) for name in siblings.labels(other.row)), label)
         # A version that began behind this reading is news of another table.
-        others = _renamed(versions.where(F.col("effective_from") <= F.lit(read["at"])), elsewhere).join(had, key, how="left_semi")
+        others = _renamed(versions.where(F.col("effective_from") <= F.lit(read["at"])), elsewhere).join(had.where("is_in"), key, how="left_semi")
         own = (own.join(had, key, how="left_semi") if is_all else own).unionByName(others)
     # Staged, for each question about other tables holds it several times.
     absent = lake.staged(f"{siblings.scratch}/absent/{part.table.name}", absent_keys(here, own, contract))
     alive = siblings.alive(part, absent, read["at"])
-    return own, absent if alive is None else absent.join(alive, key, how="left_anti")
+    gone = absent if alive is None else absent.join(alive, key, how="left_anti")
+    # Keys that moved on are no longer among those that the guard compares with.
+    return own.join(here.select(key).distinct(), key, how="left_semi").unionByName(gone), gone
 
 
 @dataclass(frozen=True)
@@ -182,7 +184,7 @@ def _snapshot_facts(staged: DataFrame, current: DataFrame, absent: DataFrame, co
     taken = staged.groupBy("_source_table").agg(
         F.count_if(is_unreadable(contract)).alias("unreadable"), F.max("_load_id").alias("load"), F.max("_window_high").cast("string").alias("at")
     )
-    rows = known.join(taken, "_source_table", how="inner").join(missing, "_source_table", how="left").collect()
+    rows = taken.join(known, "_source_table", how="left").join(missing, "_source_table", how="left").collect()
     return {
-        row["_source_table"]: _Snapshot(int(row["known"]), int(row["missing"] or 0), int(row["unreadable"]), row["load"], row["at"]) for row in rows
+        row["_source_table"]: _Snapshot(int(row["known"] or 0), int(row["missing"] or 0), int(row["unreadable"]), row["load"], row["at"]) for row in rows
     }

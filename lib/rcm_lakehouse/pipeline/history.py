@@ -58,10 +58,12 @@ def merge_history(
     head = lake.head_version(entity.silver)
     is_empty = head == 0
     events = event_rows(staged.where("outcome = 'good'"), contract)
-    if not is_empty:
+    if is_empty:
+        # Nothing can be gone yet.
+        merged.whole |= {part.table.label for part in parts if part.is_snapshot}
+    else:
         events = with_implied_deletes(ctx, lake, entity, parts, staged, events, merged, siblings)
-    former = tuple(label for part in parts for label in siblings.labels(part.row)[1:])
-    history = known_history(lake, entity, events, former, is_empty=is_empty)
+    history = known_history(lake, entity, events, siblings.former(), is_empty=is_empty)
     line = Counted(timeline(events, history, contract), *_fate_counts(loads))
     changed = Counted(changes(line.rows, contract), *[F.count_if(F.col(ACTION) == name).alias(name) for name in _ACTIONS])
     difference = lake.staged(path, changed.rows)

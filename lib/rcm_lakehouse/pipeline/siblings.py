@@ -13,6 +13,7 @@ from rcm_lakehouse.config.contracts import Contract
 from rcm_lakehouse.config.matching import comparison_period
 from rcm_lakehouse.config.worklist import LoadRow
 from rcm_lakehouse.lake.counted import Counted
+from rcm_lakehouse.lake.table import Table, bronze_by_label
 from rcm_lakehouse.lake.tables import Lake
 from rcm_lakehouse.pipeline.context import RunContext
 from rcm_lakehouse.pipeline.silver_sources import Pending, bronze_table, settled
@@ -58,24 +59,46 @@ class Siblings:
         made = {bronze_table(other).label for other in self.ctx.project.loads if other.label != row.label}
         return (own, *sorted(self.ctx.state.targets.get(row.label, frozenset()) - made - {own}))
 
-    def keys_since(self, part: Pending) -> tuple[DataFrame | None, bool]:
-        """(keys that the part's table had since the snapshot whose deletes silver took last, whether that snapshot is known); None before the second one.
+    def former(self) -> tuple[str, ...]:
+        """The bronze tables that loads of the entity wrote to before they got another targetpath; no Spark job."""
+        rows = [row for row in self.ctx.project.loads if self.ctx.project.mapping_of(self.contract, row) is not None]
+        return tuple(dict.fromkeys(label for row in rows for label in self.labels(row)[1:]))
 
-        What was held, or could not be told from rows whose key cannot be read, is among them until it is settled. One query where it is known.
+    def keys_since(self, part: Pending) -> tuple[DataFrame | None, bool]:
+        """(keys that the part's table had since the snapshot whose deletes silver took last, whether that snapshot is known); None without any before.
+
+        What was held, or could not be told from rows whose key cannot be read, is among them until it is settled. `is_in` is false for keys of rows that
+        the mapping leaves out. Before its second snapshot the keys are those of the tables that its load wrote to before. One query a table.
         """
-        if part.low == 0:
+        tables = [part.table] if part.low else self._former_tables(part)
+        found, is_known = list[DataFrame](), bool(tables)
+        for table in tables:
+            rows, since = self.lake.read(table), self.taken.get(settled(table.label))
+            seq = F.col("_batch_seq")
+            is_here = since is not None and bool(rows.where(seq == F.lit(since)).limit(1).collect())
+            rows = rows.where((seq >= F.lit(since if is_here else 0)) & (F.col("_change_type") != "watermark"))
+            found.append(self._known(part, rows.where(seq <= part.low) if part.low else rows))
+            is_known = is_known and is_here
+        if not found:
             return None, False
-        seq, rows = F.col("_batch_seq"), self.lake.read(part.table)
-        since = self.taken.get(settled(part.table.label))
-        is_known = since is not None and bool(rows.where(seq == F.lit(since)).limit(1).collect())
-        first = F.lit(since if is_known else 0)
-        told = rows.where((seq >= first) & (seq <= part.low) & (F.col("_change_type") != "watermark"))
-        return self._known(part, told).where("NOT is_outside AND NOT is_delete").select(self.contract.key_column).distinct(), is_known
+        is_in = F.max(~F.col("is_outside") & ~F.col("is_delete")).alias("is_in")
+        return reduce(DataFrame.unionByName, (rows.select(self.contract.key_column, "is_outside", "is_delete") for rows in found)).groupBy(
+            self.contract.key_column
+        ).agg(is_in), is_known
 
     def unread(self, part: Pending) -> str | None:
-        """A load beside the part's that was given another targetpath and has loaded nothing into it yet: what it has is not known. None without one."""
-        others = (other for other in self.of(part) if self.labels(other.row)[1:] and not self.lake.exists(other.table))
-        return next((other.row.label for other in others), None)
+        """A load beside the part's that was given another targetpath and of which silver has taken nothing from there yet: what it has is not known.
+
+        None without one. One that is switched off is not waited for.
+        """
+        others = (other for other in self.of(part) if other.row.is_active and self.labels(other.row)[1:])
+        return next((other.row.label for other in others if other.table.label not in self.taken), None)
+
+    def _former_tables(self, part: Pending) -> list[Table]:
+        """The tables that the part's load wrote to before, where they are still there; not on an object store without a catalog, which tells no folders."""
+        lake, folder = self.lake, part.row.source_table.lower()
+        found = (bronze_by_label(lake.root, label, folder, has_catalog=bool(lake.settings.catalog)) for label in self.labels(part.row)[1:])
+        return [table for table in found if table is not None and lake.exists(table)]
 
     def before(self, part: Pending, parts: Sequence[Pending]) -> list[Pending]:
         """The other tables, up to what silver has taken of them before this MERGE, which takes `parts`."""
@@ -104,7 +127,7 @@ class Siblings:
 
     def _living(self, other: Pending, rows: DataFrame, keys: DataFrame) -> DataFrame:
         key = self.contract.key_column
-        known = self._known(other, _newest_snapshot(rows) if other.is_snapshot else rows).join(keys, key, how="left_semi")
+        known = self._known(other, self._proving(other, rows) if other.is_snapshot else rows).join(keys, key, how="left_semi")
         # A snapshot is the whole table; of another table the newest batch of a key says what the key is.
         newest = F.dense_rank().over(Window.partitionBy(key).orderBy(F.desc("_batch_seq")))
         return known.withColumn("_place", newest).where("_place = 1 AND NOT is_outside AND NOT is_delete").select(key, "event_at")
@@ -115,7 +138,8 @@ class Siblings:
         lacking = {name for name, _, _ in wanted_columns(self.contract, other.mapping, ()) if name.lower() not in has}
         return self.canonical(other, rows.withColumns({name: F.lit(None).cast("string") for name in sorted(lacking)}) if lacking else rows)
 
-
-def _newest_snapshot(rows: DataFrame) -> DataFrame:
-    newest = rows.agg(F.max("_batch_seq").alias("_newest"))
-    return rows.join(F.broadcast(newest), F.col("_batch_seq") == F.col("_newest"), how="inner").drop("_newest")
+    def _proving(self, other: Pending, rows: DataFrame) -> DataFrame:
+        """The snapshots that prove what their table lacks: the newest, and those since the one whose deletes were settled, for what is held proves nothing."""
+        newest = rows.agg(F.max("_batch_seq").alias("_newest"))
+        first = F.least(F.col("_newest"), F.lit(self.taken.get(settled(other.table.label))))
+        return rows.join(F.broadcast(newest), F.col("_batch_seq") >= first, how="inner").drop("_newest")

@@ -33,8 +33,10 @@ def nothing_new(ctx: RunContext, lake: Lake, entity: Entity, consumed: Mapping[s
     `is_unfed`: it never took anything, for what it waits for did not end well; what is in the table says nothing of any hospital.
     """
     logs = [held_log(ctx, entity, label, why) for label, why in held.items()]
-    last = ctx.state.last_done.get(entity.silver.label)
-    version = last.table_version if last and last.table_version is not None else lake.head_version(entity.silver)
+    # A try of this run may have merged all there was, and failed behind that.
+    kept, last = ctx.committed.get(f"silver:{entity.contract.entity}"), ctx.state.last_done.get(entity.silver.label)
+    known = kept[-1].table_version if kept else last.table_version if last else None
+    version = known if known is not None else lake.head_version(entity.silver)
     done = ctx.log("silver", tablename=entity.contract.entity, target=entity.silver.label, status="NOOP", table_version=version)
     done.consumed, done.table_id = as_json(consumed), lake.table_id(entity.silver)
     facts = {"version": version, "is_unfed": bool(held) and not consumed}

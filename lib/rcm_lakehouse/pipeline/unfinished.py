@@ -1,27 +1,48 @@
 """Tombstones of a try that died before its MERGE: the deletes may not be the same when the batch is judged again, so they are taken back."""
 
 from collections.abc import Mapping
+from itertools import dropwhile
 
 from delta.tables import DeltaTable
+from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 
+from rcm_lakehouse.lake.table import Table
 from rcm_lakehouse.lake.tables import Lake
 from rcm_lakehouse.pipeline.entities import Entity
 
+# What changes no row, and may stand behind what is taken back.
+_HARMLESS = ("OPTIMIZE", "SET TBLPROPERTIES", "VACUUM START", "VACUUM END")
+
 
 def take_back(lake: Lake, entity: Entity, consumed: Mapping[str, int]) -> None:
-    """Put the tombstones back to what they were when silver last took something, where a try added some since; in one commit.
+    """Put the tombstones back to what they were before a try that added some and whose MERGE did not come; in one commit.
 
-    `consumed` is silver's progress, which has the version of the tombstones that went with it (`with_tombstones`); nothing is done where it has none.
+    `consumed` is silver's progress, which has the version of the tombstones that went with it (`with_tombstones`); nothing is done where it has none. A
+    MERGE whose progress was lost stands in silver's own log: its tombstones stay. So does all where rows were changed since.
     No Spark job while nothing was written there since.
     """
     table = entity.tombstones
     since = consumed.get(table.label)
     if since is None or not lake.moved_past(table, since):
         return
-    history = DeltaTable.forName(lake.spark, lake.sql_name(table)).history().where(F.col("version") > F.lit(since))
-    if any(row["operation"] == "WRITE" for row in history.select("operation").collect()):
-        DeltaTable.forName(lake.spark, lake.sql_name(table)).restoreToVersion(since)
+    merged = {(row["run"], row["loads"]) for row in _commits(lake, entity.silver).select("run", "loads").distinct().collect()}
+    later = _commits(lake, table).where(F.col("version") > F.lit(since)).orderBy("version").collect()
+    restored = max((row["version"] for row in later if row["operation"] == "RESTORE"), default=since)
+
+    def is_lost(row: Row) -> bool:
+        return row["operation"] == "WRITE" and (row["run"], row["loads"]) not in merged
+
+    behind = list(dropwhile(lambda row: not is_lost(row), [row for row in later if row["version"] > restored]))
+    if behind and all(is_lost(row) or row["operation"] in _HARMLESS for row in behind):
+        DeltaTable.forName(lake.spark, lake.sql_name(table)).restoreToVersion(behind[0]["version"] - 1)
+
+
+def _commits(lake: Lake, table: Table) -> DataFrame:
+    """Commits of a table with the run and the loads that they tell of."""
+    history = DeltaTable.forName(lake.spark, lake.sql_name(table)).history()
+    told = {name: F.get_json_object("userMetadata", path) for name, path in (("run", "$.run_id"), ("loads", "$.loads"))}
+    return history.select("version", "operation", *[F.coalesce(value, F.lit("")).alias(name) for name, value in told.items()])
 
 
 def with_tombstones(lake: Lake, entity: Entity, consumed: dict[str, int], added: int) -> None:

@@ -19,10 +19,12 @@ _UNFINISHED = (".part", ".partial", ".filepart", ".tmp", ".crdownload")
 _NUMBER = re.compile(r"([0-9]+)")
 _YEAR, _MONTH, _DAY, _GAP = "(?:19|20)[0-9]{2}", "(?:0?[1-9]|1[0-2])", "(?:0?[1-9]|[12][0-9]|3[01])", "[^a-z0-9]"
 _ENDS = f"(?=(?:{_YEAR}|[0-9]{{2}})(?![0-9]))"
+# What stands behind a whole date in its own part of the name, or the time of day that the next part begins with.
+_TIME = "[^a-su-z/]*(?:/[0-2][0-9][0-5][0-9](?:[0-5][0-9])?(?![0-9]))?"
 # Dates in names. `first` begins with its year, and what follows a whole one is its time; of any other date this is what stands before the year.
 _DATE = re.compile(
     rf"""(?<![0-9])(?:
-    (?P<first>{_YEAR}(?:(?:0[1-9]|1[0-2])[0-3][0-9][^a-su-z]*|(?P<gap>{_GAP}){_MONTH}(?P=gap){_DAY}[^a-su-z]*|{_GAP}?q?{_MONTH}(?=/)))
+    (?P<first>{_YEAR}(?:(?:0[1-9]|1[0-2])[0-3][0-9]{_TIME}|(?P<gap>{_GAP}){_MONTH}(?P=gap){_DAY}(?![0-9]){_TIME}|{_GAP}?q?{_MONTH}(?=/)))
     |(?:{_MONTH}{_DAY}|{_DAY}{_MONTH}|{_MONTH})(?={_YEAR}(?:[0-9]{{4}}|[0-9]{{6}})?(?![0-9]))   # 12312026, 122026, 12312026235959
     |(?=[0-9]{{6}}(?![0-9]))(?:{_MONTH}{_DAY}|{_DAY}{_MONTH})(?=[0-9]{{2}}(?![0-9]))            # 123126
     |{_DAY}{_GAP}{_DAY}{_GAP}{_ENDS}                                                            # 12-31-2026, 31.12.26
