@@ -251,7 +251,7 @@ class SilverBatch:
         The second are those that a load brought under another targetpath, once it begins a table of its own, into which it reads all again. Of snapshots
         only those of the tables in `whole`, whose snapshot says what is absent. After a kill before this the next snapshot says it.
         """
-        parts = [part for part in self.parts if part.is_snapshot and part.table.label in whole]
+        parts = [part for part in self.parts if part.is_snapshot and part.low and part.table.label in whole]
         older = [(F.col("source_table") == part.table.label) & (F.col("last_batch_seq") < part.high) for part in parts]
         former = [label for part in self.parts if part.low == 0 for label in self._siblings.labels(part.row)[1:]]
         older += [F.col("source_table").isin(*former)] if former else []
