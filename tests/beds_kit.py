@@ -1,4 +1,4 @@
-"""Two tables of a hospital, beds and olds, that feed one entity: tables, contracts, and what is current."""
+"""Small lakehouses of tables with visits, several of them feeding one entity: contracts, rows, and what is current."""
 
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ def timed(tables: list[str], kind: str = "timestamp", **changes: Any) -> dict[st
 
 
 def of(spark: SparkSession, home: Path, loads: list[str], own: dict[str, Any], *, share: float = 0.2, daily: tuple[str, ...] = ()) -> Mini:
+    """A lakehouse of these loads; those of the tables in `daily` are compared with their source each day."""
     mini = Mini(spark, home, loads, own_contracts=own)
     mini.connections = {"hospital-a": mini.h2(tables={table: {"reconcile": "daily"} for table in daily})}
     mini.settings = {**SETTINGS, "default": {**SETTINGS["default"], "quality": {"max_delete_share": share, "max_bad_share": 1.0}}}

@@ -2,11 +2,13 @@
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 from pyspark.sql import SparkSession
 
@@ -109,6 +111,18 @@ def at_point(monkeypatch: Any, module: Any, point: str, label: str, act: Callabl
 
     monkeypatch.setattr(module, "crash_point", watched)
     return passed
+
+
+@contextmanager
+def dying(module: Any, point: str, label: str) -> Iterator[None]:
+    """Let what passes a named point of a module for the first time die there."""
+
+    def die() -> None:
+        raise RuntimeError(f"killed at {point}")
+
+    with pytest.MonkeyPatch.context() as patch:
+        at_point(patch, module, point, label, die)
+        yield
 
 
 def spooled(small: Small) -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from beds_kit import DAYS, PLAIN, STAMP, TIMED, done, keys, moved, of, rows, timed
-from faulted import at_point
+from faulted import dying
 from harness import Ended
 from loads_kit import full, incremental, visit_contract
 from rcm_lakehouse.lake.names import register_all
@@ -79,11 +79,7 @@ def test_F33_X03_a_try_that_dies_between_tombstones_and_merge_leaves_no_delete_b
     moved(mini, "VisitID = 'V3'")
     mini.sql("ALTER TABLE olds RENAME TO gone")
 
-    def die() -> None:
-        raise RuntimeError("killed after the tombstones and before the MERGE")
-
-    with pytest.MonkeyPatch.context() as patch:
-        at_point(patch, history_module, "P9", "bed", die)
+    with dying(history_module, "P9", "bed"):
         assert mini.run(now="2026-01-26T12:00:00Z").code == 1
     mini.sql("ALTER TABLE gone RENAME TO olds")
     done(mini.run(now="2026-01-26T12:10:00Z"))
@@ -120,13 +116,8 @@ def test_a_load_owns_what_it_committed_and_no_run_of_silver_alone_takes_the_rows
     assert told in words(alone)
     assert mini.frame("silver.bed").count() == 0
 
-    def die() -> None:
-        raise RuntimeError("killed after the start mark")
-
-    with pytest.MonkeyPatch.context() as patch:
-        at_point(patch, runner_module, "P1", "", die)
-        with pytest.raises(RuntimeError):
-            mini.run(now="2026-01-12T06:10:00Z")
+    with dying(runner_module, "P1", ""), pytest.raises(RuntimeError):
+        mini.run(now="2026-01-12T06:10:00Z")
     ended = mini.run(now="2026-01-13T06:00:00Z")
     assert ended.code == 1
     assert told in words(ended)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
-from faulted import at_point
+from faulted import dying
 from harness import SETTINGS, Mini
 from rcm_lakehouse.config.load import load_project
 from rcm_lakehouse.lake.names import register_all
@@ -46,12 +46,7 @@ def corrected(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> 
         f"INSERT INTO visits VALUES ('JUDGED', 'open', '4.00', 'W2', {SECOND})",
         database="emr",
     )
-    with pytest.MonkeyPatch.context() as patch:
-
-        def die() -> None:
-            raise RuntimeError("killed between quarantine and MERGE")
-
-        at_point(patch, history_module, "P9", "visit", die)
+    with dying(history_module, "P9", "visit"):
         assert mini.run(now="2026-01-02T06:03:00Z").code == 1
     mini.sql("UPDATE visits SET State = 'open' WHERE VisitID = 'BACK'", "INSERT INTO wards VALUES ('W2')", database="emr")
     assert mini.run(now="2026-01-02T06:06:00Z").code == 0

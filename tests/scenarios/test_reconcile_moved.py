@@ -6,38 +6,16 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
-from faulted import at_point
-from harness import SETTINGS, Ended, Mini
-from loads_kit import full, incremental, make_silver_anew, visit_contract
+from beds_kit import TIMED, done, of, timed
+from faulted import dying
+from harness import Mini
+from loads_kit import full, incremental, make_silver_anew
 from rcm_lakehouse.config.errors import ConfigError
 from rcm_lakehouse.lake.names import register_all
 from rcm_lakehouse.pipeline import history as history_module
 from wards import REPLAY
 
-TIMES = {"name": "source_modified_at", "type": "timestamp", "tracked": False}
-COLUMNS = "(VisitID VARCHAR(20) PRIMARY KEY, State VARCHAR(60), Changed TIMESTAMP(6))"
 Rows = list[tuple[Any, ...]]
-
-
-def contract(tables: list[str], **changes: Any) -> dict[str, Any]:
-    """`visit_contract` with a time of change."""
-    made = visit_contract(tables, sequence_by=["source_modified_at"], **changes)
-    columns = {"source_visit_id": "VisitID", "state": "State", "source_modified_at": "Changed"}
-    return {**made, "columns": [*made["columns"], TIMES], "sources": [{"name": "emr", "tables": tables, "columns": columns}]}
-
-
-def of(spark: SparkSession, home: Path, loads: list[str], own: dict[str, dict[str, Any]], *, daily: tuple[str, ...] = ()) -> Mini:
-    """A lakehouse of these loads; those of the tables in `daily` are compared with their source each day."""
-    mini = Mini(spark, home, loads, own_contracts=own)
-    mini.connections = {"hospital-a": mini.h2(tables={table: {"reconcile": "daily"} for table in daily})}
-    mini.settings = {**SETTINGS, "default": {**SETTINGS["default"], "quality": {"max_delete_share": 0.9, "max_bad_share": 1.0}}}
-    mini.write()
-    return mini
-
-
-def done(ended: Ended) -> Ended:
-    assert ended.code == 0, ended.said
-    return ended
 
 
 def current(mini: Mini, entity: str) -> Rows:
@@ -46,8 +24,8 @@ def current(mini: Mini, entity: str) -> Rows:
 
 def test_I34_a_row_that_moves_to_another_table_of_its_hospital_stays_current_and_ends_where_it_is_deleted(spark: SparkSession, tmp_path: Path) -> None:
     loads = [*[incremental(table, "Changed") for table in ("opens", "closeds", "mains")], *[full(table) for table in ("beds", "olds", "extras")]]
-    own = {"visit": contract(["opens", "closeds"]), "bed": contract(["beds", "olds"]), "room": contract(["mains", "extras"])}
-    mini = of(spark, tmp_path, loads, own, daily=("opens", "closeds", "mains"))
+    own = {"visit": timed(["opens", "closeds"]), "bed": timed(["beds", "olds"]), "room": timed(["mains", "extras"])}
+    mini = of(spark, tmp_path, loads, own, daily=("opens", "closeds", "mains"), share=0.9)
     tables = {"opens": "closeds", "beds": "olds", "mains": "extras"}
 
     def now() -> list[Rows]:
@@ -56,7 +34,7 @@ def test_I34_a_row_that_moves_to_another_table_of_its_hospital_stays_current_and
     for one, other in tables.items():
         three = ", ".join(f"('V{n}', 'a', '2026-01-20 08:00:00')" for n in range(1, 4))
         rows = [f"INSERT INTO {one} VALUES {three}", f"INSERT INTO {other} VALUES ('V9', 'z', '2026-01-20 08:00:00')"]
-        mini.sql(f"CREATE TABLE {one} {COLUMNS}", f"CREATE TABLE {other} {COLUMNS}", *rows)
+        mini.sql(f"CREATE TABLE {one} {TIMED}", f"CREATE TABLE {other} {TIMED}", *rows)
     done(mini.run(now="2026-01-25T12:00:00Z"))
     for one, other in tables.items():
         # The same content, so silver's version goes on being of the table that it came from.
@@ -86,11 +64,11 @@ def test_I34_a_row_that_moves_to_another_table_of_its_hospital_stays_current_and
 
 def test_I34_a_load_that_gets_another_targetpath_goes_on_with_the_keys_it_brought_before(spark: SparkSession, tmp_path: Path) -> None:
     entities = {"visit": "visits", "bed": "beds", "ward": "wards"}
-    own = {entity: contract([table]) for entity, table in entities.items()}
-    mini = of(spark, tmp_path, [incremental("visits", "Changed"), full("beds"), full("wards")], own, daily=("wards",))
+    own = {entity: timed([table]) for entity, table in entities.items()}
+    mini = of(spark, tmp_path, [incremental("visits", "Changed"), full("beds"), full("wards")], own, daily=("wards",), share=0.9)
     three = ", ".join(f"('V{n}', 'a', '2026-01-20 08:00:00')" for n in range(1, 4))
     for table in entities.values():
-        mini.sql(f"CREATE TABLE {table} {COLUMNS}", f"INSERT INTO {table} VALUES {three}")
+        mini.sql(f"CREATE TABLE {table} {TIMED}", f"INSERT INTO {table} VALUES {three}")
     done(mini.run(now="2026-01-25T12:00:00Z"))
     mini.sql("DELETE FROM wards WHERE VisitID = 'V1'")
     done(mini.run(now="2026-01-26T12:00:00Z"))
@@ -118,9 +96,9 @@ def test_I34_a_load_that_gets_another_targetpath_goes_on_with_the_keys_it_brough
 
 def test_Q19_I34_what_a_comparison_found_waits_in_quarantine_in_its_place_and_is_replayed_there(spark: SparkSession, tmp_path: Path) -> None:
     strict, loose = ([{"name": "known", "check": f"state <> '{bad}'", "columns": ["state"]}] for bad in ("bad", "worse"))
-    mini = of(spark, tmp_path, [incremental("visits", "Changed")], {"visit": contract(["visits"], rules=strict)})
+    mini = of(spark, tmp_path, [incremental("visits", "Changed")], {"visit": timed(["visits"], rules=strict)}, share=0.9)
     five = ", ".join(f"('V{n}', 'a', '2026-01-20 08:00:00')" for n in range(1, 6))
-    mini.sql(f"CREATE TABLE visits {COLUMNS}", f"INSERT INTO visits VALUES {five}")
+    mini.sql(f"CREATE TABLE visits {TIMED}", f"INSERT INTO visits VALUES {five}")
     done(mini.run(now="2026-01-25T12:00:00Z"))
     mini.sql("DELETE FROM visits WHERE VisitID = 'V2'")
     done(mini.run(now="2026-01-25T12:02:00Z", reconcile=("hos-a.visits",)))
@@ -138,7 +116,7 @@ def test_Q19_I34_what_a_comparison_found_waits_in_quarantine_in_its_place_and_is
     )
     done(mini.run(now="2026-01-25T12:10:00Z", full_refresh=("hos-a.visits",)))
     assert statuses(mini) == {"V1": "open", "V2": "open", "V3": "superseded", "V4": "superseded", "V5": "open"}
-    mini.own_contracts = {"visit": contract(["visits"], rules=loose)}
+    mini.own_contracts = {"visit": timed(["visits"], rules=loose)}
     mini.write()
     done(mini.run(now="2026-01-25T12:21:00Z", **REPLAY))
     assert current(mini, "visit") == [("V1", "bad"), ("V2", "bad"), ("V3", "a"), ("V4", "c"), ("V5", "a")]
@@ -148,9 +126,9 @@ def test_Q19_I34_what_a_comparison_found_waits_in_quarantine_in_its_place_and_is
 
 
 def test_X03_a_comparison_that_dies_before_its_merge_is_taken_up(spark: SparkSession, tmp_path: Path) -> None:
-    mini = of(spark, tmp_path, [incremental("visits", "Changed")], {"visit": contract(["visits"])})
+    mini = of(spark, tmp_path, [incremental("visits", "Changed")], {"visit": timed(["visits"])}, share=0.9)
     rows = ", ".join(f"('V{n}', 'a', '2026-01-20 08:00:00')" for n in range(1, 5))
-    mini.sql(f"CREATE TABLE visits {COLUMNS}", f"INSERT INTO visits VALUES {rows}")
+    mini.sql(f"CREATE TABLE visits {TIMED}", f"INSERT INTO visits VALUES {rows}")
     done(mini.run(now="2026-01-25T12:00:00Z"))
     mini.sql(
         "DELETE FROM visits WHERE VisitID = 'V1'",
@@ -158,11 +136,7 @@ def test_X03_a_comparison_that_dies_before_its_merge_is_taken_up(spark: SparkSes
         "INSERT INTO visits VALUES ('V5', 'missed', '2026-01-01 08:00:00')",
     )
 
-    def die() -> None:
-        raise RuntimeError("killed after the tombstones and before the MERGE")
-
-    with pytest.MonkeyPatch.context() as patch:
-        at_point(patch, history_module, "P9", "visit", die)
+    with dying(history_module, "P9", "visit"):
         assert mini.run(now="2026-01-25T12:10:00Z", reconcile=("hos-a.visits",)).code == 1
     log = done(mini.run(now="2026-01-25T12:20:00Z")).log("silver", "visit")
     assert (log.rows_read, log.rows_written, log.rows_unchanged) == (3, 3, 0), "the tombstone of the try that died was taken back"

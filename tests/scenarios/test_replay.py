@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
-from faulted import at_point
+from faulted import dying
 from harness import Mini
 from rcm_lakehouse.lake.names import register_all
 from rcm_lakehouse.lake.table import Table
@@ -82,12 +82,7 @@ def test_Q15_Q16_Q17_Q18_Q19_Q30_replay_merges_what_passes_today_once_and_in_its
     before = waiting.commits("bronze.hosa_visits")
     dry = waiting.run(now="2026-01-03T07:00:00Z", dry_run=True, **REPLAY)
     assert (dry.code, "open rows of quarantine.visit" in dry.said) == (0, True)
-    with pytest.MonkeyPatch.context() as patch:
-
-        def die() -> None:
-            raise RuntimeError("killed between history and quarantine")
-
-        at_point(patch, history_module, "P10", "visit", die)
+    with dying(history_module, "P10", "visit"):
         assert waiting.run(now="2026-01-03T07:00:00Z", **REPLAY).code == 1
     assert history(waiting) == MERGED
     assert {row[0]: row[1] for row in folded(waiting)} == WAITING

@@ -8,7 +8,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from beds_kit import DAYS, PLAIN, STAMP, TIMED, done, keys, moved, of, rows, timed
-from faulted import at_point
+from faulted import dying
 from loads_kit import full, visit_contract
 from rcm_lakehouse.config.errors import CommitConflictError
 from rcm_lakehouse.lake.names import register_all
@@ -56,11 +56,7 @@ def test_tombstones_are_taken_back_though_maintenance_has_rewritten_them_since(s
     spark.conf.unset("spark.databricks.delta.retentionDurationCheck.enabled")
     mini.sql("DELETE FROM beds WHERE VisitID = 'V3'")
 
-    def die() -> None:
-        raise RuntimeError("killed after the tombstones and before the MERGE")
-
-    with pytest.MonkeyPatch.context() as patch:
-        at_point(patch, history_module, "P9", "bed", die)
+    with dying(history_module, "P9", "bed"):
         assert mini.run(now="2026-02-10T12:00:00Z").code == 1
     done(mini.run(now="2026-02-10T12:10:00Z"))
     assert keys(mini) == {f"V{n}" for n in range(4, 9)}
@@ -128,11 +124,7 @@ def test_a_table_under_another_path_whose_first_reading_failed_is_not_one_that_h
     mini.write()
     moved(mini, "VisitID = 'V1'")
 
-    def die() -> None:
-        raise RuntimeError("the source broke off; its table was made, without a row")
-
-    with pytest.MonkeyPatch.context() as patch:
-        at_point(patch, bronze_module, "P4", "hos-a.olds", die)
+    with dying(bronze_module, "P4", "hos-a.olds"):
         assert mini.run(now="2026-01-12T06:00:00Z").code == 1
     assert "V1" in keys(mini), "until olds was read nobody knows whether it has V1"
     done(mini.run(now="2026-01-13T06:00:00Z"))

@@ -1,11 +1,17 @@
 """`load_config.csv`: one row a source table, exactly seven columns."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
 from rcm_lakehouse.config.settings import Frozen
 
 COLUMNS = ("database", "datasource", "tablename", "loadtype", "watermark", "is_active", "targetpath")
+
+
+def bronze_name(folders: Iterable[str]) -> str:
+    """The name of a bronze table by its folders below bronze (`hosa`, `patients`: `hosa_patients`); catalogs take no hyphen in one, so it is an underscore."""
+    return "_".join(folders).lower().replace("-", "_")
 
 
 class LoadRow(Frozen):
@@ -32,8 +38,8 @@ class LoadRow(Frozen):
 
     @property
     def bronze_table(self) -> str:
-        """Table name within the bronze schema: `hosa_patients`; catalogs take no hyphen in one, so it is an underscore there."""
-        return "_".join([*self.targetpath.strip("/").split("/"), self.source_table]).lower().replace("-", "_")
+        """Table name within the bronze schema: `hosa_patients`; see `bronze_name`."""
+        return bronze_name([*self.targetpath.strip("/").split("/"), self.source_table])
 
     @property
     def bronze_path(self) -> str:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rcm_lakehouse.config.settings import LakehouseSettings
+from rcm_lakehouse.config.worklist import bronze_name
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ def bronze_by_label(root: str, label: str, folder: str, *, has_catalog: bool) ->
         return Table(layer, name, "")
     for log in sorted(Path(root, layer).glob(f"**/{folder}/_delta_log")):
         parts = log.parent.relative_to(root).parts
-        if "_".join(parts[1:]).replace("-", "_") == name:
+        if bronze_name(parts[1:]) == name:
             return Table(layer, name, "/".join(parts))
     return None
 

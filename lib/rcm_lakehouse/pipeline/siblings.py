@@ -81,10 +81,9 @@ class Siblings:
             is_known = is_known and is_here
         if not found:
             return None, False
-        is_in = F.max(~F.col("is_outside") & ~F.col("is_delete")).alias("is_in")
-        return reduce(DataFrame.unionByName, (rows.select(self.contract.key_column, "is_outside", "is_delete") for rows in found)).groupBy(
-            self.contract.key_column
-        ).agg(is_in), is_known
+        key, is_in = self.contract.key_column, ~F.col("is_outside") & ~F.col("is_delete")
+        had = reduce(DataFrame.unionByName, (rows.select(key, is_in.alias("is_in")) for rows in found))
+        return had.groupBy(key).agg(F.max("is_in").alias("is_in")), is_known
 
     def unread(self, part: Pending) -> str | None:
         """A load beside the part's that was given another targetpath and of which silver has taken nothing from there yet: what it has is not known.
@@ -96,8 +95,8 @@ class Siblings:
 
     def _former_tables(self, part: Pending) -> list[Table]:
         """The tables that the part's load wrote to before, where they are still there; not on an object store without a catalog, which tells no folders."""
-        lake, folder = self.lake, part.row.source_table.lower()
-        found = (bronze_by_label(lake.root, label, folder, has_catalog=bool(lake.settings.catalog)) for label in self.labels(part.row)[1:])
+        lake = self.lake
+        found = (bronze_by_label(lake.root, label, part.row.source_table, has_catalog=bool(lake.settings.catalog)) for label in self.labels(part.row)[1:])
         return [table for table in found if table is not None and lake.exists(table)]
 
     def before(self, part: Pending, parts: Sequence[Pending]) -> list[Pending]:

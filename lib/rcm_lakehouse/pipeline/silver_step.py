@@ -51,14 +51,11 @@ def merge_entity(ctx: RunContext, lake: Lake, step: Step, done: Mapping[str, Out
     take_back(lake, entity, work.consumed)
     logs: list[LoadLog] = []
     consumed, pending = dict(work.consumed), work.pending
-    version = -1
     while pending:
         now, pending = next_round(pending)
         consumed.update({part.table.label: part.high for part in now})
-        batch = SilverBatch(ctx, lake, entity, tuple(now), consumed)
-        taken = batch.run()
-        version = batch.version if batch.version >= 0 else lake.head_version(entity.silver)
-        logs += taken
+        logs += SilverBatch(ctx, lake, entity, tuple(now), consumed).run()
+    version = logs[-1].table_version
     held = [held_log(ctx, entity, label, why) for label, why in work.held.items()]
     for log in held:
         log.table_version = version
@@ -110,8 +107,9 @@ class SilverBatch:
 
     def _kept(self, logs: list[LoadLog]) -> list[LoadLog]:
         """The audit rows of a MERGE that is done: what comes after it may fail, and a repeated try goes on behind it."""
+        version = self.version if self.version >= 0 else self.lake.head_version(self.entity.silver)
         for log in logs:
-            log.table_version = self.version if self.version >= 0 else self.lake.head_version(self.entity.silver)
+            log.table_version = version
         self.ctx.keep(f"silver:{self.contract.entity}", logs)
         return logs
 
