@@ -23,7 +23,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     os.environ.setdefault("RCM_MASTER", "local[2]")
     scratch: Path = tmp_path_factory.mktemp("spark")
     settings = LakehouseSettings(environment="local")
-    session = get_session(settings, scratch, is_long=True)
+    session = get_session(settings, scratch)
     session.sparkContext.setLogLevel("ERROR")
     yield step_session(session, settings)
     session.stop()

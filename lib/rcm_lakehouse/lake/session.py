@@ -10,6 +10,7 @@ from pyspark.sql import SparkSession
 
 from rcm_lakehouse.config.errors import ConfigError
 from rcm_lakehouse.config.settings import LakehouseSettings
+from rcm_lakehouse.lake.jvm_names import remember_names
 from rcm_lakehouse.lake.names_hook import paused
 
 # What the installed conf/spark/spark-defaults.conf says too: a session made by plain Python behaves the same.
@@ -22,6 +23,8 @@ LOCAL_CONF = {
     # Delta's parser hides named parameters from the newer way of binding them.
     "spark.sql.legacy.parameterSubstitution.constantsOnly": "true",
     "spark.sql.debug.maxToStringFields": "1000",
+    # Else every function of a column asks the JVM for its session first: a quarter of all calls.
+    "spark.python.sql.dataFrameDebugging.enabled": "false",
     "spark.sql.adaptive.enabled": "false",
     "spark.sql.shuffle.partitions": "2",
     "spark.sql.autoBroadcastJoinThreshold": "32m",
@@ -105,6 +108,7 @@ def get_session(settings: LakehouseSettings, home: Path, *, is_long: bool = Fals
     with paused():
         spark = builder.config("spark.sql.warehouse.dir", str((home / settings.root).resolve() / "_warehouse")).getOrCreate()
     _check(spark)
+    remember_names(spark)
     return spark
 
 
