@@ -1,4 +1,4 @@
-"""docs/faults.md: every fault has its row, and every test that a row names exists and is run by the target that the page says."""
+"""docs/faults.md: every fault has its row, and every test that a row names exists; test_tiers.py looks at what runs it."""
 
 import re
 from pathlib import Path
@@ -18,9 +18,3 @@ def test_every_test_that_the_page_names_exists() -> None:
     named = set(re.findall(r"`(test_\w+)`", PAGE))
     written = {name for text in TESTS for name in re.findall(r"^def (test_\w+)\(", text, re.MULTILINE)}
     assert named - written == set()
-
-
-def test_the_tests_that_make_soak_alone_runs_are_marked_as_such() -> None:
-    slow = {name for text in TESTS for marks, name in re.findall(r"((?:^@.*\n)+)def (test_\w+)\(", text, re.MULTILINE) if "@pytest.mark.slow\n" in marks}
-    named = set(re.findall(r"`(test_\w+)`", PAGE))
-    assert set(re.findall(r"`(test_\w+)` \(soak\)", PAGE)) == named & slow

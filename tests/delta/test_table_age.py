@@ -10,6 +10,8 @@ from test_costs import BRONZE_APPEND, jobs  # noqa: F401  (a fixture)
 
 from harness import Mini
 
+pytestmark = pytest.mark.deep
+
 DAYS = int(os.environ.get("RCM_SOAK_DAYS", "40"))
 CHECKPOINT_EVERY = 10
 # The local profile compacts a table of more small files than this.

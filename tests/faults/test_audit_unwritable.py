@@ -46,6 +46,7 @@ def test_F35_an_unwritable_load_log_fails_the_run_and_is_flushed_by_the_next(wai
     assert Wanted.of(small) == wanted
 
 
+@pytest.mark.deep
 def test_F35_a_run_whose_start_cannot_be_marked_loads_nothing_and_a_spool_that_cannot_be_written_loses_no_row(waiting: Small, wanted: Wanted) -> None:
     versions = waiting.versions()
     log, spool = waiting.place("audit/runs/_delta_log"), waiting.place("audit/_spool")
@@ -69,6 +70,7 @@ def test_F35_a_run_whose_start_cannot_be_marked_loads_nothing_and_a_spool_that_c
     assert Wanted.of(waiting) == wanted
 
 
+@pytest.mark.deep
 def test_F35_an_audit_that_is_no_table_ends_the_run_before_it_begins_and_an_unusable_spool_does_not(waiting: Small) -> None:
     audit, versions = waiting.place("audit"), waiting.versions()
     away = audit.rename(waiting.home / "_away")
@@ -97,6 +99,7 @@ def test_F35_an_audit_that_is_no_table_ends_the_run_before_it_begins_and_an_unus
     assert len(waiting.rows("audit.load_logs", "id", where=f"run_id = '{healed.run_id}'")) == len(healed.logs)
 
 
+@pytest.mark.deep
 def test_F35_on_a_disk_that_is_full_until_the_end_the_rows_wait_whole_and_one_that_stays_full_is_told(waiting: Small, wanted: Wanted) -> None:
     """What was staged makes room at the end: rows that the spool refused before are written to it then."""
     spool, log = waiting.place("audit/_spool"), waiting.place("audit/load_logs/_delta_log")

@@ -39,6 +39,7 @@ def test_F10_F11_a_commit_or_new_metadata_between_computing_and_merging_has_the_
     assert Wanted.of(waiting) == wanted
 
 
+@pytest.mark.deep
 def test_F10_a_writer_who_never_rests_ends_the_tries_and_nothing_is_merged(waiting: Small, monkeypatch: pytest.MonkeyPatch) -> None:
     before = waiting.all_rows()["silver.patient"]
     passed = at_point(monkeypatch, history, "P9", "patient", lambda: _touch(waiting), times=9)
@@ -50,6 +51,7 @@ def test_F10_a_writer_who_never_rests_ends_the_tries_and_nothing_is_merged(waiti
     assert waiting.all_rows()["silver.patient"] == before
 
 
+@pytest.mark.deep
 def test_F10_a_conflict_that_delta_finds_during_the_merge_is_retried_too(waiting: Small, wanted: Wanted, monkeypatch: pytest.MonkeyPatch) -> None:
     stop = Event()
 
@@ -138,6 +140,7 @@ class _NoLock:
         pass
 
 
+@pytest.mark.deep
 def test_gold_follows_a_merge_behind_which_a_conflict_had_the_step_repeated(waiting: Small, wanted: Wanted, monkeypatch: pytest.MonkeyPatch) -> None:
     close, passed = SilverBatch._close_gone, set[str]()
 

@@ -80,6 +80,7 @@ def test_F39_I30_X07_one_of_twelve_loads_fails_and_the_next_run_does_only_that_o
     assert network.commits("audit.load_logs") == commits + 1
 
 
+@pytest.mark.deep
 def test_F39_facts_of_a_table_that_never_had_a_row_are_not_built_as_figures_of_zero(spark: SparkSession, tmp_path: Path) -> None:
     small = Small(spark, tmp_path)
     failed = small.run()

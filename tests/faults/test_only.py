@@ -2,6 +2,8 @@
 
 from datetime import date
 
+import pytest
+
 from faulted import Small
 from harness import PROJECT
 from rcm_lakehouse.config.load import load_project
@@ -24,6 +26,7 @@ def lines_of(said: str, start: str) -> list[str]:
     return [line for line in said.splitlines() if line.startswith(start)]
 
 
+@pytest.mark.deep
 def test_a_run_that_rebuilds_no_kpis_shows_none_and_names_what_it_left_behind(waiting: Small) -> None:
     (waiting.home / "conf" / "gold" / "kpi_summary.sql").write_text(KPIS)
     planned = waiting.run(day=2, only=("hos-a.patients",), dry_run=True)

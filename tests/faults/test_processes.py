@@ -100,6 +100,7 @@ def test_F02_a_run_whose_jvm_is_killed_fails_and_reports_nothing_that_did_not_co
     assert Wanted.of(small) == wanted
 
 
+@pytest.mark.deep
 @pytest.mark.skipif(not Path("/proc/self/comm").exists(), reason="needs /proc to find the JVM of a run")
 def test_F03_a_signal_that_reaches_the_jvm_of_a_spark_submit_alone_ends_the_run_in_order(waiting: Small, wanted: Wanted) -> None:
     submit = [str(Path(sys.executable).parent / "spark-submit"), "--conf", "spark.driver.memory=1g", str(PROJECT / "jobs" / "run_pipeline.py")]

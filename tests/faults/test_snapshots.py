@@ -16,7 +16,7 @@ def test_F33_an_empty_snapshot_is_refused_and_changes_nothing(small: Small) -> N
     assert small.all_rows() == before
 
 
-def test_F33_a_snapshot_short_of_most_keys_is_held_and_applied_when_approved(small: Small) -> None:
+def test_F33_N04_a_snapshot_short_of_most_keys_is_held_and_applied_when_approved(small: Small) -> None:
     small.sql("DELETE FROM departments WHERE DeptID > 'D2'")
     held = small.run()
     assert held.code == 4

@@ -89,6 +89,7 @@ def test_F37_a_lost_companion_of_a_silver_table_and_a_lost_salt_are_refused_and_
     assert not waiting.place("silver/department_tombstones").exists()
 
 
+@pytest.mark.deep
 def test_a_run_killed_between_the_salts_table_and_its_row_gets_the_row_from_the_next(small: Small) -> None:
     shutil.rmtree(small.place("silver/_salt"))
     lake = small.lake
@@ -98,6 +99,7 @@ def test_a_run_killed_between_the_salts_table_and_its_row_gets_the_row_from_the_
     assert lake.read(SALT_TABLE).count() == 1
 
 
+@pytest.mark.deep
 def test_F37_each_try_goes_on_behind_the_batches_that_silver_has_taken_of_a_table_put_back_or_lost(spark: SparkSession, tmp_path: Path) -> None:
     mini = project(spark, tmp_path)
     bronze, backup = tmp_path / "lakehouse" / "bronze" / "hosa" / "visits", tmp_path / "backup"

@@ -124,6 +124,7 @@ def test_F06_a_torn_commit_fails_its_load_alone_and_the_repair_brings_its_rows_b
     assert {name: rows[name] for name in kept} == {name: wanted.rows[name] for name in kept}
 
 
+@pytest.mark.deep
 def test_F06_a_data_file_that_is_cut_or_gone_is_named_and_its_return_brings_the_rest(waiting: Small, wanted: Wanted) -> None:
     for name in ("patient", "charge"):
         path = sorted(waiting.place(f"silver/{name}").glob("part-*.parquet"))[0]

@@ -49,6 +49,7 @@ def test_batches_without_a_row_are_loaded_judged_and_merged_like_any_other(adapt
     assert mini.rows("silver.visit", "source_visit_id", "is_current") == [("V1", True)]
 
 
+@pytest.mark.deep
 def test_rows_that_a_join_loses_are_counted_all_the_same(adaptive: SparkSession, tmp_path: Path) -> None:
     places = (str(tmp_path / name) for name in ("rows", "lost", "empty"))
     rows, none = _written(adaptive.range(10), next(places)), adaptive.range(0)

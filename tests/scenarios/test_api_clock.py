@@ -2,12 +2,15 @@
 
 from pathlib import Path
 
+import pytest
 from pyspark.sql import SparkSession
 
 from api_clients import connection
 from harness import Mini
 from rcm_lakehouse.demo.api_server import ApiServer
 from rcm_lakehouse.pipeline.api_step import CLOCK_BEHIND
+
+pytestmark = pytest.mark.deep
 
 AHEAD, BEHIND, STILL_BEHIND = "2026-01-06T06:00:00Z", "2026-01-05T06:00:00Z", "2026-01-05T07:00:00Z"
 

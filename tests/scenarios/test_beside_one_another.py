@@ -15,6 +15,8 @@ from rcm_lakehouse.pipeline import runner as runner_module
 from rcm_lakehouse.pipeline.silver_step import SilverBatch
 from wards import REPLAY
 
+pytestmark = pytest.mark.deep
+
 
 def words(ended: Ended) -> str:
     return " ".join([" ".join(ended.said.split()), *(str(log.message) for log in ended.logs), *(text for log in ended.logs for text in log.warnings or ())])

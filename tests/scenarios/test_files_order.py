@@ -12,6 +12,8 @@ from files_bills import BILL, bill, bills, bills_project
 from harness import Ended, Mini, snapshot
 from rcm_lakehouse.bronze.lineage import VOLATILE
 
+pytestmark = pytest.mark.deep
+
 # In their order; by text alone `bills_10` would come before `bills_9`, and by the tie-break of the contract `pending` would win.
 FILES = {
     "bills.csv": bills(

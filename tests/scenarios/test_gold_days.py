@@ -8,6 +8,8 @@ from harness import Ended, Mini
 from loads_kit import full, visit_contract
 from rcm_lakehouse.audit.writer import LOAD_LOGS_TABLE
 
+pytestmark = pytest.mark.deep
+
 HEADER = "/*\ngrain: one {key}\ndescription: d\nkey: [{key}]\n*/\n"
 KPIS = """\
 SELECT p.data_source, s.state AS kpi, CAST(s.visits AS DECIMAL(18, 6)) AS value, 'visits' AS unit, CAST(:as_of AS DATE) AS as_of_date, s.counted_on

@@ -2,10 +2,13 @@
 
 from pathlib import Path
 
+import pytest
 from pyspark.sql import SparkSession
 
 from harness import SETTINGS, Ended, Mini
 from loads_kit import full, incremental, visit_contract
+
+pytestmark = pytest.mark.deep
 
 COLUMNS = "(VisitID VARCHAR(20) PRIMARY KEY, State VARCHAR(60), Mark TIMESTAMP(6))"
 

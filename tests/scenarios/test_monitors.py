@@ -103,6 +103,7 @@ def test_a_load_that_failed_is_shown_until_it_went_well(network: Mini, capsys: p
     assert "hos-b.patients" in capsys.readouterr().out, "the history still has it"
 
 
+@pytest.mark.deep
 def test_A09_a_backfill_and_a_reset_are_no_delivery_of_their_feed(spark: SparkSession, tmp_path: Path) -> None:
     mini = project(spark, tmp_path)
     mini.sql(insert("a", "2025-01-10 10:00:00"), insert("b", "2026-01-10 10:00:00"))
@@ -133,6 +134,7 @@ def test_without_a_run_the_status_says_so_and_fails(spark: SparkSession, tmp_pat
     assert not list(tmp_path.rglob("_delta_log"))
 
 
+@pytest.mark.deep
 def test_a_calendar_that_fits_no_load_judges_nothing_and_fails(spark: SparkSession, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     mini = project(spark, tmp_path)
     put_monitors(mini, {"hos-z.*": {"by": "06:00"}})

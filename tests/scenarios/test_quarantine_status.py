@@ -16,6 +16,8 @@ from rcm_lakehouse.pipeline import history as history_module
 from rcm_lakehouse.pipeline.entities import ensure_entity, entity_of
 from wards import REPLAY, VISIT, WARD
 
+pytestmark = pytest.mark.deep
+
 FIRST, SECOND = "TIMESTAMP '2026-01-02 05:50:00'", "TIMESTAMP '2026-01-02 06:01:00'"
 Row = tuple[Any, ...]
 

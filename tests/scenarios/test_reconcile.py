@@ -4,6 +4,7 @@ import datetime as dt
 from pathlib import Path
 from typing import Any
 
+import pytest
 from pyspark.sql import SparkSession
 
 from harness import Ended, Mini
@@ -61,6 +62,7 @@ def test_I34_rows_without_a_whole_key_or_a_watermark_are_no_drift(spark: SparkSe
     assert again.rows_written == 0, again.message
 
 
+@pytest.mark.deep
 def test_I34_D02_a_drifted_type_is_taken_by_the_policy_of_the_load(spark: SparkSession, tmp_path: Path) -> None:
     mini = lakehouse(spark, tmp_path, type_drift="quarantine")
     mini.sql(
@@ -75,6 +77,7 @@ def test_I34_D02_a_drifted_type_is_taken_by_the_policy_of_the_load(spark: SparkS
     assert compared(mini, "2026-01-25T14:00:00Z").rows_written == 0, "what was taken is known"
 
 
+@pytest.mark.deep
 def test_I34_a_missed_row_with_a_day_that_is_none_waits_in_quarantine(spark: SparkSession, tmp_path: Path, mariadb_server: Server) -> None:
     mariadb_server.make_database("compared")
     insert = "SET sql_mode = 'ALLOW_INVALID_DATES'; INSERT INTO notes VALUES"
@@ -101,6 +104,7 @@ def test_I34_a_missed_row_with_a_day_that_is_none_waits_in_quarantine(spark: Spa
     assert mini.run(reconcile=("hos-a.notes",)).log("reconcile", "hosa_notes").rows_written == 0
 
 
+@pytest.mark.deep
 def test_held_deletes_are_applied_by_the_next_run_that_approves_them(spark: SparkSession, tmp_path: Path) -> None:
     mini = lakehouse(spark, tmp_path)
     mini.sql("DELETE FROM visits WHERE VisitID < 'V010'")
@@ -117,6 +121,7 @@ def test_held_deletes_are_applied_by_the_next_run_that_approves_them(spark: Spar
     assert [log.layer for log in again.logs if log.layer == "reconcile"] == [], "nothing is held any more"
 
 
+@pytest.mark.deep
 def test_a_batch_of_deletes_alone_is_seen_by_the_monitors(spark: SparkSession, tmp_path: Path) -> None:
     mini = lakehouse(spark, tmp_path)
     put_monitors(mini, {})

@@ -15,6 +15,8 @@ from rcm_lakehouse.lake.names import register_all
 from rcm_lakehouse.pipeline import history as history_module
 from wards import REPLAY
 
+pytestmark = pytest.mark.deep
+
 Rows = list[tuple[Any, ...]]
 
 

@@ -7,6 +7,8 @@ from pyspark.sql import SparkSession
 from harness import SETTINGS, Ended, Mini
 from loads_kit import incremental, make_silver_anew, visit_contract
 
+pytestmark = pytest.mark.deep
+
 CHANGED = {"name": "source_modified_at", "type": "timestamp", "tracked": False}
 # Table: type of its time of change; `counts` is loaded by a counter, the others by that time.
 KINDS = {"visits": "TIMESTAMP(6)", "stays": "DATE", "counts": "TIMESTAMP(6)"}

@@ -7,6 +7,8 @@ from pyspark.sql import SparkSession
 from harness import Mini
 from loads_kit import incremental, make_silver_anew, visit_contract
 
+pytestmark = pytest.mark.deep
+
 CHANGED = {"name": "source_modified_at", "type": "timestamp", "tracked": False}
 KINDS = {"visits": "TIMESTAMP(6)", "stays": "DATE", "calls": "TIMESTAMP(6) WITH TIME ZONE"}
 HALF_PAST = {"visits": "12:30:00", "stays": "12:30:00", "calls": "18:30:00"}

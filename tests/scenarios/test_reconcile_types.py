@@ -12,6 +12,8 @@ from harness import Mini
 from rcm_lakehouse.audit.schema import LoadLog
 from servers import PLAIN_CONTRACT, Server, connection_to
 
+pytestmark = pytest.mark.deep
+
 Types = Mapping[str, tuple[str, str, str]]
 DIGITS = "12345678901234567890123456789012345.00000000000000000000000000000"
 

@@ -2,10 +2,13 @@
 
 from pathlib import Path
 
+import pytest
 from pyspark.sql import SparkSession
 
 from harness import Mini
 from loads_kit import incremental, visit_contract
+
+pytestmark = pytest.mark.deep
 
 # Hospital: (zone, database). New York's clocks went back by an hour on 2026-11-01, Lord Howe's by half of one on 2026-04-05.
 ZONES = {"hos-a": ("America/New_York", "hospital-a"), "hos-b": ("Australia/Lord_Howe", "hospital-b")}

@@ -121,6 +121,7 @@ SELECT visit_key, amount FROM silver.visit WHERE is_current
 """
 
 
+@pytest.mark.deep
 def test_what_a_replay_merged_is_in_the_audit_and_in_gold_though_the_quarantine_could_not_be_told(spark: SparkSession, tmp_path: Path) -> None:
     contract = {**copy.deepcopy(VISIT), "after": [], "rules": [copy.deepcopy(VISIT["rules"][0])]}
     mini = Mini(spark, tmp_path, ["emr,hos-a,visits,Incremental,Changed,1,hosa"], own_contracts={"ward": WARD, "visit": contract})

@@ -10,6 +10,8 @@ from loads_kit import incremental
 from rcm_lakehouse.config.errors import ConfigError
 from windows_kit import BRONZE, insert, keys, project
 
+pytestmark = pytest.mark.deep
+
 
 def refusal(mini: Mini, now: str, load: str, value: str, *, dry_run: bool) -> str:
     """What a run says that refuses a reset as a mistake of its caller, before it wrote anything."""

@@ -7,6 +7,8 @@ from harness import Mini
 from loads_kit import counts, incremental, visit_contract
 from rcm_lakehouse.pipeline.context import Backfill
 
+pytestmark = pytest.mark.deep
+
 KINDS = {"visits": "TIMESTAMP(6)", "stays": "DATE", "calls": "TIMESTAMP(6) WITH TIME ZONE"}
 LABELS = tuple(f"hos-a.{table}" for table in KINDS)
 

@@ -158,6 +158,7 @@ def test_F17_a_transaction_seen_to_be_open_holds_the_window_until_it_commits(ser
     assert notes.in_bronze() == notes.in_source()
 
 
+@pytest.mark.deep
 def test_F17_a_transaction_prepared_to_be_committed_by_another_session_holds_the_window(server: Server, spark: SparkSession, tmp_path: Path) -> None:
     """Two-phase commit: once prepared the transaction belongs to no session any more."""
     notes = Notes(server, spark, tmp_path, table={"overlap_seconds": 0})
@@ -177,6 +178,7 @@ def test_F17_a_transaction_prepared_to_be_committed_by_another_session_holds_the
     assert notes.in_bronze() == notes.in_source()
 
 
+@pytest.mark.deep
 def test_F17_an_idle_transaction_holds_the_window_no_longer_than_max_stall_and_its_late_row_is_met_by_the_overlap(
     server: Server, spark: SparkSession, tmp_path: Path
 ) -> None:
@@ -197,6 +199,7 @@ def test_F17_an_idle_transaction_holds_the_window_no_longer_than_max_stall_and_i
     assert notes.in_bronze() == notes.in_source()
 
 
+@pytest.mark.deep
 def test_F17_a_forgotten_transaction_does_not_end_the_waiting_for_a_younger_one(server: Server, spark: SparkSession, tmp_path: Path) -> None:
     # No overlap: only the window's end can save the younger transaction's row.
     notes = Notes(server, spark, tmp_path, table={"overlap_seconds": 0}, connection={"max_stall_seconds": 15})
@@ -218,6 +221,7 @@ def test_F17_a_forgotten_transaction_does_not_end_the_waiting_for_a_younger_one(
     assert notes.in_bronze() == notes.in_source()
 
 
+@pytest.mark.deep
 def test_F18_rows_updated_while_parts_are_read_reach_bronze_at_last_and_no_key_is_lost(server: Server, spark: SparkSession, tmp_path: Path) -> None:
     notes = Notes(server, spark, tmp_path, table={"partition_column": "id", "partitions": 3})
     notes.add(1, 300)

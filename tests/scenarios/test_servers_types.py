@@ -82,6 +82,7 @@ def test_every_type_of_a_source_reaches_bronze_with_its_value(product: str, spar
     assert ended.log("bronze", "hosa_traps").watermark_after == "2024-03-10 02:30:00.123456"
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize("product", ["mariadb", "postgresql"])
 def test_instants_keep_their_order_through_the_hour_that_the_local_clock_repeats(
     product: str, spark: SparkSession, tmp_path: Path, request: pytest.FixtureRequest
@@ -138,6 +139,7 @@ def test_days_that_are_none_wait_in_quarantine_and_are_no_missing_value(spark: S
     assert (second.rows_written, second.rows_dropped) == (1, 1)
 
 
+@pytest.mark.deep
 def test_a_real_time_of_long_ago_is_loaded_once_and_a_time_that_is_none_is_met_each_time(spark: SparkSession, tmp_path: Path, mariadb_server: Server) -> None:
     mariadb_server.make_database("types")
     mariadb_server.execute("CREATE TABLE notes (id INT PRIMARY KEY, content VARCHAR(20), changed DATETIME(6));", "types")

@@ -13,6 +13,8 @@ from rcm_lakehouse.pipeline import files_step
 from rcm_lakehouse.pipeline import history as history_module
 from wards import WARD
 
+pytestmark = pytest.mark.deep
+
 HEADER = "CPT_Codes,Procedure_Code_Category,Procedure_Code_Descriptions,Code_Status"
 ALL = tuple(range(100, 110))
 

@@ -123,6 +123,7 @@ def test_I15_X05_a_backfill_leaves_no_gap_moves_no_watermark_and_twice_is_once(m
     assert watermarks(mini, "2026-01-30T18:20:00Z") == before
 
 
+@pytest.mark.deep
 def test_I11_a_backfill_ends_where_its_load_ends_now_and_leaves_later_rows_to_their_windows(spark: SparkSession, tmp_path: Path) -> None:
     mini = project(spark, tmp_path)
     mini.sql(insert("a", "2026-01-10 10:00:00"))

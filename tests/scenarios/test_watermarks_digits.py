@@ -10,6 +10,8 @@ from harness import Mini
 from loads_kit import counts, failure, incremental, visit_contract
 from servers import Server, connection_to
 
+pytestmark = pytest.mark.deep
+
 BRONZE = ("bronze",)
 TABLE = "(VisitID VARCHAR(20) PRIMARY KEY, State VARCHAR(20), Mark VARCHAR(60))"
 OPTIONS = {

@@ -16,6 +16,8 @@ from rcm_lakehouse.pipeline import bronze_step as bronze_module
 from rcm_lakehouse.pipeline import history as history_module
 from wards import REPLAY
 
+pytestmark = pytest.mark.deep
+
 
 def test_a_merge_that_was_applied_keeps_its_tombstones_though_it_was_told_as_a_conflict(spark: SparkSession, tmp_path: Path) -> None:
     mini = of(spark, tmp_path, [full("beds")], {"bed": timed(["beds"])}, share=0.9)

@@ -58,6 +58,7 @@ def test_a_window_that_a_dead_run_had_frozen_is_finished_as_it_was_and_then_read
     assert_watermarks_never_fall(mini, {"visits": "timestamp"})
 
 
+@pytest.mark.deep
 def test_a_commit_that_a_dead_run_made_is_not_read_again_under_its_window(
     spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -152,6 +153,7 @@ def test_a_read_carries_its_bounds_to_the_source_and_a_run_without_news_costs_on
     assert sorted(reads.values()) == [1, 1, 1, 1], f"catalog, clock and two tables: {reads}"
 
 
+@pytest.mark.deep
 def test_that_an_account_may_not_see_transactions_is_said_once(spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def blind(clock: SourceClock) -> SourceClock:
         return clock.model_copy(update={"refusal": "open transactions cannot be seen by this account"})
@@ -193,6 +195,7 @@ def test_I30_one_of_ten_loads_fails_the_others_commit_and_the_next_run_loads_tha
     assert {table for table in tables if counts(second, table)[1]} == {"visits_3"}
 
 
+@pytest.mark.deep
 def test_I31_columns_are_met_by_name_whatever_their_order_and_names(spark: SparkSession, tmp_path: Path) -> None:
     contract = visit_contract(("visits",))
     other = {"name": "other", "tables": ["visits"], "data_sources": ["hos-b"], "columns": {"source_visit_id": "ID", "state": "V_State"}}

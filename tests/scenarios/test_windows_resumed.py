@@ -14,6 +14,8 @@ from rcm_lakehouse.config.errors import SourceUnavailableError
 from rcm_lakehouse.pipeline import bronze_step, reset_step
 from windows_kit import BRONZE, Killed, insert, killed_at, project, raising
 
+pytestmark = pytest.mark.deep
+
 TO_SILVER = ("bronze", "silver")
 
 

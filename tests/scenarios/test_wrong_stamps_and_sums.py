@@ -7,6 +7,8 @@ from harness import Ended, Mini
 from loads_kit import incremental, visit_contract
 from rcm_lakehouse.quality.judge import FUTURE
 
+pytestmark = pytest.mark.deep
+
 AMOUNTS = {  # as delivered: what it means, None for what fits no amount
     "1234.5": "1234.50",
     "$1,234,567.89": "1234567.89",

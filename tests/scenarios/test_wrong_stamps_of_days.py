@@ -7,6 +7,8 @@ from harness import Ended, Mini
 from loads_kit import full, incremental, visit_contract
 from rcm_lakehouse.quality.judge import FUTURE
 
+pytestmark = pytest.mark.deep
+
 TODAY, TOMORROW, AHEAD = "2026-01-25", "2026-01-26", "2099-01-01"
 KINDS = {"days": "DATE", "texts": "VARCHAR(20)", "numbers": "INTEGER"}
 KEYS = ("corrected", "back", "waiting", "late", "gone", "deleted")
