@@ -8,10 +8,15 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from rcm_lakehouse.bronze.lineage import is_of_comparison
+from rcm_lakehouse.config.connections import JdbcConnection
+from rcm_lakehouse.config.contracts import Contract
+from rcm_lakehouse.config.matching import jdbc_options
 from rcm_lakehouse.lake.memory import COMPARED, recall
 from rcm_lakehouse.lake.tables import Lake
+from rcm_lakehouse.pipeline.context import RunContext
 from rcm_lakehouse.pipeline.entities import Entity
 from rcm_lakehouse.pipeline.silver_sources import Pending
+from rcm_lakehouse.pipeline.source_checks import wanted_columns
 from rcm_lakehouse.silver.present import known_times
 
 
@@ -21,6 +26,17 @@ def was_compared(lake: Lake, part: Pending) -> bool:
     Where the mapping ignores deletes many rows name one key, and what one of them says is not what the key is.
     """
     return not part.is_snapshot and part.mapping.deletes == "take" and COMPARED in recall(lake, part.table)
+
+
+def is_one_row_a_key(ctx: RunContext, contract: Contract, part: Pending) -> bool:
+    """True when a row that a comparison found says what its key is now: a source that has several rows of one thing does not say it by one of them.
+
+    Such a source is told by `deletes: ignore` of the mapping, or by a `key` in conf/connections.yml with a column that the contract's key does not read.
+    """
+    connection = ctx.project.connections[part.row.database]
+    given = {name.lower() for name in jdbc_options(connection, part.row).key} if isinstance(connection, JdbcConnection) else set()
+    read = {source.lower() for source, silver, _ in wanted_columns(contract, part.mapping, ()) if silver in contract.key}
+    return part.mapping.deletes == "take" and given <= read
 
 
 def known_before(

@@ -63,7 +63,7 @@ def merge_history(
         merged.whole |= {part.table.label for part in parts if part.is_snapshot}
     else:
         events = with_implied_deletes(ctx, lake, entity, parts, staged, events, merged, siblings)
-    history = known_history(lake, entity, events, siblings.former(), is_empty=is_empty)
+    history = known_history(lake, entity, events, is_empty=is_empty)
     line = Counted(timeline(events, history, contract), *_fate_counts(loads))
     changed = Counted(changes(line.rows, contract), *[F.count_if(F.col(ACTION) == name).alias(name) for name in _ACTIONS])
     difference = lake.staged(path, changed.rows)
@@ -95,7 +95,7 @@ def event_rows(rows: DataFrame, contract: Contract) -> DataFrame:
     return rows.select(contract.key_column, "data_source", *columns, "event_at", "is_delete", "dq_flags", *_EVENT_LINEAGE)
 
 
-def known_history(lake: Lake, entity: Entity, events: DataFrame, former: tuple[str, ...], *, is_empty: bool) -> History:
+def known_history(lake: Lake, entity: Entity, events: DataFrame, *, is_empty: bool) -> History:
     """Versions and tombstones of the keys that the events touch.
 
     A first run killed after it wrote tombstones leaves them without versions: they count all the same.
@@ -104,7 +104,7 @@ def known_history(lake: Lake, entity: Entity, events: DataFrame, former: tuple[s
     keys = events.select(key).distinct()
     versions = None if is_empty else lake.read(entity.silver).join(keys, key, how="left_semi")
     tombstones = lake.read(entity.tombstones).join(keys, key, how="left_semi") if lake.moved_past(entity.tombstones, 0) else None
-    return History(versions, tombstones, former)
+    return History(versions, tombstones)
 
 
 def _fate_counts(loads: Sequence[tuple[str, str]]) -> list[Column]:

@@ -20,6 +20,7 @@ from rcm_lakehouse.pipeline.graph import Step
 from rcm_lakehouse.pipeline.history import Merged, merge_history
 from rcm_lakehouse.pipeline.plan import feeding
 from rcm_lakehouse.pipeline.quarantine import as_events, open_rows, replaced, with_quarantine_id
+from rcm_lakehouse.pipeline.siblings import under_former_paths
 from rcm_lakehouse.pipeline.silver_outcomes import as_json, nothing_new, upstream_broken
 from rcm_lakehouse.pipeline.silver_sources import Pending, bronze_table, consumed_batches, is_foreign
 from rcm_lakehouse.pipeline.silver_step import SilverBatch
@@ -59,17 +60,20 @@ def replay_entity(ctx: RunContext, lake: Lake, step: Step, done: Mapping[str, Ou
 def _parts(
     ctx: RunContext, lake: Lake, entity: Entity, waiting: DataFrame, consumed: Mapping[str, int], frozen: Frozen
 ) -> tuple[Pending, ...]:
-    """The bronze batches that open rows were last seen in, for each load that feeds the entity.
+    """The bronze batches that open rows were last seen in, for each load that feeds the entity, also of files that came before its present targetpath.
 
     A batch that silver has not taken whole is left to the next run: a row of it in silver would say that all of it was.
     """
-    lowest = waiting.groupBy("source_table").agg(F.min("last_batch_seq").alias("low"))
-    found = {row["source_table"]: int(row["low"]) for row in lowest.collect()}
+    seen = waiting.groupBy("source_table").agg(F.min("last_batch_seq").alias("low"), F.max("last_batch_seq").alias("high")).collect()
+    found, last = ({row["source_table"]: int(row[end]) for row in seen} for end in ("low", "high"))
     parts = []
-    for row in feeding(ctx.project, entity.contract.entity):
+    loads = feeding(ctx.project, entity.contract.entity)
+    left = [former for load in loads for former in under_former_paths(ctx, lake, load)]
+    for row in [*loads, *left]:
         label = bronze_table(row).label
         mapping = ctx.project.mapping_of(entity.contract, row)
-        low, high = found.get(label, 0), consumed.get(label, 0)
+        # Nothing comes any more to a table that its load has left: what waits of it was taken.
+        low, high = found.get(label, 0), last.get(label, 0) if row in left else consumed.get(label, 0)
         if mapping is not None and label in found and low <= high and not is_foreign(row, frozen) and lake.exists(bronze_table(row)):
             parts.append(Pending(row, mapping, low - 1, high))
     return tuple(parts)
@@ -126,11 +130,15 @@ class ReplayBatch(SilverBatch):
         """Judged rows that are open, in the delivery they were last seen in, with their `quarantine_id` and in the place that they had there."""
         marks = self.waiting.select("quarantine_id", F.col("last_load_id").alias("_load_id"), F.col("sequence_at").alias("_place"))
         rows = with_quarantine_id(staged).join(marks, ["quarantine_id", "_load_id"], how="inner")
-        compared = [part.table.label for part in self.parts if was_compared(self.lake, part) or self._siblings.of(part)]
+        compared = [part.table.label for part in self.parts if was_compared(self.lake, part) or self._has_others(part)]
         is_placed = F.col("_source_table").isin(compared) & F.col("event_at").isNotNull()
         at = F.when(is_placed, F.greatest("event_at", "_place")).otherwise(F.col("event_at"))
         moved = rows.withColumns({"event_at": at, "_is_moved": F.coalesce(at > F.col("event_at"), F.lit(False))})
         return self.lake.staged(f"{self._scratch()}/open", moved.drop("_place"))
+
+    def _has_others(self, part: Pending) -> bool:
+        """True when rows of the part may have been placed by what other tables, or those that its load wrote to before, were found to lack."""
+        return bool(self._siblings.of(part) or self._siblings.former(part.row))
 
     def _with_withdrawn(self, rows: DataFrame) -> DataFrame:
         """Rows that pass, but whose time was given to another row by a later delivery that is not itself in quarantine, become `withdrawn`.

@@ -4,11 +4,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import reduce
+from pathlib import Path
 from uuid import uuid4
 
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
+from rcm_lakehouse.config.connections import FilesConnection
 from rcm_lakehouse.config.contracts import Contract
 from rcm_lakehouse.config.matching import comparison_period
 from rcm_lakehouse.config.worklist import LoadRow
@@ -18,6 +20,30 @@ from rcm_lakehouse.lake.tables import Lake
 from rcm_lakehouse.pipeline.context import RunContext
 from rcm_lakehouse.pipeline.silver_sources import Pending, bronze_table, settled
 from rcm_lakehouse.pipeline.source_checks import wanted_columns
+
+
+def labels_of(ctx: RunContext, row: LoadRow) -> tuple[str, ...]:
+    """The bronze table of a load, and those that it wrote to before `load_config.csv` gave it another targetpath, by the audit.
+
+    A table that another row makes now is not among them.
+    """
+    own = bronze_table(row).label
+    made = {bronze_table(other).label for other in ctx.project.loads if other.label != row.label}
+    return (own, *sorted(ctx.state.targets.get(row.label, frozenset()) - made - {own}))
+
+
+def _reads_all_again(ctx: RunContext, row: LoadRow) -> bool:
+    """False for an incremental load of files: under another targetpath it does not meet the files of before, they are archived."""
+    return row.loadtype == "Full" or not isinstance(ctx.project.connections.get(row.database), FilesConnection)
+
+
+def under_former_paths(ctx: RunContext, lake: Lake, row: LoadRow) -> list[LoadRow]:
+    """The load as it was under each targetpath it had before, where it has not read again what is there; not on a catalog, which tells no folders."""
+    if _reads_all_again(ctx, row):
+        return []
+    found = (bronze_by_label(lake.root, label, row.source_table, has_catalog=bool(lake.settings.catalog)) for label in labels_of(ctx, row)[1:])
+    folders = [Path(table.path).parts for table in found if table is not None and table.path and lake.exists(table)]
+    return [row.model_copy(update={"targetpath": "/".join(parts[1:-1])}) for parts in folders]
 
 
 @dataclass(frozen=True)
@@ -51,18 +77,12 @@ class Siblings:
         return tuple(found)
 
     def labels(self, row: LoadRow) -> tuple[str, ...]:
-        """The bronze table of a load, and those that it wrote to before `load_config.csv` gave it another targetpath, by the audit; no Spark job.
+        """`labels_of` the load; no Spark job."""
+        return labels_of(self.ctx, row)
 
-        A table that another row makes now is not among them.
-        """
-        own = bronze_table(row).label
-        made = {bronze_table(other).label for other in self.ctx.project.loads if other.label != row.label}
-        return (own, *sorted(self.ctx.state.targets.get(row.label, frozenset()) - made - {own}))
-
-    def former(self) -> tuple[str, ...]:
-        """The bronze tables that loads of the entity wrote to before they got another targetpath; no Spark job."""
-        rows = [row for row in self.ctx.project.loads if self.ctx.project.mapping_of(self.contract, row) is not None]
-        return tuple(dict.fromkeys(label for row in rows for label in self.labels(row)[1:]))
+    def former(self, row: LoadRow) -> tuple[str, ...]:
+        """The bronze tables that a load wrote to before it got another targetpath, where it has read all of them again since; no Spark job."""
+        return self.labels(row)[1:] if _reads_all_again(self.ctx, row) else ()
 
     def keys_since(self, part: Pending) -> tuple[DataFrame | None, bool]:
         """(keys that the part's table had since the snapshot whose deletes silver took last, whether that snapshot is known); None without any before.

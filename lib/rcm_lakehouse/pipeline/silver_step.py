@@ -18,7 +18,7 @@ from rcm_lakehouse.lake.salt import with_salt
 from rcm_lakehouse.lake.tables import Lake
 from rcm_lakehouse.pipeline.attempts import Outcome
 from rcm_lakehouse.pipeline.context import RunContext
-from rcm_lakehouse.pipeline.earlier import known_before
+from rcm_lakehouse.pipeline.earlier import is_one_row_a_key, known_before
 from rcm_lakehouse.pipeline.entities import Entity, ensure_known, ensure_salt_once, entity_of, personal_entities
 from rcm_lakehouse.pipeline.freeze import Frozen
 from rcm_lakehouse.pipeline.graph import Step
@@ -152,11 +152,11 @@ class SilverBatch:
             named = with_salt(self.lake, named)
         zone = self.ctx.project.connections[part.row.database].time_zone
         rows = mapped(named, self.contract, part.mapping, time_zone=zone, personal=personal)
-        # A thing that many rows name is not what one of them is now.
-        return rows if part.mapping.deletes == "take" else rows.withColumn("_flags", F.array_remove("_flags", PRESENT))
+        is_told = is_one_row_a_key(self.ctx, self.contract, part)
+        return rows if is_told else rows.withColumn("_flags", F.array_remove("_flags", PRESENT))
 
     def _known(self, part: Pending) -> DataFrame | None:
-        beside, former = self._siblings.before(part, self.parts), self._siblings.labels(part.row)[1:]
+        beside, former = self._siblings.before(part, self.parts), self._siblings.former(part.row)
         return known_before(self.lake, self.entity, part, beside, former, lambda: self._plain(part, self._delivered(part)))
 
     def _delivered(self, part: Pending) -> DataFrame:
@@ -251,7 +251,7 @@ class SilverBatch:
         """
         parts = [part for part in self.parts if part.is_snapshot and part.low and part.table.label in whole]
         older = [(F.col("source_table") == part.table.label) & (F.col("last_batch_seq") < part.high) for part in parts]
-        former = [label for part in self.parts if part.low == 0 for label in self._siblings.labels(part.row)[1:]]
+        former = [label for part in self.parts if part.low == 0 for label in self._siblings.former(part.row)]
         older += [F.col("source_table").isin(*former)] if former else []
         if not older or not self.lake.moved_past(self.entity.quarantine, 0):
             return

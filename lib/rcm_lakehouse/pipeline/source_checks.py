@@ -32,7 +32,7 @@ def check_columns(project: Project, row: LoadRow, table: SourceTable, delivered:
     would silently become NULL. The last two are let pass when `gone_columns` names them (`given_up`). Any other is NULL.
     Raises SourceDataError; nothing was read.
     """
-    found = {column.name.lower() for column in table.columns}
+    found = {column.spelled(()).lower() for column in table.columns}
     warnings = []
     for contract in project.contracts.values():
         mapping = project.mapping_of(contract, row)
@@ -41,7 +41,7 @@ def check_columns(project: Project, row: LoadRow, table: SourceTable, delivered:
         for source, silver, is_required in wanted:
             if source.lower() in found:
                 continue
-            free = [column.name for column in table.columns if column.name.lower() not in taken]
+            free = [name for name in (column.spelled(()) for column in table.columns) if name.lower() not in taken]
             hint, is_misspelled = did_you_mean(source, free), nearest(source, free, likeness=SPELLING) is not None
             place = f"{row.label}: the source has no column '{source}', which conf/cdm/{contract.entity}.yml takes for '{silver}'.{hint}"
             refused = "Nothing was read; its watermark is unchanged."

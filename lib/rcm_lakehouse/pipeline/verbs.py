@@ -62,7 +62,7 @@ def _problems(project: Project, loads: dict[str, LoadRow], verb: str, name: str)
     elif verb in ("--from/--to", "--reset-watermark") and not is_windowed(project, row):
         yield f"{verb}: '{name}' is loaded in full and has no watermark."
     elif verb == "--reconcile" and not is_windowed(project, row):
-        yield f"{verb}: '{name}' is loaded in full: every load of it finds deleted and missed rows."
+        yield f"{verb}: '{name}' is loaded in full: every load of it finds deleted and missed rows, and takes what is there by its own stamps."
 
 
 def _left_out(project: Project, options: RunOptions, verb: str, row: LoadRow) -> Iterable[str]:

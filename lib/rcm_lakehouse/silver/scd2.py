@@ -20,18 +20,16 @@ from rcm_lakehouse.silver.surrogate import content_hash, version_sk
 ACTION = "_merge_action"
 _LINEAGE = ("_source_table", "_load_id", "_batch_seq", "_ingested_at")
 _ORDER = ("_source_row", "_row_hash")
+# Characters of a load's id, and of its run's, that tell when the run began: 20261123T205236Z.
+RUN_TIME = 16
 
 
 @dataclass(frozen=True)
 class History:
-    """What the table knows of the touched keys: their versions and tombstones; None when the table is empty.
-
-    `former` are bronze tables that loads of the events wrote to before: their batches, counted on their own, are before all of the events.
-    """
+    """What the table knows of the touched keys: their versions and tombstones; None when the table is empty."""
 
     versions: DataFrame | None
     tombstones: DataFrame | None
-    former: tuple[str, ...] = ()
 
 
 def timeline(events: DataFrame, history: History, contract: Contract) -> DataFrame:
@@ -48,7 +46,7 @@ def timeline(events: DataFrame, history: History, contract: Contract) -> DataFra
         rows = rows.unionByName(_starts(history.versions, contract)).unionByName(_repeats(history.versions, contract))
     if history.tombstones is not None:
         rows = rows.unionByName(_tombstones(history.tombstones, contract, rows))
-    return _with_fate(_with_runs(_with_winner(rows.repartition(F.col(contract.key_column)), contract, history.former), contract), contract)
+    return _with_fate(_with_runs(_with_winner(rows.repartition(F.col(contract.key_column)), contract), contract), contract)
 
 
 def _content(contract: Contract) -> list[str]:
@@ -115,12 +113,16 @@ def _tombstones(tombstones: DataFrame, contract: Contract, like: DataFrame) -> D
     return named.select("*", *[F.lit(None).cast(field.dataType).alias(field.name) for field in absent])
 
 
-def _with_winner(rows: DataFrame, contract: Contract, former: tuple[str, ...]) -> DataFrame:
+def _with_winner(rows: DataFrame, contract: Contract) -> DataFrame:
     same_time = Window.partitionBy(contract.key_column, "_at")
+    # Each bronze table counts its own batches: of rows of several tables, or of a load that wrote elsewhere before, that of the later run is the later.
+    is_of_one = F.min("_source_table").over(same_time).eqNullSafe(F.max("_source_table").over(same_time))
+    rows = rows.withColumn("_of_run", F.when(~is_of_one, F.substring("_load_id", 1, RUN_TIME)))
     # An old event goes before a new one of the same delivery: a batch judged twice then changes nothing.
     order = same_time.orderBy(
         F.desc("_is_delete"),
-        F.desc_nulls_last(F.when(F.col("_source_table").isin(*former), 0).otherwise(F.col("_batch_seq"))),
+        F.desc_nulls_last("_of_run"),
+        F.desc_nulls_last("_batch_seq"),
         F.asc("_is_new"),
         F.desc("_further"),
         F.desc_nulls_last("_source_row"),

@@ -34,12 +34,12 @@ class SourceTable:
     columns: tuple[SourceColumn, ...]
 
     def column(self, name: str, named_by: str = "") -> SourceColumn:
-        """The column of this name, in any case.
+        """The column of this name, its own or that in bronze, in any case.
 
         Raises SourceDataError with the nearest name, and with what names it (`named_by`); nothing was read.
         """
         for column in self.columns:
-            if column.name.lower() == name.lower():
+            if name.lower() in (column.name.lower(), column.spelled(()).lower()):
                 return column
         hint = did_you_mean(name, [column.name for column in self.columns])
         named = f", which {named_by} names" if named_by else ""
