@@ -147,3 +147,28 @@ def test_tls_is_not_given_up_in_silence(mode: str, tmp_path: Path) -> None:
     (mistake,) = folder.mistakes()
     assert mistake.endswith("emr: params: sslMode gives up verifying the server; say `insecure: true` if that is meant.")
     assert folder.edit(CONNECTIONS, "  port: 3306", "  port: 3306\n  insecure: true").load()
+
+
+@pytest.mark.parametrize("kind", ["link", "bytes", "folder"])
+def test_what_an_editor_or_a_system_leaves_beside_a_file_is_not_read(kind: str, tmp_path: Path) -> None:
+    folder = small_project(tmp_path)
+    for name in ("conf/.#connections.yml", "conf/cdm/._patient.yml", "conf/gold/.#second.sql", "conf/monitor/.#late.sql"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if kind == "link":
+            path.symlink_to("nobody@nowhere.1234")
+        elif kind == "bytes":
+            path.write_bytes(b"\x00\x05\x16\x07\xff")
+        else:
+            path.mkdir()
+    (tmp_path / "conf" / "old.yml").mkdir()
+    assert folder.load().contracts
+
+
+@pytest.mark.parametrize("column", range(7))
+def test_an_address_in_the_work_list_is_not_shown(column: int, tmp_path: Path) -> None:
+    cells = "hospital-a,hos-a,visits,Full,,1,hosa".split(",")
+    cells[column] = "jdbc:mariadb://rcm:Hunter2@emr-a/x"
+    mistakes = small_project(tmp_path).rows(",".join(cells)).mistakes()
+    assert any(line.startswith("load_config.csv:2: column") for line in mistakes)
+    assert "Hunter2" not in "".join(mistakes)

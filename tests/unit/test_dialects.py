@@ -38,6 +38,13 @@ URLS = {  # case: (connection, URL)
             "applicationIntent=ReadOnly;applicationName=rcm"
         ),
     ),
+    "SQL Server on this machine is trusted, as the others are": (
+        connection(dialect="sqlserver", host="localhost"),
+        (
+            "jdbc:sqlserver://localhost:1433;databaseName=HospitalC;encrypt=true;trustServerCertificate=true;loginTimeout=10;socketTimeout=600000;"
+            "applicationIntent=ReadOnly"
+        ),
+    ),
     "MariaDB by the mysql scheme, which Spark reads rightly": (
         connection(dialect="mariadb"),
         (

@@ -125,6 +125,17 @@ def test_every_mistake_of_a_monitor_is_told_with_its_place(home: Path) -> None:
     assert {case: lines for case, lines in found.items() if BROKEN_MONITORS[case][1] not in lines} == {}
 
 
+def test_a_monitor_may_read_the_folded_rows_of_a_quarantine(home: Path) -> None:
+    put(home, "old_rows.sql", header("severity: warn", sql="SELECT q.status, count(*) AS n FROM quarantine.claim_rows q GROUP BY 1"))
+    assert load_project(home).monitors["old_rows"].tables == ("quarantine.claim_rows",)
+
+
+@pytest.mark.parametrize("column", ["record_hash", "_row_hash"])
+def test_a_monitor_shows_no_hash_of_a_person(column: str, home: Path) -> None:
+    put(home, "hashes.sql", header("severity: warn", sql=f"SELECT patient_key, {column} AS h FROM silver.patient"))
+    assert any(line.startswith("conf/monitor/hashes.sql:6") and column in line for line in problems(home))
+
+
 def place(number: int) -> str:
     return f"conf/monitor/case_{number:02d}.sql"
 

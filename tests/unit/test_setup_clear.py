@@ -136,3 +136,17 @@ def test_a_project_that_never_ran_has_nothing_to_clear(home: Path) -> None:
     assert clear_demo(home) == []
     (home / "lakehouse" / "_warehouse").mkdir(parents=True)
     assert clear_demo(home) == ["_warehouse"]
+
+
+@pytest.mark.parametrize(("address", "is_ours"), [("https://npiregistry.cms.hhs.gov/api/", False), ("http://127.0.0.1:8765/api/", True)])
+def test_what_a_real_service_said_is_not_the_demos(address: str, is_ours: bool, home: Path) -> None:
+    with (home / "conf" / "connections.yml").open("a") as connections:
+        connections.write(f"\nregistry_of_ours:\n  type: api\n  kind: nppes\n  base_url: {address}\n  tables: {{ref_npi: {{ids_from: provider.npi}}}}\n")
+    with (home / "load_config.csv").open("a") as work_list:
+        work_list.write("registry_of_ours,network,ref_npi,Incremental,,1,network\n")
+    if is_ours:
+        assert clear_demo(home)
+        return
+    with pytest.raises(ConfigError, match=r"load_config\.csv loads registry_of_ours, which the demo did not make"):
+        clear_demo(home)
+    assert "silver" in below(home)

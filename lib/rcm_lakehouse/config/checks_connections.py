@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from rcm_lakehouse.config.checks_api import check_api_tables
 from rcm_lakehouse.config.checks_files import check_file_tables
-from rcm_lakehouse.config.connections import ApiConnection, FilesConnection, JdbcConnection
+from rcm_lakehouse.config.connections import LOOPBACK, ApiConnection, FilesConnection, JdbcConnection
 from rcm_lakehouse.config.parts import Lost
 from rcm_lakehouse.config.problems import Problem, did_you_mean
 from rcm_lakehouse.config.secrets import FORMS, is_reference, looks_like_reference
@@ -27,11 +27,10 @@ ALLOWED_PARAMS: dict[str, frozenset[str]] = {
 }
 # The only values that verify the server's certificate; every other one needs `insecure: true`.
 _VERIFYING = {"sslmode": ("verify-full", "verify-ca"), "trustservercertificate": ("false",)}
-_LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1", "[::1]")
 # Libraries take an address as one number, in hexadecimal or octal, too: 2852039166 is 169.254.169.254.
 _NUMBERS = re.compile(r"(0x[0-9a-f]*|[0-9]+)(\.(0x[0-9a-f]*|[0-9]+))*\.?$", re.IGNORECASE)
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}\Z")
-_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,252}[A-Za-z0-9])?\Z|\[[0-9A-Fa-f:]{2,45}\]\Z")
+_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,252}[A-Za-z0-9])?\Z|\[[0-9A-Fa-f:]{2,45}\]\Z")
 _DATABASE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_$.-]{0,127}\Z")
 _H2_PATH = re.compile(r"[A-Za-z0-9_.-][A-Za-z0-9_./-]{0,399}\Z")
 _USER = re.compile(r"[\w.@$\\ +-]{1,128}\Z")
@@ -113,7 +112,7 @@ def _check_h2(connection: JdbcConnection, lost: Lost, note: Note) -> None:
 
 def _check_params(connection: JdbcConnection, may_be_lax: bool, note: Note) -> None:
     allowed = ALLOWED_PARAMS[connection.dialect]
-    is_lax = may_be_lax or connection.insecure or (connection.host or "localhost") in _LOOPBACK_NAMES
+    is_lax = may_be_lax or connection.insecure or (connection.host or "localhost") in LOOPBACK
     for key, value in connection.params.items():
         if key not in allowed:
             known = ", ".join(sorted(allowed)) or "none"
@@ -148,7 +147,7 @@ def _wrong_url(url: str) -> str | None:
         host = ""
     if not _URL.match(url) or not _HOST.match(f"[{host}]" if ":" in host else host) or ".." in parts.path.split("/"):
         return "must be https://host/path without user, query or '..'."
-    if parts.scheme != "https" and host not in _LOOPBACK_NAMES:
+    if parts.scheme != "https" and host not in LOOPBACK:
         return "must be https; plain http is for this machine alone."
     address = _address(host)
     if address is None:

@@ -109,7 +109,10 @@ class Tables:
         if layer == "silver" and name in self.contracts.values:
             contract = self.contracts.values[name]
             direct = contract.direct_identifiers
-            origins = ((column, frozenset({f"silver.{name}.{column}"} if column in direct else ())) for column in contract.table_columns)
+            # A hash of them without a salt: who knows the rest of a row finds the number that is missing.
+            hashed = {column.name for column in contract.columns if column.tracked and column.name in direct}
+            carried = {column: hashed if column == "record_hash" else {column} & {*direct} for column in contract.table_columns}
+            origins = ((column, frozenset(f"silver.{name}.{of}" for of in of_these)) for column, of_these in carried.items())
             return Given(tuple(Output(column.lower(), found) for column, found in origins), True)
         if layer != "gold" or name not in self.models:
             return Given()

@@ -12,6 +12,7 @@ from rcm_lakehouse.config.texts import read_text
 from rcm_lakehouse.config.worklist import COLUMNS, LoadRow, ReadRow, WorkList
 
 IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_$]{0,127}\Z")
+_ADDRESS = re.compile(r"[:@=?;]")
 _DATABASE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}\Z")
 _DATASOURCE = re.compile(r"[a-z][a-z0-9-]{0,30}\Z")
 _SEGMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}\Z")
@@ -100,7 +101,8 @@ def _row(file: str, line: int, values: Mapping[str, str], header: Sequence[str],
 def _wrong(name: str, values: Mapping[str, str]) -> str | None:
     """What is wrong with a cell, in words; None when nothing is."""
     value = values[name]
-    shown = f"'{_safe(value)}'"
+    # An address may hold a password or a signature.
+    shown = "what stands there" if _ADDRESS.search(value) else f"'{_safe(value)}'"
     if not value and name != "watermark":
         return "is blank."
     if name == "loadtype" and value.lower() not in _LOADTYPES:

@@ -11,6 +11,9 @@ Dialect = Literal["h2", "mariadb", "mysql", "postgresql", "sqlserver"]
 MissingWatermark = Literal["fail", "include", "exclude"]
 _HOURS = r"^([01][0-9]|2[0-3]):[0-5][0-9]-([01][0-9]|2[0-3]):[0-5][0-9]$"
 
+# Hosts that are this machine.
+LOOPBACK = ("localhost", "127.0.0.1", "::1", "[::1]")
+
 
 class JdbcTableOptions(Frozen):
     """Options of one source table (matched by its name without schema, any case)."""

@@ -64,7 +64,8 @@ def load_settings(home: Path, environment: str = "local") -> LakehouseSettings:
 
 def _hash(home: Path, work_list: Path) -> str:
     digest = hashlib.sha256()
-    for path in [work_list, *sorted(path for path in (home / "conf").rglob("*") if path.suffix in (".yml", ".sql"))]:
+    files = (path for path in (home / "conf").rglob("*") if path.suffix in (".yml", ".sql") and not path.name.startswith(".") and path.is_file())
+    for path in [work_list, *sorted(files)]:
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()
 

@@ -36,7 +36,10 @@ _NOT_IN_HEADER = ("name", "file", "sql", "tables")
 # The only ways in which a table or column may be named by a parameter, and what stands for them while the SQL is judged.
 _ONE = "each_entity"
 _BY_ENTITY = re.compile(r"IDENTIFIER\((?:'(silver|quarantine)\.' \|\| )?:entity(?: \|\| '(_key|_tombstones)')?\)")
-_RAW = ("raw_row", "_corrupt_record", "reasons")
+# The last are made of direct identifiers without a salt.
+_RAW = ("raw_row", "_corrupt_record", "reasons", "record_hash", "_row_hash")
+# Views that fold the events of a quarantine to one row each.
+ROWS = "_rows"
 
 
 class Parameter(Frozen):
@@ -64,6 +67,15 @@ class Monitor(Frozen):
         """Tables that it reads for one entity: `silver.patient`, `silver.patient_tombstones`."""
         return tuple(table.replace(_ONE, entity) for table in self.tables)
 
+    def sql_of(self, entity: str) -> str:
+        """The SELECT for one entity, its tables and columns spelled out."""
+        return _BY_ENTITY.sub(_stand_in, self.sql).replace(_ONE, entity) if self.for_each else self.sql
+
+
+def stored(table: str) -> str:
+    """The table that must be there for one that a monitor reads: a view of quarantined rows stands on its table."""
+    return table.removesuffix(ROWS) if table.startswith("quarantine.") else table
+
 
 def read_monitors(home: Path, contracts: Contracts, models: Iterable[str], tables: Tables, work_list: WorkList, problems: list[Problem]) -> dict[str, Monitor]:
     """Every monitor by name, as far as it is sound; what is wrong with it is noted with its file and line.
@@ -72,7 +84,7 @@ def read_monitors(home: Path, contracts: Contracts, models: Iterable[str], table
     """
     known = {*AUDIT_TABLES, *(f"gold.{name}" for name in models), *(f"bronze.{read.row.bronze_table}" for read in work_list.rows)}
     for entity in (*contracts.entities, _ONE):
-        known |= {f"silver.{entity}", f"silver.{entity}_tombstones", f"quarantine.{entity}"}
+        known |= {f"silver.{entity}", f"silver.{entity}_tombstones", f"quarantine.{entity}", f"quarantine.{entity}{ROWS}"}
     check = _Check(frozenset(known), work_list, tables, _personal(contracts.values), problems)
     found = (check.read(path) for path in files_of(home, FOLDER, ".sql", problems)[0])
     return {monitor.name: monitor for monitor in found if monitor is not None}

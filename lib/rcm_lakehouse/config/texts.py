@@ -21,7 +21,8 @@ def files_of(home: Path, folder: str, ending: str, problems: list[Problem], name
             stem = path.name[: -len(max(alike, key=len))]
             misnamed.add(stem)
             problems.append(Problem(f"{folder}/{path.name}", 0, f"this file is not read, for its name does not end in {ending}. Name it {stem}{ending}."))
-    return sorted((home / folder).glob(f"{name}{ending}")), frozenset(misnamed)
+    # Names with a dot in front are an editor's or a system's.
+    return sorted(path for path in (home / folder).glob(f"{name}{ending}") if not path.name.startswith(".")), frozenset(misnamed)
 
 
 def read_text(path: Path, file: str, problems: list[Problem]) -> str | None:

@@ -10,10 +10,11 @@ import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from rich.console import Console
 
-from rcm_lakehouse.config.connections import ApiConnection, FilesConnection, JdbcConnection
+from rcm_lakehouse.config.connections import LOOPBACK, ApiConnection, FilesConnection, JdbcConnection
 from rcm_lakehouse.config.errors import ConfigError, RcmError
 from rcm_lakehouse.config.load import load_project
 from rcm_lakehouse.config.places import LAYER_FOLDERS
@@ -72,7 +73,8 @@ def _is_demo(connection: JdbcConnection | FilesConnection | ApiConnection | None
         return connection.dialect == "h2" and (connection.database or "").startswith(f"{DEMO}/")
     if isinstance(connection, FilesConnection):
         return connection.path.startswith(f"{DEMO}/")
-    return isinstance(connection, ApiConnection)
+    # The demo's services are on this machine; what a real one said cannot be fetched again.
+    return isinstance(connection, ApiConnection) and urlsplit(connection.base_url).hostname in LOOPBACK
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rcm_lakehouse.config.settings import LakehouseSettings
+from rcm_lakehouse.config.sql_names import with_names
 from rcm_lakehouse.config.worklist import bronze_name
 
 
@@ -46,6 +47,22 @@ def sql_name(settings: LakehouseSettings, table: Table) -> str:
     schema = getattr(settings.schemas, table.layer)
     parts = [settings.catalog, schema, table.name] if settings.catalog else [schema, table.name]
     return ".".join(f"`{part}`" for part in parts)
+
+
+def in_own_schemas(settings: LakehouseSettings, sql: str) -> str:
+    """A SELECT over `layer.table` with the names that these settings give the tables: their schemas, and the catalog in front.
+
+    The text as it is where each schema is called as its layer and there is no catalog.
+    """
+    schemas = settings.schemas.model_dump()
+    if not settings.catalog and all(layer == schema for layer, schema in schemas.items()):
+        return sql
+
+    def named(table: str) -> str | None:
+        layer, _, name = table.partition(".")
+        return sql_name(settings, Table(layer, name, "")) if layer in schemas else None
+
+    return with_names(sql, named)
 
 
 def register_sql(settings: LakehouseSettings, table: Table, location: str) -> str:

@@ -18,7 +18,7 @@ from rcm_lakehouse.gold.tie_out import silver_totals_sql, tie_out_expressions
 from rcm_lakehouse.lake.counted import Counted
 from rcm_lakehouse.lake.crash_points import crash_point
 from rcm_lakehouse.lake.memory import NO_STATISTICS, follow
-from rcm_lakehouse.lake.table import Table, layer_table
+from rcm_lakehouse.lake.table import Table, in_own_schemas, layer_table
 from rcm_lakehouse.lake.tables import Lake
 from rcm_lakehouse.pipeline.attempts import Outcome
 from rcm_lakehouse.pipeline.built_for import as_text, check_inputs, values_taken
@@ -65,7 +65,7 @@ def _replace(
     ctx: RunContext, lake: Lake, model: GoldModel, table: Table, values: Mapping[str, object], marks: Mapping[str, str], warnings: list[str]
 ) -> Outcome:
     try:
-        result = lake.spark.sql(model.sql, args=dict(values))
+        result = lake.spark.sql(in_own_schemas(lake.settings, model.sql), args=dict(values))
     except AnalysisException as error:
         problem = unknown_name(model, error, _columns_read(lake, model))
         raise (ConfigError(f"{problem} The table was not replaced.") if problem else error) from None
@@ -120,7 +120,7 @@ def _check_totals(lake: Lake, model: GoldModel, found: Mapping[str, object]) -> 
     for entity in tied_entities(model):
         # By name it is known to this session once it was asked for; the model itself need not read it.
         lake.exists(layer_table("silver", entity))
-    expected = lake.spark.sql(silver_totals_sql(model)).first()
+    expected = lake.spark.sql(in_own_schemas(lake.settings, silver_totals_sql(model))).first()
     wanted = expected.asDict() if expected is not None else {}
     apart = [name for name, value in wanted.items() if Decimal(str(value or 0)) != Decimal(str(found.get(name) or 0))]
     if apart:

@@ -21,6 +21,7 @@ from rcm_lakehouse.config.models import GoldModel, line_of
 from rcm_lakehouse.config.problems import Problem, did_you_mean, raise_problems
 from rcm_lakehouse.config.project import Project
 from rcm_lakehouse.config.sql_files import read_sql_file
+from rcm_lakehouse.config.sql_names import with_names
 from rcm_lakehouse.gold.models import in_dependency_order, inputs_of
 from rcm_lakehouse.gold.parameters import parameters
 from rcm_lakehouse.lake.tables import Lake
@@ -107,19 +108,7 @@ class _Views:
 
     def text_of(self, sql: str) -> str:
         """The SELECT with these views for tables; every line stays where it is."""
-        places = list[tuple[int, int, str]]()
-        tree = sqlglot.parse_one(sql, read="spark")
-        for table in tree.find_all(exp.Table):
-            if (name := f"{table.db}.{table.name}".lower()) in self.schemas:
-                # Columns may be called by the table's own name.
-                text = _stand_in(name) if table.alias else f"{_stand_in(name)} AS `{table.name}`"
-                places.append((table.args["db"].meta["start"], table.this.meta["end"], text))
-        for column in tree.find_all(exp.Column):
-            if f"{column.db}.{column.table}".lower() in self.schemas:
-                places.append((column.args["db"].meta["start"], column.args["table"].meta["end"], f"`{column.table}`"))
-        for start, end, text in sorted(places, reverse=True):
-            sql = sql[:start] + text + sql[end + 1 :]
-        return sql
+        return with_names(sql, lambda table: _stand_in(table) if table in self.schemas else None)
 
 
 def _stand_in(table: str) -> str:

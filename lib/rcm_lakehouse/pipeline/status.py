@@ -13,11 +13,12 @@ from rcm_lakehouse.audit.writer import LOAD_LOGS_TABLE, RUNS_TABLE
 from rcm_lakehouse.config.errors import ConfigError
 from rcm_lakehouse.config.feeds import idle_entries
 from rcm_lakehouse.config.load import load_project
-from rcm_lakehouse.config.monitors import Monitor
+from rcm_lakehouse.config.monitors import Monitor, stored
 from rcm_lakehouse.config.problems import did_you_mean
 from rcm_lakehouse.config.project import Project
 from rcm_lakehouse.lake.names import register_all
 from rcm_lakehouse.lake.session import get_session
+from rcm_lakehouse.lake.table import in_own_schemas
 from rcm_lakehouse.lake.tables import Lake
 from rcm_lakehouse.pipeline.attempts import error_class
 
@@ -119,7 +120,7 @@ def _found(lake: Lake, project: Project, monitor: Monitor, now: datetime, known:
     entities: Iterable[str] = project.contracts if monitor.for_each else ("",)
     absent: set[str] = set()
     for entity in entities:
-        missing = [table for table in monitor.tables_of(entity) if table not in known]
+        missing = [table for table in monitor.tables_of(entity) if stored(table) not in known]
         absent.update(missing)
         if not missing:
             _run(lake, monitor, {"now": now, "entity": entity}, found, limit)
@@ -141,7 +142,8 @@ def _run(lake: Lake, monitor: Monitor, given: Mapping[str, object], found: Found
     defaults = {name: parameter.default for name, parameter in monitor.parameters.items()}
     arguments = {name: given.get(name, default) for name, default in defaults.items()}
     try:
-        result = lake.spark.sql(monitor.sql, args=arguments)
+        own = in_own_schemas(lake.settings, monitor.sql_of(str(given["entity"])))
+        result = lake.spark.sql(own, args=arguments)
         rows = result.limit(limit + 1 - len(found.rows)).collect()
     except PySparkException as error:
         found.failure = error_class(error)

@@ -6,13 +6,12 @@ from pathlib import Path
 
 from rcm_lakehouse.bronze.lineage import INFINITE, NOT_A_NUMBER, ZERO_DATE
 from rcm_lakehouse.bronze.windows import DIGITS, Kind
-from rcm_lakehouse.config.connections import JdbcConnection
+from rcm_lakehouse.config.connections import LOOPBACK, JdbcConnection
 from rcm_lakehouse.config.embedded import h2_url
 
 _MYSQL_DRIVER = "org.mariadb.jdbc.Driver"
 _FLOATS = ("float", "real", "double", "double precision")
 _DIGITS = DIGITS.replace("{", "{{").replace("}", "}}")
-LOOPBACK = ("localhost", "127.0.0.1", "::1", "[::1]")
 
 
 @dataclass(frozen=True)
@@ -280,7 +279,7 @@ def _fixed_params(connection: JdbcConnection, *, local: bool) -> dict[str, str]:
     if connection.dialect == "sqlserver":
         return {
             "encrypt": "true",
-            "trustServerCertificate": "true" if connection.insecure else "false",
+            "trustServerCertificate": "true" if trusting else "false",
             "loginTimeout": str(connect),
             "socketTimeout": str(read * 1000),
             "applicationIntent": "ReadOnly",
