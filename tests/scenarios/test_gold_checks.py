@@ -65,6 +65,7 @@ def test_a_model_in_which_two_rows_share_the_key_stops_and_keeps_its_table(mini:
     assert len(mini.rows("gold.visits", "visit_key")) == 3
 
 
+@pytest.mark.deep
 def test_a_model_follows_the_entity_it_ties_out_to_though_it_does_not_read_it(spark: SparkSession, tmp_path: Path) -> None:
     own = {"visit": visit_contract(["visits"]), "stay": visit_contract(["stays"], after=["visit"])}
     made = Mini(spark, tmp_path, [full("visits"), full("stays")], own_contracts=own)

@@ -329,6 +329,7 @@ def test_the_kpis_are_not_built_alone_for_another_day_than_their_facts(signed: t
     assert kpis(mini) == before
 
 
+@pytest.mark.deep
 def test_days_in_ar_are_rounded_once_whatever_the_window(signed: tuple[Mini, Any, Ended]) -> None:
     """The last of this module: it builds gold anew with a window over which daily charges have no end of digits."""
     mini = signed[0]

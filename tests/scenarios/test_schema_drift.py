@@ -168,6 +168,7 @@ def test_I18_another_watermark_column_is_refused_until_it_is_reset(story: Story)
     assert story.mini.rows("bronze.hosa_visits_marked", "VisitID", where="_change_type = 'upsert'") == [("v1",), ("v2",)]
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize("policy", ["fail", "quarantine"])
 def test_D02_a_day_that_became_a_time_stops_its_watermark_and_the_way_out_that_is_named_loses_no_row(policy: str, spark: SparkSession, tmp_path: Path) -> None:
     contract = visit_contract(["visits"])

@@ -260,6 +260,7 @@ def test_F19_the_servers_zone_does_not_shift_its_clock_or_its_oldest_transaction
     assert str(clock.now) >= after
 
 
+@pytest.mark.deep
 def test_F20_a_restored_backup_never_lowers_the_watermark(server: Server, spark: SparkSession, tmp_path: Path) -> None:
     notes = Notes(server, spark, tmp_path)
     old = {"mariadb": "UTC_TIMESTAMP(6) - INTERVAL 2 DAY", "postgresql": "clock_timestamp() AT TIME ZONE 'UTC' - interval '2 days'"}[server.kind]

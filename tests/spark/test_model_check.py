@@ -123,6 +123,7 @@ def test_models_that_spark_takes_are_built_and_judged_again_only_when_the_config
     assert set(judged) == set(RIGHT) - {"of_files"}
 
 
+@pytest.mark.deep
 def test_expressions_of_contracts_that_do_not_fit_are_told_with_the_models_and_judged_again_only_when_the_configuration_changed(
     mini: Mini, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -189,7 +190,6 @@ def test_expressions_of_contracts_that_do_not_fit_are_told_with_the_models_and_j
         assert "; the table is as it was. Let it give NULL there (try_cast" in message
 
 
-@pytest.mark.deep
 def test_a_total_of_what_is_no_number_is_told_with_its_line_and_nothing_is_read(mini: Mini) -> None:
     mini.own_contracts = {"visit": visit_with({}, {})}
     mini.write()
