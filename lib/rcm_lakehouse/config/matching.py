@@ -36,6 +36,11 @@ def jdbc_options(connection: JdbcConnection, row: LoadRow) -> JdbcTableOptions:
     return table_options(connection.tables, row) or JdbcTableOptions()
 
 
+def given_key(connection: object, row: LoadRow) -> tuple[str, ...]:
+    """The source columns that conf/connections.yml says identify a row of a load; none where the contract's mapping is to tell them."""
+    return jdbc_options(connection, row).key if isinstance(connection, JdbcConnection) else ()
+
+
 def comparison_period(connection: object, row: LoadRow) -> str:
     """How often a load is compared with its source (`daily`, `weekly`, `never`); what is no relational database never is."""
     return jdbc_options(connection, row).reconcile if isinstance(connection, JdbcConnection) else "never"

@@ -8,9 +8,8 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from rcm_lakehouse.bronze.lineage import is_of_comparison
-from rcm_lakehouse.config.connections import JdbcConnection
 from rcm_lakehouse.config.contracts import Contract
-from rcm_lakehouse.config.matching import jdbc_options
+from rcm_lakehouse.config.matching import given_key
 from rcm_lakehouse.lake.memory import COMPARED, recall
 from rcm_lakehouse.lake.tables import Lake
 from rcm_lakehouse.pipeline.context import RunContext
@@ -33,10 +32,10 @@ def is_one_row_a_key(ctx: RunContext, contract: Contract, part: Pending) -> bool
 
     Such a source is told by `deletes: ignore` of the mapping, or by a `key` in conf/connections.yml with a column that the contract's key does not read.
     """
-    connection = ctx.project.connections[part.row.database]
-    given = {name.lower() for name in jdbc_options(connection, part.row).key} if isinstance(connection, JdbcConnection) else set()
-    read = {source.lower() for source, silver, _ in wanted_columns(contract, part.mapping, ()) if silver in contract.key}
-    return part.mapping.deletes == "take" and given <= read
+    given = {name.lower() for name in given_key(ctx.project.connections[part.row.database], part.row)}
+    if part.mapping.deletes != "take":
+        return False
+    return not given or given <= {source.lower() for source, silver, _ in wanted_columns(contract, part.mapping, ()) if silver in contract.key}
 
 
 def known_before(

@@ -9,9 +9,8 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from rcm_lakehouse.bronze.overlap import newest_per_key
-from rcm_lakehouse.config.connections import JdbcConnection
 from rcm_lakehouse.config.contracts import Contract
-from rcm_lakehouse.config.matching import jdbc_options
+from rcm_lakehouse.config.matching import given_key
 from rcm_lakehouse.lake.memory import COMPARED, recall
 from rcm_lakehouse.lake.tables import Lake
 from rcm_lakehouse.pipeline.context import RunContext
@@ -88,6 +87,5 @@ class Outlived:
         return self.canonical(part, newest).where("NOT is_outside AND NOT is_delete").select(self.contract.key_column).distinct()
 
     def _key(self, part: Pending, rows: DataFrame) -> list[str]:
-        connection = self.ctx.project.connections[part.row.database]
-        given = jdbc_options(connection, part.row).key if isinstance(connection, JdbcConnection) else []
+        given = given_key(self.ctx.project.connections[part.row.database], part.row)
         return [spelled(rows.schema, name) for name in mapped_key(self.ctx, part.row, given)]

@@ -37,12 +37,17 @@ def _reads_all_again(ctx: RunContext, row: LoadRow) -> bool:
     return row.loadtype == "Full" or not isinstance(ctx.project.connections.get(row.database), FilesConnection)
 
 
+def _former_tables(ctx: RunContext, lake: Lake, row: LoadRow) -> list[Table]:
+    """The tables that a load wrote to before, where they are still there; not on an object store without a catalog, which tells no folders."""
+    found = (bronze_by_label(lake.root, label, row.source_table, has_catalog=bool(lake.settings.catalog)) for label in labels_of(ctx, row)[1:])
+    return [table for table in found if table is not None and lake.exists(table)]
+
+
 def under_former_paths(ctx: RunContext, lake: Lake, row: LoadRow) -> list[LoadRow]:
     """The load as it was under each targetpath it had before, where it has not read again what is there; not on a catalog, which tells no folders."""
     if _reads_all_again(ctx, row):
         return []
-    found = (bronze_by_label(lake.root, label, row.source_table, has_catalog=bool(lake.settings.catalog)) for label in labels_of(ctx, row)[1:])
-    folders = [Path(table.path).parts for table in found if table is not None and table.path and lake.exists(table)]
+    folders = (Path(table.path).parts for table in _former_tables(ctx, lake, row) if table.path)
     return [row.model_copy(update={"targetpath": "/".join(parts[1:-1])}) for parts in folders]
 
 
@@ -90,7 +95,7 @@ class Siblings:
         What was held, or could not be told from rows whose key cannot be read, is among them until it is settled. `is_in` is false for keys of rows that
         the mapping leaves out. Before its second snapshot the keys are those of the tables that its load wrote to before. One query a table.
         """
-        tables = [part.table] if part.low else self._former_tables(part)
+        tables = [part.table] if part.low else _former_tables(self.ctx, self.lake, part.row)
         found, is_known = list[DataFrame](), bool(tables)
         for table in tables:
             rows, since = self.lake.read(table), self.taken.get(settled(table.label))
@@ -112,12 +117,6 @@ class Siblings:
         """
         others = (other for other in self.of(part) if other.row.is_active and self.labels(other.row)[1:])
         return next((other.row.label for other in others if other.table.label not in self.taken), None)
-
-    def _former_tables(self, part: Pending) -> list[Table]:
-        """The tables that the part's load wrote to before, where they are still there; not on an object store without a catalog, which tells no folders."""
-        lake = self.lake
-        found = (bronze_by_label(lake.root, label, part.row.source_table, has_catalog=bool(lake.settings.catalog)) for label in self.labels(part.row)[1:])
-        return [table for table in found if table is not None and lake.exists(table)]
 
     def before(self, part: Pending, parts: Sequence[Pending]) -> list[Pending]:
         """The other tables, up to what silver has taken of them before this MERGE, which takes `parts`."""

@@ -120,7 +120,7 @@ def _found(lake: Lake, project: Project, monitor: Monitor, now: datetime, known:
     entities: Iterable[str] = project.contracts if monitor.for_each else ("",)
     absent: set[str] = set()
     for entity in entities:
-        missing = [table for table in monitor.tables_of(entity) if stored(table) not in known]
+        missing = [table for table in monitor.tables_of(entity) if not {table, stored(table)} & known]
         absent.update(missing)
         if not missing:
             _run(lake, monitor, {"now": now, "entity": entity}, found, limit)
