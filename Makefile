@@ -25,7 +25,7 @@ endif
 export PYTHONUTF8 := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo run status drill soak notebook test deep check clean lock preflight
+.PHONY: help install demo run status drill soak notebook test wide deep check clean lock preflight
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
@@ -52,10 +52,13 @@ soak: install ## a year of daily loads, then the slow tests: full disks, hanging
 notebook: install ## run the tour again over the present lakehouse and keep its output
 	$(ACTIVE) $(PY) -m nbconvert --to notebook --execute --inplace notebooks/rcm_tour.ipynb
 
-test: install ## the tests but the deep and slow ones (ARGS="tests/unit -k words"), a file at a time in two processes with a Spark session each (WORKERS=1)
+test: install ## the tests but the wide, deep and slow ones (ARGS="tests/unit -k words"), a file at a time in two processes with a Spark session each (WORKERS=1)
 	$(ACTIVE) $(PY) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
-deep: install ## an hour of further cases of what `make test` proves (ARGS as there): run it before a release, or after work on what they are about
+wide: install ## half an hour more: what costs many runs and is no scenario of its own (ARGS as there); CI runs both
+	$(ACTIVE) $(PY) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m 'wide and not deep and not slow' $(ARGS)
+
+deep: install ## an hour of further cases of what these two prove (ARGS as there): run it before a release, or after work on what they are about
 	$(ACTIVE) $(PY) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m 'deep and not slow' $(ARGS)
 
 check: install ## lint, types and import contracts

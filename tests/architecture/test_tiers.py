@@ -1,11 +1,16 @@
-"""What `make test` leaves out: further cases alone. Each fault and scenario that a left-out test names is proven by a test that stays."""
+"""What `make test` and CI leave out.
+
+`make test` proves each scenario of loads (I, D, X, A08 to A11), CI (`make test` and `make wide`) each scenario and fault that any test names.
+"""
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 TESTS = Path(__file__).resolve().parents[1]
+WATCHED = {"A08", "A09", "A10", "A11"}
+LATER = {"wide", "deep", "slow"}
 # Faults that are brought about in minutes, or by a server's administrator: docs/faults.md marks their tests *(soak)*.
 SOAK_ALONE = {"F04", "F05", "F12", "F15", "F16", "F34", "F42"}
 
@@ -33,19 +38,26 @@ def ids(name: str) -> set[str]:
     return set(re.findall(r"(?<=_)[A-Z]\d\d(?=_)", name))
 
 
+def scenarios(tests: Iterable[tuple[str, set[str]]]) -> set[str]:
+    """All ids that the names of these tests tell."""
+    return set().union(*(ids(name) for name, _ in tests))
+
+
 def test_every_scenario_of_a_left_out_test_is_proven_by_one_that_stays() -> None:
     tests = list(written())
-    left_out = {"deep", "slow"}
-    assert {mark for _, own in tests for mark in own} >= left_out, "the marks are found at all"
-    kept = set().union(*(ids(name) for name, own in tests if not own & left_out))
-    alone = set().union(*(ids(name) for name, own in tests if own & left_out)) - kept
-    assert alone == SOAK_ALONE
+    assert {mark for _, own in tests for mark in own} >= LATER, "the marks are found at all"
+    first = scenarios(test for test in tests if not test[1] & LATER)
+    by_ci = scenarios(test for test in tests if not test[1] & {"deep", "slow"})
+    every = scenarios(tests)
+    assert every - by_ci == SOAK_ALONE
+    assert {told for told in every - first if told[0] in "IDX" or told in WATCHED} == set()
 
 
 def test_the_page_of_faults_says_which_tests_other_targets_run() -> None:
     page = (TESTS.parent / "docs" / "faults.md").read_text(encoding="utf-8")
     named = set(re.findall(r"`(test_\w+)`", page))
-    slow = {name for name, own in written() if "slow" in own}
-    deep = {name for name, own in written() if "deep" in own} - slow
-    assert set(re.findall(r"`(test_\w+)` \(soak\)", page)) == named & slow
-    assert set(re.findall(r"`(test_\w+)` \(deep\)", page)) == named & deep
+    marked = {mark: {name for name, own in written() if mark in own} for mark in LATER}
+    marked["deep"] -= marked["slow"]
+    marked["wide"] -= marked["slow"] | marked["deep"]
+    for mark, word in (("slow", "soak"), ("deep", "deep"), ("wide", "wide")):
+        assert set(re.findall(rf"`(test_\w+)` \({word}\)", page)) == named & marked[mark]

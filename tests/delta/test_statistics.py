@@ -10,6 +10,8 @@ from pyspark.sql import SparkSession
 from harness import Mini
 from loads_kit import full, visit_contract
 
+pytestmark = pytest.mark.wide
+
 LINEAGE = {"_source_table", "_load_id", "_batch_seq"}
 # Files of which the log says too much would be found by any of these.
 SEEN = ("hos-a|", "TRANS", "1931", "2026-01-07", "4711.50")

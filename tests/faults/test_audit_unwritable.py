@@ -10,6 +10,8 @@ from faulted import Small, Wanted, at_point, spooled
 from rcm_lakehouse.config.errors import TableStateError
 from rcm_lakehouse.pipeline import closing, gold_step, runner
 
+pytestmark = pytest.mark.wide
+
 
 def _blocked(log: Path) -> Callable[[], None]:
     """The folder of a Delta log is swapped for a file: nothing can be committed there, whoever asks."""

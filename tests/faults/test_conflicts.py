@@ -12,6 +12,8 @@ from rcm_lakehouse.lake.tables import Lake
 from rcm_lakehouse.pipeline import bronze_step, history, runner
 from rcm_lakehouse.pipeline.silver_step import SilverBatch
 
+pytestmark = pytest.mark.wide
+
 
 def _touch(small: Small) -> None:
     """Another writer's commit on silver.patient that changes no value."""

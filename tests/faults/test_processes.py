@@ -20,6 +20,8 @@ from harness import Mini
 from rcm_lakehouse.drill.project import AS_OF, NOW
 from rcm_lakehouse.pipeline import bronze_step
 
+pytestmark = pytest.mark.wide
+
 _RUN = "import sys; from rcm_lakehouse.pipeline.door import main; sys.exit(main(sys.argv[1:]))"
 PROJECT = Path(__file__).resolve().parents[2]
 _LIMIT = 4 << 20

@@ -10,6 +10,8 @@ from faulted import Small, Wanted, at_point
 from rcm_lakehouse.pipeline import history
 from rcm_lakehouse.pipeline.closing import stop_signals, verdict
 
+pytestmark = pytest.mark.wide
+
 
 def test_F03_a_stopped_run_ends_its_merge_cancels_the_rest_and_the_next_run_does_it(waiting: Small, wanted: Wanted, monkeypatch: pytest.MonkeyPatch) -> None:
     at_point(monkeypatch, history, "P9", "patient", lambda: os.kill(os.getpid(), signal.SIGTERM))

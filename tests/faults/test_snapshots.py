@@ -2,7 +2,11 @@
 
 import json
 
+import pytest
+
 from faulted import Small
+
+pytestmark = pytest.mark.wide
 
 
 def test_F33_an_empty_snapshot_is_refused_and_changes_nothing(small: Small) -> None:

@@ -78,6 +78,7 @@ def test_F06_a_log_without_a_commit_is_no_table_unless_there_are_data_files(tmp_
         has_begun(tmp_path, "silver.x")
 
 
+@pytest.mark.wide
 def test_F01_a_table_whose_making_was_killed_is_made_by_the_next_run(spark: SparkSession, tmp_path: Path, first_loaded: Small) -> None:
     small = Small(spark, tmp_path)
     small.first_day()
@@ -102,6 +103,7 @@ def test_F06_a_log_with_something_else_than_a_killed_making_leaves_is_not_taken_
     assert log.is_dir()
 
 
+@pytest.mark.wide
 def test_F06_a_torn_commit_fails_its_load_alone_and_the_repair_brings_its_rows_back(done: Small, wanted: Wanted) -> None:
     log = done.place("bronze/hosa/charges/_delta_log")
     newest = sorted(log.glob("*.json"))[-1]

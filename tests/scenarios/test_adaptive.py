@@ -12,6 +12,8 @@ from rcm_lakehouse.lake import session
 from rcm_lakehouse.lake.counted import Counted
 from wards import VISIT, WARD
 
+pytestmark = pytest.mark.wide
+
 ADAPTIVE = {"spark.sql.adaptive.enabled": "true", "spark.sql.autoBroadcastJoinThreshold": "-1"}
 ONCE = {"name": "amount_once", "unique": ["amount"], "columns": ["amount"], "severity": "warn"}
 

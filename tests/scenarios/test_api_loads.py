@@ -122,6 +122,7 @@ class References:
         ]
 
 
+@pytest.mark.wide
 def test_F40_R06_references_follow_their_services_and_are_marked_stale_when_these_are_down(spark: SparkSession, tmp_path: Path, server: ApiServer) -> None:
     loads = [
         "hospital-a,hos-a,providers,Full,,1,hosa",
@@ -187,6 +188,7 @@ def test_I26_I27_never_half_a_page_and_one_copy_of_a_repeated_record(spark: Spar
     assert mini.frame("silver.ref_npi").where("is_current").count() == 450
 
 
+@pytest.mark.wide
 def test_F40_the_classification_is_walked_into_bronze_no_secret_is_told_and_an_answer_that_cannot_be_read_marks_it_stale(
     spark: SparkSession, tmp_path: Path, server: ApiServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -233,6 +235,7 @@ def order_lines(*rows: tuple[str, str, str]) -> str:
     return "".join(f"{place:05d} {code:<7} {flag} {name[:60]:<60} {name}\n" for place, (code, flag, name) in enumerate(rows, 1))
 
 
+@pytest.mark.wide
 def test_the_yearly_order_file_says_what_is_billable(spark: SparkSession, tmp_path: Path) -> None:
     mini = Mini(spark, tmp_path, ["landing,network,icd10cm_order,Full,,1,network"], contracts=["ref_icd10cm"])
     mini.settings = {**mini.settings, "local": {**mini.settings["local"], "quality": {"max_delete_share": 0.5}}}

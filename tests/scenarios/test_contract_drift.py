@@ -145,11 +145,13 @@ def test_D08_another_set_of_tracked_columns_is_refused_and_another_order_is_not(
     assert made.followed(lambda contract: contract["columns"].reverse()) == ""
 
 
+@pytest.mark.wide
 def test_another_type_of_a_column_is_refused(made: Made) -> None:
     told = made.refused(lambda contract: column(contract, "note").update(type="int"))
     assert told.startswith("TYPE_DRIFT: silver.visit was made with column 'note' as string; conf/cdm/visit.yml now says int.")
 
 
+@pytest.mark.wide
 def test_a_new_column_is_added_and_makes_no_version_and_what_changed_is_told_until_the_audit_has_it(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
     made.followed(lambda contract: None)
     with monkeypatch.context() as patch:
@@ -169,6 +171,7 @@ def test_a_new_column_is_added_and_makes_no_version_and_what_changed_is_told_unt
     assert made.followed(with_ward) == ""
 
 
+@pytest.mark.wide
 def test_a_changed_contract_is_told_beside_the_rows_it_takes_and_a_table_of_an_earlier_release_is_silent(made: Made, spark: SparkSession) -> None:
     made.silver(with_ward)
     spark.sql(f"ALTER TABLE {made.mini.lake.sql_name(layer_table('silver', 'visit'))} UNSET TBLPROPERTIES ('rcm.contractParts')")
@@ -188,6 +191,7 @@ def test_a_changed_contract_is_told_beside_the_rows_it_takes_and_a_table_of_an_e
     assert made.followed(with_ward) == ""
 
 
+@pytest.mark.wide
 def test_a_table_that_never_took_a_row_follows_its_contract_without_a_word_and_keeps_its_first_version(spark: SparkSession, tmp_path: Path) -> None:
     mini = Mini(spark, tmp_path, [incremental("visits")], own_contracts={"visit": CONTRACT})
     made = Made(mini, 1)
@@ -203,6 +207,7 @@ def _refused(spool: AuditSpool, lake: Lake) -> None:
     raise TableStateError("audit.load_logs cannot be written")
 
 
+@pytest.mark.wide
 def test_D05_a_table_moved_away_is_built_anew_from_bronze_under_the_new_contract(made: Made) -> None:
     contract = copy.deepcopy(CONTRACT)
     contract["key"] = ["source_visit_id", "state"]

@@ -208,6 +208,7 @@ def test_a_landing_folder_that_is_not_there_fails_its_own_load_alone(runs: Runs)
     assert silver_ids(runs.mini, "g") == ["B1"]
 
 
+@pytest.mark.wide
 def test_I24_a_load_with_nothing_but_waiting_files_is_no_delivery(spark: SparkSession, tmp_path: Path) -> None:
     mini = bills_project(spark, tmp_path, {"a": {"arrival": "marker"}})
     mini.land("a/1.csv", bills(bill(1)))

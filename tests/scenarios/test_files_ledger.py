@@ -224,6 +224,7 @@ def test_I28_snapshots_of_one_run_follow_one_another_an_empty_one_is_refused_and
     assert current == 10
 
 
+@pytest.mark.wide
 def test_snapshots_of_a_first_load_go_on_behind_those_that_a_failed_try_committed(spark: SparkSession, tmp_path: Path) -> None:
     mini = Mini(spark, tmp_path, ["landing,network,procedure_codes,Full,,1,network"], contracts=["procedure_code"])
     mini.connections = {"landing": {"type": "files", "path": "landing", "time_zone": "UTC", "tables": {"procedure_codes": {"pattern": "*.csv"}}}}
@@ -265,6 +266,7 @@ def test_I25_a_header_only_file_is_a_delivery_of_no_row_and_archived(spark: Spar
     assert landing_of(mini) == ["b/header_only.csv"]
 
 
+@pytest.mark.wide
 def test_I24_N07_a_snapshot_waits_behind_an_earlier_one_and_never_comes_after_a_later_one(spark: SparkSession, tmp_path: Path) -> None:
     tables = {"procedure_codes": {"pattern": "*.csv", "arrival": "marker"}}
     mini = Mini(spark, tmp_path, ["landing,network,procedure_codes,Full,,1,network"], contracts=["procedure_code"])

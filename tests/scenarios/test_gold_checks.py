@@ -9,6 +9,8 @@ from pyspark.sql import SparkSession
 from harness import Ended, Mini
 from loads_kit import full, visit_contract
 
+pytestmark = pytest.mark.wide
+
 HEADER = "/*\ngrain: one {key}\ndescription: Visits.\nkey: [{key}]\n{ties}*/\n"
 VISITS = "SELECT visit_key, state, data_source FROM silver.visit WHERE is_current\n"
 STATES = "SELECT state, count(*) AS visits FROM gold.visits GROUP BY state\n"

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 from pyspark.sql import SparkSession
 
 from harness import Mini
@@ -24,6 +25,7 @@ def test_a_small_project_loads_and_then_has_nothing_to_do(spark: SparkSession, t
     assert mini.commits("silver.department") == 2
 
 
+@pytest.mark.wide
 def test_a_gold_model_that_names_what_is_not_there_fails_with_file_line_and_the_nearest_name(spark: SparkSession, tmp_path: Path) -> None:
     mini = Mini(spark, tmp_path, ["hospital-a,hos-a,departments,Full,,1,hosa"], contracts=["department"], models=["dim_department"])
     mini.connections = {"hospital-a": mini.h2()}

@@ -7,6 +7,8 @@ from harness import Mini
 from rcm_lakehouse.pipeline.context import Backfill
 from windows_kit import BRONZE, insert, keys, project
 
+pytestmark = pytest.mark.wide
+
 NOON, NIGHT = "2026-01-11T12:00:00Z", "2026-01-11T21:00:00Z"
 VERBS: dict[str, dict[str, object]] = {
     "--reconcile": {"reconcile": ("hos-a.visits",)},

@@ -12,6 +12,8 @@ from rcm_lakehouse.lake.lock import lakehouse_lock
 from rcm_lakehouse.pipeline.context import Backfill
 from windows_kit import BRONZE, insert, project
 
+pytestmark = pytest.mark.wide
+
 PERSON = "Zebulonia"
 A_COLUMNS = "PatientID, FirstName, LastName, MiddleName, SSN, PhoneNumber, Gender, DOB, Address, ModifiedDate"
 B_COLUMNS = "ID, F_Name, L_Name, M_Name, SSN, PhoneNumber, Gender, DOB, Address, Updated_Date"

@@ -14,6 +14,8 @@ from monitors_days import TUESDAY
 from monitors_kit import GOLD, judged, named, put_monitors, write
 from rcm_lakehouse.audit.writer import ensure_audit
 
+pytestmark = pytest.mark.wide
+
 SKS = "patient_sk provider_sk department_sk payer_sk procedure_code_sk".split()
 DIMENSIONS = {"patient": "patient", "provider": "provider", "department": "department", "payer": "payer", "procedure": "procedure_code"}
 FACTS = {

@@ -122,6 +122,7 @@ def _rows(mini: Mini, sql: str) -> list[tuple[int, int]]:
     return rows
 
 
+@pytest.mark.wide
 def test_a_full_load_in_parts_needs_a_column_of_the_key(spark: SparkSession, tmp_path: Path) -> None:
     mini = Mini(spark, tmp_path, [full("visits_moving"), full("visits_fixed")], own_contracts={"visit": visit_contract(["visits_moving", "visits_fixed"])})
     options = {"visits_moving": {"partition_column": "Bed", "partitions": 2}, "visits_fixed": {"partition_column": "VisitID", "partitions": 2}}
@@ -134,6 +135,7 @@ def test_a_full_load_in_parts_needs_a_column_of_the_key(spark: SparkSession, tmp
     assert counts(ended, "visits_fixed")[:2] == (2, 2)
 
 
+@pytest.mark.wide
 def test_a_source_never_has_more_connections_than_it_allows(spark: SparkSession, tmp_path: Path) -> None:
     tables = [f"visits_{number}" for number in range(6)]
     mini = Mini(spark, tmp_path, [incremental(table) for table in tables], own_contracts={"visit": visit_contract(tables)})

@@ -13,6 +13,8 @@ from monitors_kit import at, judged, put_monitors
 from rcm_lakehouse.audit.schema import LoadLog
 from servers import PLAIN_CONTRACT, Server, connection_to
 
+pytestmark = pytest.mark.wide
+
 TABLE = "CREATE TABLE visits (VisitID VARCHAR(20), State VARCHAR(60), Ward INT, Mark TIMESTAMP(6))"
 
 

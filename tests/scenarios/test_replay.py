@@ -16,6 +16,8 @@ from rcm_lakehouse.lake.tables import Commit, Lake
 from rcm_lakehouse.pipeline import history as history_module
 from wards import REPLAY, VISIT, WARD
 
+pytestmark = pytest.mark.wide
+
 
 @pytest.fixture(scope="module")
 def waiting(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Mini:

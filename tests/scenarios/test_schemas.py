@@ -3,11 +3,14 @@
 from datetime import datetime, timezone
 from pathlib import Path
 
+import pytest
 from pyspark.sql import SparkSession
 
 from beds_kit import PLAIN, done, of, rows
 from loads_kit import full, visit_contract
 from rcm_lakehouse.pipeline.status import read_status
+
+pytestmark = pytest.mark.wide
 
 SCHEMAS = {"bronze": "raw", "silver": "cdm", "quarantine": "waiting", "gold": "marts", "audit": "told"}
 MODEL = """/*

@@ -15,6 +15,8 @@ from rcm_lakehouse.sources.jdbc import Database, read_clock
 from servers import PLAIN_CONTRACT, MariaDbServer, Server, connection_to
 from servers_notes import UTC_NOW, Notes
 
+pytestmark = pytest.mark.wide
+
 BEGIN = {"mariadb": "START TRANSACTION", "postgresql": "BEGIN"}
 # Begin, prepare, and commit from elsewhere.
 TWO_PHASES = {

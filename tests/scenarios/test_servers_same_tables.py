@@ -48,7 +48,7 @@ CLOCKS = {1: "2026-03-10T18:00:00Z", 2: "2026-03-11T18:00:00Z"}
 AMOUNTS = ("data_source", "transaction_key", "charge_amount", "paid_amount")
 Sums = dict[str, TableTruth]
 
-pytestmark = [pytest.mark.timeout(1800)]  # two lakehouses, two days: four runs of the pipeline
+pytestmark = [pytest.mark.wide, pytest.mark.timeout(1800)]  # two lakehouses, two days: four runs of the pipeline
 
 
 @dataclass

@@ -12,6 +12,8 @@ from pyspark.sql import SparkSession
 from harness import Mini
 from servers import PLAIN_CONTRACT, Server, connection_to
 
+pytestmark = pytest.mark.wide
+
 at = dt.datetime.fromisoformat
 WIDE = "12345678901234567890123456789012345.000000000000000000000000000001"
 BARE = "12345678901234567890123.1234567890123456789012345"

@@ -11,6 +11,8 @@ from files_bills import says
 from harness import SETTINGS, Ended, Mini
 from wards import REPLAY, VISIT, WARD
 
+pytestmark = pytest.mark.wide
+
 OLD = "TIMESTAMP '2026-01-01 05:00:00'"
 STATES = {"name": "state_known", "check": "state IN ('open', 'closed')", "columns": ["state"]}
 CALL: dict[str, Any] = {

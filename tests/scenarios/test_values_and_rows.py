@@ -8,6 +8,8 @@ from pyspark.sql import SparkSession
 from harness import Ended, Mini
 from loads_kit import full, incremental
 
+pytestmark = pytest.mark.wide
+
 CHARGE: dict[str, Any] = {
     "description": "A charge.",
     "grain": "one charge of one hospital",

@@ -78,6 +78,7 @@ def test_I34_a_row_deleted_at_the_source_is_closed_and_a_missed_one_is_loaded(mi
     assert mini.run(now="2026-01-25T13:00:00Z").log("bronze", "hosa_visits").rows_written == 1, "V50 comes with its window"
 
 
+@pytest.mark.wide
 def test_I34_a_row_that_comes_back_after_its_delete_is_current_again(mini: Mini) -> None:
     mini.sql("DELETE FROM stays WHERE VisitID = 'V04'", database="hospital-b")
     assert mini.run(now="2026-01-26T18:00:00Z", reconcile=("hos-b.stays",)).code == 0
@@ -87,6 +88,7 @@ def test_I34_a_row_that_comes_back_after_its_delete_is_current_again(mini: Mini)
     assert mini.rows("silver.visit", "state", where="source_visit_id = 'V04' AND data_source = 'hos-b' AND is_current") == [("open",)]
 
 
+@pytest.mark.wide
 def test_deletes_above_the_guard_are_held_until_they_are_approved(mini: Mini) -> None:
     mini.sql("DELETE FROM stays WHERE VisitID IN ('V06', 'V07', 'V08', 'V09', 'V10', 'V11')", database="hospital-b")
     held = mini.run(now="2026-01-27T18:00:00Z", reconcile=("hos-b.stays",))
@@ -99,6 +101,7 @@ def test_deletes_above_the_guard_are_held_until_they_are_approved(mini: Mini) ->
     assert mini.rows("silver.visit", "state", where=gone) == []
 
 
+@pytest.mark.wide
 def test_a_daily_comparison_runs_once_a_day_by_itself(mini: Mini) -> None:
     mini.connections = {**mini.connections, "hospital-b": mini.h2("hospital-b", time_zone="America/Chicago", tables={"stays": {"reconcile": "daily"}})}
     mini.write()
@@ -160,6 +163,7 @@ def test_X11_a_full_refresh_reads_one_table_whole_and_leaves_the_others_alone(mi
     assert watermarks(mini, "2026-01-30T19:20:00Z") == before
 
 
+@pytest.mark.wide
 def test_a_reset_is_audited_reads_nothing_and_the_next_run_starts_there(mini: Mini) -> None:
     reset = mini.run(now="2026-01-30T20:00:00Z", reset_watermark=("hos-a.visits", "2026-01-10 00:00:00"))
     assert reset.code == 0, reset.said
@@ -191,6 +195,7 @@ def test_verbs_refuse_what_they_cannot_do_before_anything_is_read(mini: Mini) ->
         assert (mini.commits("bronze.hosa_visits"), mini.commits("bronze.hosb_stays")) == commits, case
 
 
+@pytest.mark.wide
 def test_a_dry_run_of_a_verb_shows_the_plan_and_changes_nothing(mini: Mini, tmp_path: Path) -> None:
     commits = mini.commits("bronze.hosa_visits")
     said = mini.run(now="2026-01-30T21:10:00Z", dry_run=True, backfill=Backfill(("hos-a.visits",), "2025-01-01", "2025-02-01")).said

@@ -34,6 +34,7 @@ def test_I06_I16_a_failed_write_moves_nothing_and_the_next_run_reads_the_same_ro
     assert keys(mini) == ["a", "b", "c", "d"]
 
 
+@pytest.mark.wide
 def test_a_window_that_a_dead_run_had_frozen_is_finished_as_it_was_and_then_read_on(
     spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -181,6 +182,7 @@ def test_I28_I29_a_full_load_twice_is_one_snapshot_and_an_inactive_row_is_skippe
     assert not (mini.home / "lakehouse" / "bronze" / "hosa" / "visits_off").exists()
 
 
+@pytest.mark.wide
 def test_I30_one_of_ten_loads_fails_the_others_commit_and_the_next_run_loads_that_one(spark: SparkSession, tmp_path: Path) -> None:
     tables = tuple(f"visits_{number}" for number in range(10))
     mini = project(spark, tmp_path, *(incremental(table) for table in tables), tables=tables)

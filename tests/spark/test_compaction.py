@@ -11,6 +11,8 @@ from rcm_lakehouse.lake import compaction
 from rcm_lakehouse.lake.table import layer_table
 from rcm_lakehouse.lake.tables import Lake
 
+pytestmark = pytest.mark.wide
+
 NUMBER = StructType([StructField("number", LongType())])
 
 

@@ -11,6 +11,8 @@ from loads_kit import full, visit_contract
 from rcm_lakehouse.config.errors import ConfigError
 from rcm_lakehouse.pipeline import model_check
 
+pytestmark = pytest.mark.wide
+
 HEADER = "/*\ngrain: g\ndescription: d\n*/\n"
 # name: (a SELECT, the line of the file that is named, what is said)
 WRONG = {

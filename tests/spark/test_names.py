@@ -117,6 +117,7 @@ def sql_shell(home: Path, tmp_path: Path, script: str, **environment: str) -> su
     return subprocess.run([str(program), "-e", script], capture_output=True, text=True, env=env, cwd=tmp_path, timeout=240)
 
 
+@pytest.mark.wide
 def test_the_sql_shell_knows_every_table_by_name(home: Path, tmp_path: Path) -> None:
     script = """
         SELECT concat('rows ', count(*)) FROM gold.claims_by_name;
@@ -144,6 +145,7 @@ def test_a_start_file_says_in_one_line_why_there_are_no_names(tmp_path: Path, ca
     assert not (tmp_path / "names").exists()
 
 
+@pytest.mark.wide
 def test_start_files_of_two_projects_lie_apart_and_where_none_may_be_written_in_a_folder_of_the_users_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -161,6 +163,7 @@ def test_start_files_of_two_projects_lie_apart_and_where_none_may_be_written_in_
     assert len(list((tmp_path / "temporary").iterdir())) == 2, "what others may write to is not used"
 
 
+@pytest.mark.wide
 def test_our_own_session_registers_all_when_asked(home: Path, spark: SparkSession, caplog: pytest.LogCaptureFixture) -> None:
     names = register_all(spark, load_settings(home), home)
     assert names == ["bronze.hosa_patients", "silver.patient", "quarantine.patient", "gold.claims_by_name"]
