@@ -168,5 +168,5 @@ def test_Q29_a_row_without_a_hospital_is_quarantined_as_of_an_unknown_source_and
     contract = Contract(entity="bill", **BILL)
     bronze = runs.mini.frame("bronze.hosf_bills").withColumns({"data_source": F.lit(None).cast("string"), "_source_table": F.lit("bronze.x")})
     renamed = bronze.withColumnsRenamed({"ID": "BillID", "Updated": "ModifiedDate", "Charged": "Amount"})
-    verdict = judged(mapped(renamed, contract, contract.sources[0], time_zone="UTC", personal=frozenset()), contract, {}).collect()
+    verdict = judged(mapped(renamed, contract, contract.sources[0], time_zone="UTC", contracts={}), contract, {}).collect()
     assert [(row["outcome"], row["bill_key"], row["failed_rules"][0]["rule"]) for row in verdict] == [("quarantine", None, "UNKNOWN_SOURCE")]

@@ -140,6 +140,17 @@ def test_days_that_are_none_wait_in_quarantine_and_are_no_missing_value(spark: S
     second = mini.run(layers=("bronze",)).log("bronze", "hosa_notes")
     assert (second.rows_written, second.rows_dropped) == (1, 1)
 
+    # Mended without a new time, a missing day is another than a day that is none: a comparison finds it, and so does a full refresh.
+    mariadb_server.execute("UPDATE notes SET born = NULL WHERE id = 2;", "types")
+    compared = mini.run(layers=("bronze", "silver"), reconcile=("hos-a.notes",))
+    told = compared.log("reconcile", "hosa_notes").message
+    assert told is not None
+    assert told.startswith("compared with the source: 0 missed, 1 changed without a new watermark, 0 deleted"), told
+    mariadb_server.execute("UPDATE notes SET born = NULL WHERE id = 3;", "types")
+    refreshed = mini.run(layers=("bronze", "silver"), full_refresh=("hos-a.notes",))
+    assert refreshed.log("bronze", "hosa_notes").rows_written == 1
+    assert mini.rows("silver.note", "note_key", "born", where="is_current AND note_key IN ('hos-a|2', 'hos-a|3')") == [("hos-a|2", None), ("hos-a|3", None)]
+
 
 @pytest.mark.deep
 def test_a_real_time_of_long_ago_is_loaded_once_and_a_time_that_is_none_is_met_each_time(spark: SparkSession, tmp_path: Path, mariadb_server: Server) -> None:

@@ -1,6 +1,8 @@
 """Lineage columns and the row hash that every bronze row carries (pure)."""
 
 from collections.abc import Sequence
+from functools import reduce
+from operator import or_
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -33,6 +35,8 @@ ZERO_DATE = "zero_date:"
 NOT_A_NUMBER = "not_a_number:"
 # The same of a day or time that is infinite; bronze holds the last day there is, 9999-12-31, or the first, in January of the year 1.
 INFINITE = "infinite:"
+# All flags of values that are none, by their beginning: bronze holds NULL or a twin for them, so the flag alone tells them from such a value.
+_OF_VALUES = (ZERO_DATE, NOT_A_NUMBER, INFINITE)
 # A flag of rows that a comparison with the source brought, deletes among them; and of those that are the only row of their key there: what the source
 # has now, whatever their own time says.
 RECONCILED_FLAG = "reconciled"
@@ -64,11 +68,14 @@ def source_columns(rows: DataFrame) -> list[str]:
 def row_hash(columns: Sequence[str]) -> Column:
     """SHA-256 over the source columns by name; NULL, empty text and neighbouring values never look alike.
 
-    JSON leaves a NULL column out, so a column added later, all NULL, changes no hash. The text of a malformed line counts.
+    JSON leaves a NULL column out, so a column added later, all NULL, changes no hash. The text of a malformed line counts, and so does
+    what a flag says of a value: a day that is none is another than a missing one.
     """
     ordered = sorted(columns, key=str.lower)
     parts = [F.col(f"`{name}`").alias(name.lower()) for name in ordered]
-    return F.sha2(F.to_json(F.struct(*parts, F.col("_corrupt_record").alias("_corrupt_record")), JSON_TIMES), 256)
+    of_values = F.array_sort(F.filter("_flags", lambda flag: reduce(or_, [flag.startswith(kind) for kind in _OF_VALUES])))
+    told = F.when(F.size(of_values) > 0, of_values).alias("_flags")
+    return F.sha2(F.to_json(F.struct(*parts, F.col("_corrupt_record").alias("_corrupt_record"), told), JSON_TIMES), 256)
 
 
 def with_lineage(

@@ -1,6 +1,7 @@
 """What a table remembers, as table properties.
 
-The configuration that made it, from which none may drift; the contract of the last run, of which another is told once; whether a comparison changed it.
+The configuration that made it, from which none may drift; the contract of the last run, of which another is told once; whether a comparison changed it, and
+whether rows of it were stamped ahead of their reading.
 """
 
 import json
@@ -12,6 +13,7 @@ from rcm_lakehouse.lake.tables import Lake
 _OWN, _HEX = "rcm.", "x:"
 WATERMARK = "rcm.watermarkColumn"
 COMPARED = "rcm.wasCompared"
+AHEAD = "rcm.hasRowsAhead"
 CONTRACT = "rcm.contract"
 CONTRACT_PARTS = "rcm.contractParts"
 # Delta's own: the columns whose minimum and maximum its log keeps, and of how many it does so by itself.

@@ -133,8 +133,8 @@ def folded_sql(table: str) -> str:
                CASE WHEN max(seen_at) FILTER (WHERE event = 'seen') > max(seen_at) FILTER (WHERE event IN ('replayed', 'superseded', 'rejected'))
                     THEN 'open'
                     ELSE coalesce(max_by(event, seen_at) FILTER (WHERE event IN ('replayed', 'superseded', 'rejected')), 'open') END AS status,
-               max_by(_load_id, seen_at) AS last_load_id, max_by(_batch_seq, seen_at) AS last_batch_seq,
-               max_by(_row_hash, seen_at) AS row_hash
+               max_by(_load_id, struct(seen_at, _batch_seq)) AS last_load_id, max_by(_batch_seq, struct(seen_at, _batch_seq)) AS last_batch_seq,
+               max_by(_row_hash, struct(seen_at, _batch_seq)) AS row_hash
         FROM {table} GROUP BY quarantine_id"""
 
 

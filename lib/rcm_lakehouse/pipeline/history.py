@@ -80,9 +80,11 @@ def _warned(counts: Mapping[str, int], loads: Sequence[tuple[str, str]]) -> list
     """(bronze table, words) of what the counts of a timeline say about the rows of a load."""
     told = list[tuple[str, str]]()
     for i, (table, _) in enumerate(loads):
-        conflicts, ahead = counts[f"conflicts_{i}"], counts[f"ahead_{i}"]
+        conflicts, buried, ahead = counts[f"conflicts_{i}"], counts[f"buried_{i}"], counts[f"ahead_{i}"]
         if conflicts:
             told.append((table, f"{conflicts} rows share key and time with another row of their delivery but differ; the last in order won"))
+        if buried:
+            told.append((table, f"{buried} rows have the time of a delete that came before them and stay deleted; stamped later they would be current"))
         if ahead:
             words = f"{ahead} rows are stamped more than a day ahead of their reading; they count from the reading on ({FUTURE} in dq_flags)"
             told.append((table, words))
@@ -113,6 +115,7 @@ def _fate_counts(loads: Sequence[tuple[str, str]]) -> list[Column]:
         # Deletes that a snapshot implies are no source rows: they carry no row hash.
         is_own = (F.col("_source_table") == table) & (F.col("_load_id") == load) & F.col("_row_hash").isNotNull()
         columns.append(F.count_if(F.coalesce(is_own & F.col("_is_conflict"), F.lit(False))).alias(f"conflicts_{number}"))
+        columns.append(F.count_if(F.coalesce(is_own & F.col("_is_buried"), F.lit(False))).alias(f"buried_{number}"))
         columns.append(F.count_if(F.coalesce(is_own & F.array_contains("dq_flags", FUTURE), F.lit(False))).alias(f"ahead_{number}"))
         columns += [F.count_if(F.coalesce(is_own & (F.col("_fate") == name), F.lit(False))).alias(f"{name}_{number}") for name in _FATES]
     return columns

@@ -19,6 +19,7 @@ from rcm_lakehouse.config.matching import key_of_table
 from rcm_lakehouse.config.worklist import LoadRow
 from rcm_lakehouse.lake.columns import widen_columns
 from rcm_lakehouse.lake.counted import Counted
+from rcm_lakehouse.lake.memory import AHEAD, recall, remember
 from rcm_lakehouse.lake.tables import Lake
 from rcm_lakehouse.pipeline.bronze_state import UNCOUNTED_FLAGS, comparable, hash_sum
 from rcm_lakehouse.pipeline.context import RunContext
@@ -80,7 +81,8 @@ class Stage:
         read = Counted(lined.withColumn(_COUNTS, self._counting(column)), rows_in, F.count_if(no_watermark).alias("without"), highest)
         wanted = read.rows.where(~no_watermark) if self.options.null_watermark == "exclude" else read.rows
         fresh = wanted if column is None or self.is_first else without_known(wanted, self._bronze(column), self.key)
-        kept = Counted(fresh, rows_in, hash_sum().alias("hashes"), highest, self._late().alias("late"))
+        ahead = F.count_if(has_flag("future_watermark")).alias("ahead")
+        kept = Counted(fresh, rows_in, hash_sum().alias("hashes"), highest, self._late().alias("late"), ahead)
         try:
             kept.rows.drop(_COUNTS).write.mode("overwrite").parquet(self.path)
             found = read.counts()
@@ -88,6 +90,7 @@ class Stage:
             raise translated(error, self.row.database, f"reading {self.row.tablename}") from None
         new = kept.counts(self.lake.read_files(self.path, lined.schema).withColumn(_COUNTS, self._counting(column)))
         self._check_missing_watermarks(int(found["without"]))
+        self._remember_ahead(int(new["ahead"] or 0))
         excluded = int(found["without"]) if self.options.null_watermark == "exclude" else 0
         return Staged(
             lined.schema,
@@ -155,12 +158,12 @@ class Stage:
         A key's newest row may lie below the window: a back-fill, a comparison or an earlier window brought it after the one that lies in it.
         Values with a clock come before the end of the batch that brings them, so such a row is in a batch that ended behind the window's
         start. A counter has no clock: such a row lay below the watermark when it was read. Where rows without a watermark are loaded they are
-        read again each time: then all of bronze is asked.
+        read again each time, and where rows were stamped ahead of their reading what took their place may lie anywhere: then all of bronze is asked.
         """
         bronze = self.lake.read(bronze_table(self.row)).where(F.col("_change_type") != "watermark")
         window = self.plan.window
         name = next((name for name in bronze.columns if name.lower() == column.lower()), None)
-        if name is None or window is None or window.low is None or self.options.null_watermark == "include":
+        if name is None or window is None or window.low is None or self.options.null_watermark == "include" or self._had_ahead:
             return bronze
         value = comparable(F.col(f"`{name}`"), window.kind)
         low = bound(window.low, window.kind)
@@ -171,6 +174,16 @@ class Stage:
             # The first batch is newer than none.
             found |= (F.col("_batch_seq") > 1) & (F.col("_window_high") >= low.cast("timestamp") - F.expr(_ZONES))
         return bronze.where(found)
+
+    @property
+    def _had_ahead(self) -> bool:
+        """True when bronze ever got a row stamped ahead of its reading; no Spark job."""
+        return AHEAD in recall(self.lake, bronze_table(self.row))
+
+    def _remember_ahead(self, count: int) -> None:
+        """Let the table say that it has such rows, before it gets the first."""
+        if count and not self._had_ahead:
+            remember(self.lake, bronze_table(self.row), AHEAD, "true")
 
     def _check_missing_watermarks(self, count: int) -> None:
         if count and self.options.null_watermark == "fail":

@@ -1,9 +1,8 @@
 """One silver entity: map, judge, quarantine, and merge what changed; every source row is accounted for."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, reduce
-from operator import or_
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -24,7 +23,8 @@ from rcm_lakehouse.pipeline.freeze import Frozen
 from rcm_lakehouse.pipeline.graph import Step
 from rcm_lakehouse.pipeline.history import Merged, merge_history
 from rcm_lakehouse.pipeline.outlived import Outlived
-from rcm_lakehouse.pipeline.quarantine import open_rows, outcome_counts, replaced, share_of_bad, sightings, taken_back, with_quarantine_id
+from rcm_lakehouse.pipeline.quarantine import outcome_counts, share_of_bad, sightings, taken_back
+from rcm_lakehouse.pipeline.quarantine_gone import close_gone
 from rcm_lakehouse.pipeline.siblings import Siblings
 from rcm_lakehouse.pipeline.silver_outcomes import as_json, held_log, nothing_new, upstream_broken
 from rcm_lakehouse.pipeline.silver_sources import Pending, backlog, next_round, settled
@@ -102,7 +102,7 @@ class SilverBatch:
         merged = merge_history(self.ctx, self.lake, self.entity, self.parts, staged, list(tallies), changes, told, self._siblings)
         self.version = merged.version
         self._kept(logs)
-        self._close_gone(staged, merged.whole)
+        close_gone(self.ctx, self.lake, self.entity, self.parts, staged, merged.whole, self._siblings)
         return logs
 
     def _kept(self, logs: list[LoadLog]) -> list[LoadLog]:
@@ -151,7 +151,7 @@ class SilverBatch:
             ensure_salt_once(self.ctx, self.lake)
             named = with_salt(self.lake, named)
         zone = self.ctx.project.connections[part.row.database].time_zone
-        rows = mapped(named, self.contract, part.mapping, time_zone=zone, personal=personal)
+        rows = mapped(named, self.contract, part.mapping, time_zone=zone, contracts=self.ctx.project.contracts)
         is_told = is_one_row_a_key(self.ctx, self.contract, part)
         return rows if is_told else rows.withColumn("_flags", F.array_remove("_flags", PRESENT))
 
@@ -242,24 +242,6 @@ class SilverBatch:
                     f"silver.{self.contract.entity}: load {load} of {table} has {tally.read} rows but {tally.accounted} are accounted for. Nothing was "
                     "merged. This is a defect of the pipeline, not of the data: report it."
                 )
-
-    def _close_gone(self, staged: DataFrame, whole: Collection[str]) -> None:
-        """Tell the quarantine of open rows in which there is nothing left to mend: the snapshot now taken no longer has them, or another table has.
-
-        The second are those that a load brought under another targetpath, once it begins a table of its own, into which it reads all again. Of snapshots
-        only those of the tables in `whole`, whose snapshot says what is absent. After a kill before this the next snapshot says it.
-        """
-        parts = [part for part in self.parts if part.is_snapshot and part.low and part.table.label in whole]
-        older = [(F.col("source_table") == part.table.label) & (F.col("last_batch_seq") < part.high) for part in parts]
-        former = [label for part in self.parts if part.low == 0 for label in self._siblings.former(part.row)]
-        older += [F.col("source_table").isin(*former)] if former else []
-        if not older or not self.lake.moved_past(self.entity.quarantine, 0):
-            return
-        again = with_quarantine_id(staged.where("outcome = 'quarantine'")).select("quarantine_id")
-        gone = replaced(open_rows(self.lake, self.entity.quarantine).where(reduce(or_, older)).join(again, "quarantine_id", how="left_anti"))
-        events = self.lake.staged(f"{self._scratch()}/gone", gone)
-        if events.limit(1).collect():
-            self.lake.append(self.entity.quarantine, events, metadata={"run_id": self.ctx.run_id, "kind": "seen"})
 
     def _nothing_in_it(self) -> LoadLog:
         log = self.ctx.log("silver", tablename=self.contract.entity, target=self.entity.silver.label, status="NOOP")

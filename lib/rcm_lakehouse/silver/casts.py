@@ -27,6 +27,8 @@ _FIRST, _LAST = "0001-01-01", "9999-12-31"
 
 def as_text(value: Column, source_type: str) -> Column:
     """A value of a source type as text: a whole number has no fraction and no exponent, whatever type holds it, so that its digits and keys are the same."""
+    if source_type.startswith("decimal") and not source_type.endswith(",0)"):
+        return F.regexp_replace(value.cast("string"), r"\.0+$", "")
     if source_type not in ("double", "float"):
         return value.cast("string")
     is_whole = (value == F.floor(value)) & (F.abs(value) < F.lit(1e18))

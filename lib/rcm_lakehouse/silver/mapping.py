@@ -1,6 +1,6 @@
 """A contract's mapping: bronze rows to typed canonical rows (pure)."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -24,15 +24,16 @@ MICROSECOND = "INTERVAL 0.000001 SECOND"
 _MARGIN = f"INTERVAL '{FUTURE_MARGIN.days}' DAY"
 
 
-def mapped(rows: DataFrame, contract: Contract, mapping: SourceMapping, *, time_zone: str, personal: Collection[str]) -> DataFrame:
+def mapped(rows: DataFrame, contract: Contract, mapping: SourceMapping, *, time_zone: str, contracts: Mapping[str, Contract]) -> DataFrame:
     """Canonical rows of an entity from one bronze table's rows.
 
-    `rows` carry the bronze columns, `data_source`, `_source_table` and, when a personal key is made, `_salt`; `personal` names the
-    entities whose keys are pseudonyms. Added: the durable key, the contract's columns (times in `time_zone`, instants turned into it),
-    `event_at` (UTC; a day means its local midnight, a time of the hour that comes twice its last pass before the reading; without a sequence,
-    or with one more than a day ahead of it, the end of the load's window), `is_future` (the sequence lies so far ahead), `is_day` (it tells a day
-    alone), `is_delete`, `is_outside` (the mapping does not take the row: its `where`, or a delete that it ignores), `cast_failures` (columns whose
-    text or derived value did not fit the type, or whose day or number is none) and `raw_row` (JSON of the source's columns).
+    `rows` carry the bronze columns, `data_source`, `_source_table` and, when a personal key is made, `_salt`; `contracts` has those of entities
+    that `key_of` names. Added: the durable key (of its columns' values in their types, so that 01 and 1 of an int are one), the contract's columns
+    (times in `time_zone`, instants turned into it), `event_at` (UTC; a day means its local midnight, a time of the hour that comes twice its last
+    pass before the reading; without a sequence, or with one more than a day ahead of it, the end of the load's window), `is_future` (the sequence
+    lies so far ahead), `is_day` (it tells a day alone), `is_delete`, `is_outside` (the mapping does not take the row: its `where`, or a delete
+    that it ignores), `cast_failures` (columns whose text or derived value did not fit the type, or whose day or number is none) and `raw_row`
+    (JSON of the source's columns).
 
     Raises SourceDataError when the source lacks a column that makes the key or the sequence; nothing was written.
     """
@@ -47,13 +48,13 @@ def mapped(rows: DataFrame, contract: Contract, mapping: SourceMapping, *, time_
     types = {name: first.schema[f"_raw_{name}"].dataType.simpleString() for name in raws}
     plain = [column for column in contract.columns if column.derive is None]
     cleaned = first.select("*", *[_cleaned(column, types[column.name], contract).alias(f"_clean_{column.name}") for column in plain])
-    second = cleaned.select("*", *[_value(column, types[column.name], personal).alias(column.name) for column in plain])
+    second = cleaned.select("*", *[_value(column, types[column.name], contracts).alias(column.name) for column in plain])
     third = second.withColumns({column.name: derived_value(column) for column in contract.columns if column.derive is not None})
     failures = [_failure(column, sources_of[column.name], held) for column in plain if column.key_of is None]
     misfits = [_misfit(column) for column in contract.columns if column.derive is not None]
     derived = third.withColumn("cast_failures", F.array_compact(F.array(*failures, *misfits)))
-    salt = F.col(SALT_COLUMN) if contract.entity in personal else None
-    key = durable_key(F.col("data_source"), [F.col(f"_clean_{name}") for name in contract.key], salt=salt)
+    salt = F.col(SALT_COLUMN) if contract.key_is_personal else None
+    key = durable_key(F.col("data_source"), [_key_part(F.col(name), F.col(f"_clean_{name}")) for name in contract.key], salt=salt)
     keyed = derived.withColumn(contract.key_column, key).withColumns(_times(contract, types, time_zone))
     told = ("event_at", "is_future", "is_day", "is_delete", "is_outside", "cast_failures", "raw_row", "_source_table")
     return keyed.select(contract.key_column, "data_source", *[column.name for column in contract.columns], *told, *LINEAGE_NAMES)
@@ -119,12 +120,20 @@ def _cleaned(column: ContractColumn, source_type: str, contract: Contract) -> Co
     return text if column.clean is None else CLEANERS[column.clean](text)
 
 
-def _value(column: ContractColumn, source_type: str, personal: Collection[str]) -> Column:
+def _value(column: ContractColumn, source_type: str, contracts: Mapping[str, Contract]) -> Column:
     cleaned = F.col(f"_clean_{column.name}")
     if column.key_of is not None:
-        return durable_key(F.col("data_source"), [cleaned], salt=F.col(SALT_COLUMN) if column.key_of in personal else None)
+        named = contracts[column.key_of]
+        own = next(other for other in named.columns if other.name == named.key[0])
+        part = _key_part(typed(cleaned, "string", own.type, own.formats).cast(own.type), cleaned)
+        return durable_key(F.col("data_source"), [part], salt=F.col(SALT_COLUMN) if named.key_is_personal else None)
     is_text = column.clean is not None or source_type == "string" or column.type == "string"
     return typed(cleaned, "string" if is_text else source_type, column.type, column.formats).cast(column.type)
+
+
+def _key_part(value: Column, cleaned: Column) -> Column:
+    """A value of a key as text; what does not fit the type waits in quarantine, and is told by the text that was delivered."""
+    return F.coalesce(value.cast("string"), cleaned.cast("string"))
 
 
 def _failure(column: ContractColumn, source: str | None, held: Mapping[str, str]) -> Column:

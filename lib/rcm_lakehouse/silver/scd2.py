@@ -36,7 +36,8 @@ def timeline(events: DataFrame, history: History, contract: Contract) -> DataFra
     """Every event of the touched keys, old and new, each with its fate; one row an event.
 
     `events` are good canonical rows of one batch. Added: `_is_new`, `_fate` (NULL for old events), `_is_conflict` (two contents at
-    one time in one delivery), `_wins` (decides its time), `_starts` (begins a version).
+    one time in one delivery), `_is_buried` (it loses its time to a delete that an earlier delivery of its table told of), `_wins` (decides
+    its time), `_starts` (begins a version).
 
     Fates: `written` begins or ends a version, or says something else at the time of an old one, whose content it replaces or which
     it takes away; `unchanged` says what was known or loses its time to an old event; `duplicate` loses it to another of its batch.
@@ -59,7 +60,6 @@ def _loose(contract: Contract) -> list[str]:
 
 def _new_events(events: DataFrame, contract: Contract) -> DataFrame:
     hashed = events.withColumns({"record_hash": content_hash(contract.tracked_columns), "_loose_hash": content_hash(_loose(contract))})
-    further = [F.col(name).cast("string") for name in contract.sequence_by[1:]]
     return hashed.select(
         contract.key_column,
         F.col("event_at").alias("_at"),
@@ -67,7 +67,7 @@ def _new_events(events: DataFrame, contract: Contract) -> DataFrame:
         F.lit(True).alias("_is_new"),
         *_content(contract),
         *_LINEAGE,
-        F.array(*further, F.lit("")).alias("_further"),
+        F.struct(F.lit("").alias("_"), *contract.sequence_by[1:]).alias("_further"),
         *_ORDER,
         F.lit(None).cast(_old_type()).alias("_old"),
         F.lit(False).alias("_had_tombstone"),
@@ -78,6 +78,12 @@ def _old_type() -> str:
     return "struct<effective_to:timestamp,version:int,record_hash:string,loose_hash:string,repeated_at:array<timestamp>>"
 
 
+def _further_type(contract: Contract) -> str:
+    """What breaks ties of the time, in its own types: 9 comes before 10."""
+    types = {column.name: column.type for column in contract.columns}
+    return f"struct<{', '.join(['_:string', *(f'{name}:{types[name]}' for name in contract.sequence_by[1:])])}>"
+
+
 def _known(frame: DataFrame, contract: Contract, at: Column, old: Column) -> DataFrame:
     return frame.select(
         contract.key_column,
@@ -86,7 +92,7 @@ def _known(frame: DataFrame, contract: Contract, at: Column, old: Column) -> Dat
         F.lit(False).alias("_is_new"),
         *_content(contract),
         *_LINEAGE,
-        F.array(F.lit("")).alias("_further"),
+        F.lit(None).cast(_further_type(contract)).alias("_further"),
         F.lit(None).cast("bigint").alias("_source_row"),
         F.lit(None).cast("string").alias("_row_hash"),
         old.cast(_old_type()).alias("_old"),
@@ -107,7 +113,7 @@ def _repeats(versions: DataFrame, contract: Contract) -> DataFrame:
 
 def _tombstones(tombstones: DataFrame, contract: Contract, like: DataFrame) -> DataFrame:
     named = tombstones.withColumnsRenamed({"deleted_at": "_at"}).withColumns(
-        {"_is_delete": F.lit(True), "_is_new": F.lit(False), "_had_tombstone": F.lit(True), "_further": F.array(F.lit(""))}
+        {"_is_delete": F.lit(True), "_is_new": F.lit(False), "_had_tombstone": F.lit(True)}
     )
     absent = [field for field in like.schema if field.name not in named.columns]
     return named.select("*", *[F.lit(None).cast(field.dataType).alias(field.name) for field in absent])
@@ -141,7 +147,10 @@ def _with_winner(rows: DataFrame, contract: Contract) -> DataFrame:
     is_conflict = (F.col("_rank") > 1) & F.col("_is_new") & ~F.col("_is_delete") & ~F.col("_first._is_delete")
     is_same_batch = (F.col("_batch_seq") == F.col("_first._batch_seq")) & (F.col("_source_table") == F.col("_first._source_table"))
     differs = ~F.col("record_hash").eqNullSafe(F.col("_first.record_hash")) & is_same_batch
-    return ranked.withColumns({"_wins": F.col("_rank") == 1, "_is_conflict": F.coalesce(is_conflict & differs, F.lit(False))})
+    is_older = (F.col("_first._batch_seq") < F.col("_batch_seq")) & (F.col("_first._source_table") == F.col("_source_table"))
+    is_buried = F.col("_is_new") & ~F.col("_is_delete") & F.col("_first._is_delete") & is_older
+    found = {"_is_conflict": is_conflict & differs, "_is_buried": is_buried}
+    return ranked.withColumns({"_wins": F.col("_rank") == 1, **{name: F.coalesce(told, F.lit(False)) for name, told in found.items()}})
 
 
 def _with_runs(rows: DataFrame, contract: Contract) -> DataFrame:

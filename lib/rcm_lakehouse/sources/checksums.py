@@ -2,7 +2,8 @@
 
 A row's text joins the texts of its columns, which every product writes alike (`sources.forms`): a difference is missed only where
 two floats have equal hundredths, where a column's type has no such text, where two rows' 32-bit checksums make up for each other, and where
-text holds the two control characters that stand for NULL and between columns. What is written differently all the same is read for nothing.
+text holds the control characters that stand for NULL, for a value that is none and between columns. What is written differently all the same
+is read for nothing.
 """
 
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from rcm_lakehouse.bronze.lineage import has_flag
 from rcm_lakehouse.config.connections import JdbcTableOptions
 from rcm_lakehouse.sources.catalog import SourceColumn, SourceTable
 from rcm_lakehouse.sources.dialects import Dialect
@@ -20,6 +22,8 @@ from rcm_lakehouse.sources.jdbc import Database, qualified, read_table
 BUCKETS = 256
 # Control characters, which no text is meant to hold: with signs that texts do hold, a NULL and a text would look alike, and neighbours too.
 _NULL, _BETWEEN = "\x1e", "\x1f"
+# Follows the text of a value that is none (`Dialect.empties`): it is read as NULL or as a twin, and is neither.
+_NONE = "\x1d"
 
 
 @dataclass(frozen=True)
@@ -86,6 +90,8 @@ def _hash_sql(ways: Hashing, dialect: Dialect, columns: Sequence[SourceColumn]) 
         form = form_of(dialect, column)
         if form is not None:
             parts += [f"COALESCE({sql_text(dialect, column, form)}, '{_NULL}')", f"'{_BETWEEN}'"]
+            is_empty = dialect.is_empty(column.name, column.data_type)
+            parts += [f"CASE WHEN {is_empty} THEN '{_NONE}' ELSE '' END"] if is_empty else []
     return ways.hashed.format(t=ways.joint.join(parts or ["''"]))
 
 
@@ -111,6 +117,9 @@ def _hash(rows: DataFrame, dialect: Dialect, columns: Sequence[SourceColumn]) ->
             # A column that bronze does not have yet is NULL in all its rows.
             value = spark_text(F.col(f"`{name}`"), held[name], form) if name in held else F.lit(None).cast("string")
             parts += [F.coalesce(value, F.lit(_NULL)), F.lit(_BETWEEN)]
+            empty = dialect.empties.get(column.data_type)
+            if empty is not None:
+                parts.append(F.when(has_flag(f"{empty.flag}{name}"), F.lit(_NONE)).otherwise(F.lit("")))
     joined = F.encode(F.concat(*parts, F.lit("")), _BY_DIALECT[dialect.name].encoding)
     return F.conv(F.substring(F.md5(joined), 1, 8), 16, 10).cast("bigint")
 

@@ -138,7 +138,7 @@ def _plain(dialect: Dialect, declared: str) -> Form | None:
 
 
 def sql_text(dialect: Dialect, column: SourceColumn, form: Form) -> str:
-    """SQL for the text of a column; NULL for NULL, and for a day that is none, which a load reads as NULL."""
+    """SQL for the text of a column; NULL for NULL, and for a value that is none, which a load reads as NULL."""
     read = dialect.expression(column.name, column.data_type, column.precision)
     # A name may hold braces.
     return _SQL[dialect.name][form.kind].replace("{s}", str(form.scale)).replace("{c}", read)
