@@ -4,8 +4,9 @@ import pytest
 from pyspark.sql import SparkSession
 
 from harness import Mini
+from rcm_lakehouse.pipeline import runner
 from rcm_lakehouse.pipeline.context import Backfill
-from windows_kit import BRONZE, insert, keys, project
+from windows_kit import BRONZE, at_point, insert, keys, project
 
 pytestmark = pytest.mark.wide
 
@@ -43,6 +44,15 @@ def test_a_verb_outside_the_hours_of_its_source_is_told_as_not_done(verb: str, m
     assert f"bronze hos-a.visits: {told}" in ended.said
     assert [row.status for row in ended.logs if row.layer == "run"] == ["FAILED"]
     assert not [row for row in ended.logs if row.layer == "reconcile"]
+    assert keys(mini) == ["a"]
+
+
+def test_a_load_that_is_reached_after_the_hours_is_not_begun(mini: Mini, monkeypatch: pytest.MonkeyPatch) -> None:
+    later = at_point("P1", lambda: monkeypatch.setenv("RCM_TEST_NOW", "2026-01-11T06:00:01Z"))
+    monkeypatch.setattr(runner, "crash_point", later)
+    ended = mini.run(monkeypatch, now="2026-01-11T05:59:59Z", layers=BRONZE)
+    log = ended.log("bronze", "hosa_visits")
+    assert (ended.code, log.status, log.message) == (0, "OUTSIDE_HOURS", "it is 06:00 in UTC; this source is read between 20:00 and 06:00")
     assert keys(mini) == ["a"]
 
 

@@ -63,12 +63,13 @@ def test_S35_keys_and_tie_breaks_go_by_value_and_a_correction_closes_the_lines_i
     found = mini.rows("silver.line", "source_bill_id", "CAST(billed_amount AS STRING)", where="is_current")
     assert found == sorted(amounts.items()), "of two adjustments of one time the tenth comes after the ninth"
 
-    corrected = ["B1,1,80.00,,2026-01-13,1", *adjusted, "B3,1,5.00,open,2026-01-12,1", "B4,1,9.00,,2026-01-12,1", "B5,one,7.00,,2026-01-12,1", "B6,too short"]
+    corrected = ["B1,1,80.00,,2026-01-13,1", *adjusted, "B3,1,5.00,void,2026-01-12,1", "B4,1,9.00,,2026-01-12,1", "B5,one,7.00,,2026-01-12,1", "B6,too short"]
     mini.land("a/one.csv", bills(*corrected, header=HEADER))
+    mini.land("a/two.csv", bills("B3,1,5.00,open,2026-01-12,1", header=HEADER))
     ended = done(mini.run())
     found = mini.rows("silver.line", "line_key", "CAST(billed_amount AS STRING)", where="is_current")
     assert found == [("hos-a|B1|1", "80.00"), ("hos-a|B2|1", "250.00"), ("hos-a|B4|1", "9.00")], "01 and 1 are one line"
-    assert says(ended.log("silver", "line").warnings, "1 rows have the time of a delete")
+    assert any(says(log.warnings, "1 rows have the time of a delete") for log in ended.logs if log.layer == "silver")
     # B6 is still too short, in the same line of the file; a number that is none is told by what was delivered.
     assert statuses(mini) == [("open", "hos-a|B5|one"), ("open", None), ("superseded", None)]
 

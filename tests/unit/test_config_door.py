@@ -53,6 +53,7 @@ LEFT_OUT = {
     ("--full-refresh", "hos-a.patients", "--layers", "silver,gold"): "--full-refresh: 'hos-a.patients' would not be read, because --layers leaves out bronze.",
     ("--full-refresh", "hos-a.patients", "--only", "patient"): "--full-refresh: 'hos-a.patients' would not be read, because --only leaves it out.",
     ("--reset-watermark", "hos-a.patients", "beginning", "--only", "patient"): "--reset-watermark: 'hos-a.patients' would not be read, because --only",
+    ("--from", "2026-01-01", "--to", "2026-02-01", "--only", "hos-a.patients", "--reconcile", "hos-a.patients"): "--reconcile: 'hos-a.patients' is named by",
     ("--reset-watermark", "hos-a.patients", "beginning", "--reconcile", "hos-a.patients"): "'hos-a.patients' is named by --reconcile too, but a reset reads",
     ("--reconcile", "hos-a.patients", "--layers", "silver"): "--reconcile: 'hos-a.patients' would not be read, because --layers leaves out bronze.",
     ("--approve-deletes", "hos-a.visits", "--only", "hos-a.patients"): "--approve-deletes: 'hos-a.visits' would have no effect, because --only leaves it out.",

@@ -23,6 +23,7 @@ from rcm_lakehouse.pipeline.context import APPROVAL, RunContext
 from rcm_lakehouse.pipeline.freeze import Frozen, JdbcPlan, is_windowed, overlap_of, watermark_of
 from rcm_lakehouse.pipeline.graph import Step
 from rcm_lakehouse.pipeline.jdbc_stage import Stage, Staged, mapped_key, mapped_names, spelled
+from rcm_lakehouse.pipeline.load_hours import is_closed
 from rcm_lakehouse.pipeline.reset_step import reset
 from rcm_lakehouse.pipeline.silver_sources import bronze_table
 from rcm_lakehouse.sources.jdbc import EMPTIES, Database, has_rows, highest_time, read_table
@@ -40,7 +41,7 @@ def load(ctx: RunContext, lake: Lake, step: Step, done: Mapping[str, Outcome], f
     row = frozen.rows[step.label]
     if row.label in frozen.refused:
         raise frozen.refused[row.label]
-    if row.label in frozen.outside:
+    if row.label not in frozen.begun and is_closed(ctx.project, row, frozen.outside):
         return _outside(ctx, frozen, row)
     connection = ctx.project.connections[row.database]
     if isinstance(connection, JdbcConnection):

@@ -1,7 +1,24 @@
-"""Hours in which a source may be read (pure)."""
+"""Hours in which a source may be read."""
 
 from datetime import datetime
 from zoneinfo import ZoneInfo
+
+from rcm_lakehouse.config.connections import JdbcConnection
+from rcm_lakehouse.config.project import Project
+from rcm_lakehouse.config.worklist import LoadRow
+from rcm_lakehouse.pipeline.context import utc_now
+
+
+def is_closed(project: Project, row: LoadRow, outside: dict[str, str]) -> bool:
+    """True when the source of a load may not be read now; why is noted in `outside` by the load's name, once and for the run.
+
+    Asked before each read begins: a run that began in the hours may reach a load after them. A read that has begun goes on to its end.
+    """
+    connection = project.connections[row.database]
+    if row.label not in outside and isinstance(connection, JdbcConnection):
+        why = outside_hours(connection.load_hours, connection.time_zone, utc_now())
+        outside.update({row.label: why} if why else {})
+    return row.label in outside
 
 
 def outside_hours(hours: str | None, zone: str, now: datetime) -> str | None:

@@ -45,11 +45,11 @@ def replay_entity(ctx: RunContext, lake: Lake, step: Step, done: Mapping[str, Ou
     if not lake.moved_past(entity.quarantine, 0):
         return nothing_new(ctx, lake, entity, consumed, {})
     waiting = lake.staged(f"{lake.scratch(ctx.run_id)}/silver/{step.label}/waiting", open_rows(lake, entity.quarantine))
-    parts = _parts(ctx, lake, entity, waiting, consumed, frozen)
+    parts = replayed_parts(ctx, lake, entity, waiting, consumed, frozen)
     if not parts:
         return nothing_new(ctx, lake, entity, consumed, {})
     take_back(lake, entity, consumed)
-    batch = ReplayBatch(ctx, lake, entity, parts, consumed, waiting=waiting)
+    batch = ReplayBatch(ctx, lake, entity, parts, consumed, waiting=waiting, open=waiting)
     logs = batch.run()
     version = batch.version if batch.version >= 0 else lake.head_version(entity.silver)
     for log in logs:
@@ -57,7 +57,7 @@ def replay_entity(ctx: RunContext, lake: Lake, step: Step, done: Mapping[str, Ou
     return Outcome("SUCCESS", tuple(logs), {"version": version})
 
 
-def _parts(
+def replayed_parts(
     ctx: RunContext, lake: Lake, entity: Entity, waiting: DataFrame, consumed: Mapping[str, int], frozen: Frozen
 ) -> tuple[Pending, ...]:
     """The bronze batches that open rows were last seen in, for each load that feeds the entity, also of files that came before its present targetpath.
@@ -83,15 +83,19 @@ def _parts(
 class ReplayBatch(SilverBatch):
     """One MERGE of quarantined rows. History comes first, the quarantine's events after it: a kill between them is made good by replaying again.
 
-    `waiting` are the open rows of the quarantine, staged.
+    `open` are the open rows of the quarantine, staged, and `waiting` those of them that are judged again.
     """
 
     waiting: DataFrame = field(kw_only=True)
+    open: DataFrame = field(kw_only=True)
+    tells_always = True
 
     def run(self) -> list[LoadLog]:
-        """Stage, judge, merge, tell the quarantine; returns one audit row."""
+        """Stage, judge, merge, tell the quarantine; returns one audit row, none when there is nothing to tell."""
         rows = self._with_withdrawn(self._open_ones(self._staged()))
         tallies = self._tallies(rows)
+        if not tallies and not self.tells_always:
+            return []
         followers = self._followers(rows)
         events = self._events(rows, followers)
         logs: list[LoadLog] = []
@@ -165,7 +169,7 @@ class ReplayBatch(SilverBatch):
 
         Each snapshot is a time of its own, and the newest alone is judged again: none was taken since.
         """
-        marks = self.waiting.select(F.col("source_table").alias("_source_table"), F.col("row_hash").alias("_row_hash"))
+        marks = self.open.select(F.col("source_table").alias("_source_table"), F.col("row_hash").alias("_row_hash"))
         rows = []
         for part in self.parts:
             if not part.is_snapshot:
@@ -239,9 +243,12 @@ class ReplayBatch(SilverBatch):
                 numberofrowscopied=written if passed else None,
                 table_id=self.lake.table_id(self.entity.silver),
                 consumed=as_json(self.consumed),
-                warnings=[f"{passed + bad} quarantined rows judged again: {passed} pass, {bad} stay", *(words for _, words in self.warnings)],
+                warnings=[self._words(passed, bad), *(words for _, words in self.warnings)],
             )
         ]
+
+    def _words(self, passed: int, bad: int) -> str:
+        return f"{passed + bad} quarantined rows judged again: {passed} pass, {bad} stay"
 
 
 def _joined(rows: DataFrame, followers: DataFrame | None) -> DataFrame:

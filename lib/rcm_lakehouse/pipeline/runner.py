@@ -22,7 +22,7 @@ from rcm_lakehouse.lake.lock import lakehouse_lock
 from rcm_lakehouse.lake.session import check_place, get_session
 from rcm_lakehouse.lake.table import layer_table
 from rcm_lakehouse.lake.tables import Lake
-from rcm_lakehouse.pipeline import bronze_step, gold_step, reconcile_step, recovery, replay, silver_step
+from rcm_lakehouse.pipeline import bronze_step, gold_step, reconcile_step, recovery, released, replay
 from rcm_lakehouse.pipeline.attempts import Outcome, attempted
 from rcm_lakehouse.pipeline.built_for import refused_models
 from rcm_lakehouse.pipeline.closing import close_run, stop_signals, verdict
@@ -42,7 +42,7 @@ from rcm_lakehouse.silver.cleaning import CLEANERS
 _WORK: Mapping[str, Callable[[RunContext, Lake, Step, Mapping[str, Outcome], Frozen], Outcome]] = {
     "bronze": bronze_step.load,
     "reconcile": reconcile_step.after_load,
-    "silver": silver_step.merge_entity,
+    "silver": released.merge_and_release,
     "gold": gold_step.rebuild,
 }
 _REPLAY = {**_WORK, "silver": replay.replay_entity}

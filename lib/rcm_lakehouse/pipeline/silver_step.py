@@ -17,6 +17,7 @@ from rcm_lakehouse.lake.salt import with_salt
 from rcm_lakehouse.lake.tables import Lake
 from rcm_lakehouse.pipeline.attempts import Outcome
 from rcm_lakehouse.pipeline.context import RunContext
+from rcm_lakehouse.pipeline.corrected import corrected
 from rcm_lakehouse.pipeline.earlier import is_one_row_a_key, known_before
 from rcm_lakehouse.pipeline.entities import Entity, ensure_known, ensure_salt_once, entity_of, personal_entities
 from rcm_lakehouse.pipeline.freeze import Frozen
@@ -140,6 +141,7 @@ class SilverBatch:
 
     def _canonical(self, part: Pending, rows: DataFrame) -> DataFrame:
         canonical = self._plain(part, rows)
+        canonical = corrected(self.ctx, self.lake, self.contract, part, canonical, lambda found: self._plain(part, found))
         marked = canonical if part.is_snapshot else self._outlived.marked(part, canonical)
         known = self._known(part)
         return marked if known is None else placed(marked, known, self.contract)

@@ -29,7 +29,7 @@ def check_verbs(project: Project, options: RunOptions) -> None:
     loads = {row.label: row for row in project.active_loads}
     problems = [problem for verb, name in options.verbs for problem in _problems(project, loads, verb, name)]
     problems += [problem for verb, name in options.verbs if name in loads for problem in _left_out(project, options, verb, loads[name])]
-    problems += _beside_reset(options)
+    problems += [*_beside_reset(options), *_beside_backfill(options)]
     beside = [name for name in options.only if name in loads and name not in options.verb_loads] if options.verb_loads else []
     if beside:
         read = ", ".join(options.verb_loads)
@@ -86,6 +86,13 @@ def _beside_reset(options: RunOptions) -> Iterable[str]:
         others = [verb for verb, load in options.verbs if load == name and verb != "--reset-watermark"]
         if others:
             yield f"--reset-watermark: '{name}' is named by {', '.join(others)} too, but a reset reads nothing of its source. Give them one after the other."
+
+
+def _beside_backfill(options: RunOptions) -> Iterable[str]:
+    """A comparison asks for what the load's own window has taken, and a back-fill takes its place: all beyond its end would be told as not yet due."""
+    for name in options.backfill.loads if options.backfill else ():
+        if name in options.reconcile:
+            yield f"--reconcile: '{name}' is named by --from/--to too, whose range would stand for what its loads have read. Give them one after the other."
 
 
 def apply_verbs(lake: Lake, frozen: Frozen, options: RunOptions) -> None:
