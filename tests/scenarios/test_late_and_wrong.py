@@ -1,5 +1,6 @@
 """What a run takes without being asked: rows that came before what they refer to, and files whose stamps were wrong."""
 
+import copy
 from pathlib import Path
 
 import pytest
@@ -67,8 +68,16 @@ def test_a_row_that_came_before_what_it_refers_to_is_taken_by_the_run_after_it(s
     before = (mini.commits("quarantine.visit"), mini.commits("silver.visit"))
     assert done(mini.run(now="2026-01-02T23:00:00Z")).log("silver", "visit").status == "NOOP"
     mini.sql("INSERT INTO wards VALUES ('W4')", database="emr")
-    assert done(mini.run(now="2026-01-02T23:30:00Z")).log("silver", "visit").status == "NOOP"
+    assert done(mini.run(now="2026-01-02T23:10:00Z")).log("silver", "visit").status == "NOOP"
     assert before == (mini.commits("quarantine.visit"), mini.commits("silver.visit")), "who goes on waiting is not told each day"
+    # Under another mapping what waits may be another row: that is a person's to say.
+    changed = copy.deepcopy(VISIT)
+    changed["sources"][0]["columns"]["amount"] = "Charge"
+    mini.own_contracts = {"ward": WARD, "visit": changed}
+    mini.write()
+    mini.sql("ALTER TABLE visits ADD Charge VARCHAR(9)", "INSERT INTO wards VALUES ('W9')", database="emr")
+    assert done(mini.run(now="2026-01-02T23:20:00Z")).log("silver", "visit").status == "NOOP"
+    assert statuses(mini, "visit") == {"open": 3, "replayed": 2}, "V3 has its ward now, and goes on waiting"
 
 
 def test_F22_a_correction_stands_where_the_row_stood_that_it_corrects(spark: SparkSession, tmp_path: Path) -> None:
@@ -104,3 +113,27 @@ def test_F22_a_correction_stands_where_the_row_stood_that_it_corrects(spark: Spa
     mini.land("a/one.csv", bills(bill(1, amount="11.00", modified="2026-01-05"), *right[1:], bill(5, amount="5.00", modified="2026-01-20"), *wrong[-2:]))
     done(mini.run())
     assert dict(silver_ids(mini, "a", "CAST(billed_amount AS STRING)")) == {**expected, "B1": "11.00"}
+
+
+def test_F22_a_correction_follows_what_its_file_deleted_and_not_what_another_file_said_there(spark: SparkSession, tmp_path: Path) -> None:
+    mini = bills_project(spark, tmp_path, {"a": {}})
+    mini.own_contracts = {"bill": {**BILL, "sources": [{**BILL["sources"][0], "delete_when": "Note = 'void'"}]}}
+    mini.write()
+    typo, late = bill(1, amount="1.00", modified="2026-01-30"), bill(9, modified="2026-01-01")
+    mini.land("a/nov.csv", bills(typo, bill(2, modified="2026-01-30"), late))
+    done(mini.run())
+    mini.land("a/dec.csv", bills(bill(1, amount="100.00", modified="2026-01-30")))
+    mini.land("a/nov.csv", bills(bill(1, amount="1.00", modified="2026-01-03"), bill(2, note="void", modified="2026-01-20"), late))
+    done(mini.run())
+    assert dict(silver_ids(mini, "a", "CAST(billed_amount AS STRING)")) == {"B1": "100.00", "B9": "10.00"}
+    for number in (1, 2):
+        alive = bill(2, amount=f"2{number}.00", modified=f"2026-01-1{number}")
+        mini.land("a/nov.csv", bills(bill(1, amount="1.00", modified="2026-01-03"), alive, late))
+        done(mini.run())
+        assert dict(silver_ids(mini, "a", "CAST(billed_amount AS STRING)")) == {"B1": "100.00", "B2": f"2{number}.00", "B9": "10.00"}
+    tombstones = mini.commits("silver.bill_tombstones")
+    for note in ("x", "y"):
+        gone, other = bill(2, note="void", modified="2026-01-20"), bill(9, note=note, modified="2026-01-01")
+        mini.land("a/nov.csv", bills(bill(1, amount="1.00", modified="2026-01-03"), gone, other))
+        done(mini.run())
+    assert (mini.commits("silver.bill_tombstones") - tombstones, silver_ids(mini, "a")) == (1, ["B1", "B9"]), "said again, it is the same delete"

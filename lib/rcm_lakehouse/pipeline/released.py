@@ -1,8 +1,11 @@
 """Rows that wait in quarantine for what they refer to alone: the run after it has come takes them, so that their delivery may come before it."""
 
 import json
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import reduce
+from operator import or_
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -20,12 +23,17 @@ from rcm_lakehouse.pipeline.replay import ReplayBatch, replayed_parts
 from rcm_lakehouse.pipeline.silver_outcomes import as_json
 from rcm_lakehouse.pipeline.silver_sources import consumed_batches
 from rcm_lakehouse.pipeline.silver_step import merge_entity
+from rcm_lakehouse.pipeline.unfinished import take_back
+
+# Names under which progress keeps what tells the contract, and, behind that of a bronze table, the newest batch that came under another.
+_CONTRACT, _BEFORE = "contract of the waiting", ", under another contract"
 
 
 def merge_and_release(ctx: RunContext, lake: Lake, step: Step, done: Mapping[str, Outcome], frozen: Frozen) -> Outcome:
     """`merge_entity`, and then the rows that waited for a key that silver has meanwhile: merged as a replay merges them, in their place in time.
 
-    Progress says by which version of each table referred to the open rows were judged last: while these stand no row is looked at again.
+    Progress says by which version of each table referred to the open rows were judged last: while these stand no row is looked at again. Rows that
+    came under other columns or mappings of the contract are left to a replay: by those of today they may be others.
     Raises what `merge_entity` raises.
     """
     entity = entity_of(ctx.project.contracts[step.label])
@@ -33,16 +41,29 @@ def merge_and_release(ctx: RunContext, lake: Lake, step: Step, done: Mapping[str
     merged = merge_entity(ctx, lake, step, done, frozen)
     if merged.failed or not _references(entity.contract) or not lake.moved_past(entity.quarantine, 0):
         return merged
-    now = _versions(ctx, lake, entity.contract)
     taken = consumed_batches(ctx, lake, entity.contract, entity.silver)
+    last = ctx.state.last_done.get(entity.silver.label)
+    marks = {**_limits(entity.contract, last.consumed if last else {}), **_versions(ctx, lake, entity.contract)}
     # The first rows of a quarantine were judged by what is there now.
-    is_known = had_none or all(taken.get(name) == version for name, version in now.items())
-    found = None if is_known else _released(ctx, lake, entity, taken, frozen)
+    is_known = had_none or all(taken.get(name) == version for name, version in marks.items())
+    found = None if is_known else _released(ctx, lake, entity, taken, marks, frozen)
     outcome = merged if found is None else _with(merged, *found)
     for log in outcome.logs:
         if log.consumed is not None:
-            log.consumed = as_json({**json.loads(log.consumed), **now})
+            log.consumed = as_json({**json.loads(log.consumed), **marks})
     return outcome
+
+
+def _limits(contract: Contract, before: Mapping[str, int]) -> dict[str, int]:
+    """By name of progress: what tells the contract's columns and mappings, and up to which batch of each bronze table rows came under others.
+
+    `before` is the progress of the run before: what this run took came under those of today.
+    """
+    said = contract.model_dump_json(include={"key", "key_is_personal", "sequence_by", "columns", "sources"})
+    own = {_CONTRACT: zlib.crc32(said.encode())}
+    if before.get(_CONTRACT, own[_CONTRACT]) == own[_CONTRACT]:
+        return {**own, **{name: batch for name, batch in before.items() if name.endswith(_BEFORE)}}
+    return {**own, **{f"{name}{_BEFORE}": batch for name, batch in before.items() if name.startswith("bronze.") and "," not in name}}
 
 
 def _with(merged: Outcome, logs: list[LoadLog], version: int) -> Outcome:
@@ -64,19 +85,26 @@ def _versions(ctx: RunContext, lake: Lake, contract: Contract) -> dict[str, int]
     return {f"{table.label}, referred to": lake.head_version(table) for table in tables if lake.exists(table)}
 
 
-def _released(ctx: RunContext, lake: Lake, entity: Entity, taken: dict[str, int], frozen: Frozen) -> tuple[list[LoadLog], int] | None:
+def _released(
+    ctx: RunContext, lake: Lake, entity: Entity, taken: dict[str, int], marks: Mapping[str, int], frozen: Frozen
+) -> tuple[list[LoadLog], int] | None:
     """The audit rows and the version (-1: no commit) of what was taken; None when nothing was."""
     is_reference = F.forall(
         F.filter("reasons", lambda reason: reason["severity"] != "warn"), lambda reason: reason["rule"].isin(*_references(entity.contract))
     )
     path = f"{lake.scratch(ctx.run_id)}/silver/{entity.contract.entity}/referring"
     waiting = lake.staged(path, open_rows(lake, entity.quarantine))
-    own = waiting.where(is_reference)
-    parts = replayed_parts(ctx, lake, entity, own, taken, frozen)
+    before = [(name.removesuffix(_BEFORE), batch) for name, batch in marks.items() if name.endswith(_BEFORE)]
+    is_older = reduce(or_, [(F.col("source_table") == name) & (F.col("last_batch_seq") <= batch) for name, batch in before], F.lit(False))
+    own = waiting.where(is_reference & ~is_older)
+    parts = replayed_parts(ctx, lake, entity, own, taken, frozen, with_former=False)
     if not parts:
         return None
+    take_back(lake, entity, taken)
     batch = ReleaseBatch(ctx, lake, entity, parts, taken, waiting=own, open=waiting)
     logs = batch.run()
+    for log in logs:
+        log.table_version = batch.version if batch.version >= 0 else lake.head_version(entity.silver)
     return (logs, batch.version) if logs else None
 
 

@@ -58,9 +58,9 @@ def replay_entity(ctx: RunContext, lake: Lake, step: Step, done: Mapping[str, Ou
 
 
 def replayed_parts(
-    ctx: RunContext, lake: Lake, entity: Entity, waiting: DataFrame, consumed: Mapping[str, int], frozen: Frozen
+    ctx: RunContext, lake: Lake, entity: Entity, waiting: DataFrame, consumed: Mapping[str, int], frozen: Frozen, *, with_former: bool = True
 ) -> tuple[Pending, ...]:
-    """The bronze batches that open rows were last seen in, for each load that feeds the entity, also of files that came before its present targetpath.
+    """The bronze batches that open rows were last seen in, for each load that feeds the entity; `with_former`: those of its former targetpaths too.
 
     A batch that silver has not taken whole is left to the next run: a row of it in silver would say that all of it was.
     """
@@ -68,7 +68,7 @@ def replayed_parts(
     found, last = ({row["source_table"]: int(row[end]) for row in seen} for end in ("low", "high"))
     parts = []
     loads = feeding(ctx.project, entity.contract.entity)
-    left = [former for load in loads for former in under_former_paths(ctx, lake, load)]
+    left = [former for load in loads for former in under_former_paths(ctx, lake, load)] if with_former else []
     for row in [*loads, *left]:
         label = bronze_table(row).label
         mapping = ctx.project.mapping_of(entity.contract, row)
@@ -92,10 +92,11 @@ class ReplayBatch(SilverBatch):
 
     def run(self) -> list[LoadLog]:
         """Stage, judge, merge, tell the quarantine; returns one audit row, none when there is nothing to tell."""
-        rows = self._with_withdrawn(self._open_ones(self._staged()))
-        tallies = self._tallies(rows)
-        if not tallies and not self.tells_always:
+        opened = self._open_ones(self._staged())
+        if not self.tells_always and not opened.limit(1).collect():
             return []
+        rows = self._with_withdrawn(opened)
+        tallies = self._tallies(rows)
         followers = self._followers(rows)
         events = self._events(rows, followers)
         logs: list[LoadLog] = []

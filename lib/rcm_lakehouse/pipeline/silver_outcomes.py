@@ -39,7 +39,7 @@ def nothing_new(ctx: RunContext, lake: Lake, entity: Entity, consumed: Mapping[s
     version = known if known is not None else lake.head_version(entity.silver)
     done = ctx.log("silver", tablename=entity.contract.entity, target=entity.silver.label, status="NOOP", table_version=version)
     done.consumed, done.table_id = as_json(consumed), lake.table_id(entity.silver)
-    facts = {"version": version, "is_unfed": bool(held) and not consumed}
+    facts = {"version": version, "is_unfed": bool(held) and not any(name.startswith("bronze.") for name in consumed)}
     return Outcome("PARTIAL" if held else "NOOP", (*logs, done), facts, is_undone=bool(held))
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, reduce
+from uuid import uuid4
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -141,7 +142,8 @@ class SilverBatch:
 
     def _canonical(self, part: Pending, rows: DataFrame) -> DataFrame:
         canonical = self._plain(part, rows)
-        canonical = corrected(self.ctx, self.lake, self.contract, part, canonical, lambda found: self._plain(part, found))
+        path = f"{self._scratch()}/corrected/{part.table.name}-{uuid4().hex[:8]}"
+        canonical = corrected(self.ctx, self.lake, self.contract, part, canonical, lambda found: self._plain(part, found), path)
         marked = canonical if part.is_snapshot else self._outlived.marked(part, canonical)
         known = self._known(part)
         return marked if known is None else placed(marked, known, self.contract)

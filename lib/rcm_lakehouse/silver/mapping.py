@@ -54,7 +54,8 @@ def mapped(rows: DataFrame, contract: Contract, mapping: SourceMapping, *, time_
     misfits = [_misfit(column) for column in contract.columns if column.derive is not None]
     derived = third.withColumn("cast_failures", F.array_compact(F.array(*failures, *misfits)))
     salt = F.col(SALT_COLUMN) if contract.key_is_personal else None
-    key = durable_key(F.col("data_source"), [_key_part(F.col(name), F.col(f"_clean_{name}")) for name in contract.key], salt=salt)
+    parts = [_key_part(column, F.col(column.name), F.col(f"_clean_{column.name}")) for column in _of_key(contract)]
+    key = durable_key(F.col("data_source"), parts, salt=salt)
     keyed = derived.withColumn(contract.key_column, key).withColumns(_times(contract, types, time_zone))
     told = ("event_at", "is_future", "is_day", "is_delete", "is_outside", "cast_failures", "raw_row", "_source_table")
     return keyed.select(contract.key_column, "data_source", *[column.name for column in contract.columns], *told, *LINEAGE_NAMES)
@@ -124,16 +125,24 @@ def _value(column: ContractColumn, source_type: str, contracts: Mapping[str, Con
     cleaned = F.col(f"_clean_{column.name}")
     if column.key_of is not None:
         named = contracts[column.key_of]
-        own = next(other for other in named.columns if other.name == named.key[0])
-        part = _key_part(typed(cleaned, "string", own.type, own.formats).cast(own.type), cleaned)
+        own = _of_key(named)[0]
+        part = _key_part(own, typed(cleaned, "string", own.type, own.formats).cast(own.type), cleaned)
         return durable_key(F.col("data_source"), [part], salt=F.col(SALT_COLUMN) if named.key_is_personal else None)
     is_text = column.clean is not None or source_type == "string" or column.type == "string"
     return typed(cleaned, "string" if is_text else source_type, column.type, column.formats).cast(column.type)
 
 
-def _key_part(value: Column, cleaned: Column) -> Column:
-    """A value of a key as text; what does not fit the type waits in quarantine, and is told by the text that was delivered."""
-    return F.coalesce(value.cast("string"), cleaned.cast("string"))
+def _of_key(contract: Contract) -> list[ContractColumn]:
+    columns = {column.name: column for column in contract.columns}
+    return [columns[name] for name in contract.key]
+
+
+def _key_part(column: ContractColumn, value: Column, cleaned: Column) -> Column:
+    """A value of a key as text; what does not fit the type waits in quarantine, and is told by the text that was delivered.
+
+    Of a column that names another entity it is the hospital's number, not that entity's key.
+    """
+    return cleaned.cast("string") if column.key_of is not None else F.coalesce(value.cast("string"), cleaned.cast("string"))
 
 
 def _failure(column: ContractColumn, source: str | None, held: Mapping[str, str]) -> Column:
