@@ -12,7 +12,7 @@ from files_bills import BILL, bill, bills, bills_project, silver_ids
 from harness import Mini
 from rcm_lakehouse.lake.names import register_all
 from rcm_lakehouse.pipeline import history as history_module
-from wards import VISIT, WARD
+from wards import REPLAY, VISIT, WARD
 
 pytestmark = pytest.mark.wide
 
@@ -76,8 +76,14 @@ def test_a_row_that_came_before_what_it_refers_to_is_taken_by_the_run_after_it(s
     mini.own_contracts = {"ward": WARD, "visit": changed}
     mini.write()
     mini.sql("ALTER TABLE visits ADD Charge VARCHAR(9)", "INSERT INTO wards VALUES ('W9')", database="emr")
-    assert done(mini.run(now="2026-01-02T23:20:00Z")).log("silver", "visit").status == "NOOP"
+    ended = done(mini.run(now="2026-01-02T23:20:00Z"))
+    told = [words for words in ended.log("silver", "visit").warnings if "jobs/replay_quarantine.py" in words]
+    assert (ended.log("silver", "visit").status, told[0].startswith("1 rows wait for what they refer to")) == ("NOOP", True)
+    ended = mini.run(now="2026-01-02T23:30:00Z")
     assert statuses(mini, "visit") == {"open": 3, "replayed": 2}, "V3 has its ward now, and goes on waiting"
+    assert ended.log("silver", "visit").status == "NOOP"
+    done(mini.run(now="2026-01-02T23:40:00Z", **REPLAY))
+    assert statuses(mini, "visit") == {"open": 2, "replayed": 3}
 
 
 def test_F22_a_correction_stands_where_the_row_stood_that_it_corrects(spark: SparkSession, tmp_path: Path) -> None:
@@ -118,22 +124,29 @@ def test_F22_a_correction_stands_where_the_row_stood_that_it_corrects(spark: Spa
 def test_F22_a_correction_follows_what_its_file_deleted_and_not_what_another_file_said_there(spark: SparkSession, tmp_path: Path) -> None:
     mini = bills_project(spark, tmp_path, {"a": {}})
     mini.own_contracts = {"bill": {**BILL, "sources": [{**BILL["sources"][0], "delete_when": "Note = 'void'"}]}}
+    mini.settings = {**mini.settings, "default": {**mini.settings["default"], "quality": {"max_bad_share": 1.0}}}
     mini.write()
     typo, late = bill(1, amount="1.00", modified="2026-01-30"), bill(9, modified="2026-01-01")
-    mini.land("a/nov.csv", bills(typo, bill(2, modified="2026-01-30"), late))
+    wrong = [bill(3, amount="9000.00", modified="2026-01-30"), bill(4, amount="", modified="2026-01-30")]
+    mini.land("a/nov.csv", bills(typo, bill(2, modified="2026-01-30"), late, *wrong))
     done(mini.run())
-    mini.land("a/dec.csv", bills(bill(1, amount="100.00", modified="2026-01-30")))
-    mini.land("a/nov.csv", bills(bill(1, amount="1.00", modified="2026-01-03"), bill(2, note="void", modified="2026-01-20"), late))
+    # What no one took, as of B3, covers nothing, and of B4 there is nothing to correct.
+    other = [bill(3, amount="", modified="2026-01-30"), bill(4, amount="100.00", modified="2026-01-20")]
+    mini.land("a/dec.csv", bills(bill(1, amount="100.00", modified="2026-01-30"), *other))
+    right = [bill(3, amount="90.00", modified="2026-01-03"), bill(4, amount="90.00", modified="2026-01-03")]
+    mini.land("a/nov.csv", bills(bill(1, amount="1.00", modified="2026-01-03"), bill(2, note="void", modified="2026-01-20"), late, *right))
     done(mini.run())
-    assert dict(silver_ids(mini, "a", "CAST(billed_amount AS STRING)")) == {"B1": "100.00", "B9": "10.00"}
+    rest = {"B1": "100.00", "B3": "90.00", "B4": "100.00", "B9": "10.00"}
+    assert dict(silver_ids(mini, "a", "CAST(billed_amount AS STRING)")) == rest
+    assert statuses(mini, "bill") == {"superseded": 2}
     for number in (1, 2):
         alive = bill(2, amount=f"2{number}.00", modified=f"2026-01-1{number}")
-        mini.land("a/nov.csv", bills(bill(1, amount="1.00", modified="2026-01-03"), alive, late))
+        mini.land("a/nov.csv", bills(bill(1, amount="1.00", modified="2026-01-03"), alive, late, *right))
         done(mini.run())
-        assert dict(silver_ids(mini, "a", "CAST(billed_amount AS STRING)")) == {"B1": "100.00", "B2": f"2{number}.00", "B9": "10.00"}
+        assert dict(silver_ids(mini, "a", "CAST(billed_amount AS STRING)")) == {**rest, "B2": f"2{number}.00"}
     tombstones = mini.commits("silver.bill_tombstones")
     for note in ("x", "y"):
         gone, other = bill(2, note="void", modified="2026-01-20"), bill(9, note=note, modified="2026-01-01")
-        mini.land("a/nov.csv", bills(bill(1, amount="1.00", modified="2026-01-03"), gone, other))
+        mini.land("a/nov.csv", bills(bill(1, amount="1.00", modified="2026-01-03"), gone, other, *right))
         done(mini.run())
-    assert (mini.commits("silver.bill_tombstones") - tombstones, silver_ids(mini, "a")) == (1, ["B1", "B9"]), "said again, it is the same delete"
+    assert (mini.commits("silver.bill_tombstones") - tombstones, silver_ids(mini, "a")) == (1, sorted(rest)), "said again, it is the same delete"

@@ -41,6 +41,8 @@ _OF_VALUES = (ZERO_DATE, NOT_A_NUMBER, INFINITE)
 # has now, whatever their own time says.
 RECONCILED_FLAG = "reconciled"
 PRESENT = "present"
+# A flag of rows of a file that was delivered before under its name, with other content.
+CORRECTION = "correction"
 # The end of a comparison's load id.
 COMPARISON = "-r"
 # Differ between two runs over the same input; everything else must be equal.

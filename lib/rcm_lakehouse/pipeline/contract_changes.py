@@ -19,12 +19,14 @@ _KINDS = ("columns", "rules", "mappings")
 class ContractChange:
     """A table whose contract is another than it remembers: what it is to remember, and the warning, empty where none is due.
 
-    `is_settled`: its step ended well, with the warning in its audit row.
+    `decides_rows`: columns, mappings or the sequence are others, so that a delivery gives other rows; not when rules alone are. `is_settled`: its step
+    ended well, with the warning in its audit row.
     """
 
     table: Table
     parts: str
     warning: str
+    decides_rows: bool = False
     is_settled: bool = False
 
 

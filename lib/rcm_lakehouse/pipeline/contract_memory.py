@@ -88,7 +88,7 @@ def _change(lake: Lake, table: Table, contract: Contract, then: str | None) -> C
         f"holds stays as it was: new columns are NULL there, and a row that breaks a new rule stays. If all of it is to be had anew from bronze, "
         f"{_anew(table, contract)}. This is told once; see 'When a contract changes' in conf/README.md"
     )
-    return ContractChange(table, now, warning if what else "")
+    return ContractChange(table, now, warning if what else "", decides_rows=any(not part.startswith("rules ") for part in what.split("; ") if part))
 
 
 def with_change_told(ctx: RunContext, step: str, outcome: Outcome) -> Outcome:

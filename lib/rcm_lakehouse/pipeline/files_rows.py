@@ -8,7 +8,7 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, LongType, StringType, StructField, StructType
 
-from rcm_lakehouse.bronze.lineage import LINEAGE
+from rcm_lakehouse.bronze.lineage import CORRECTION, LINEAGE
 from rcm_lakehouse.bronze.lineage import RESERVED as RESERVED_BY_LOADS
 from rcm_lakehouse.config.project import Project
 from rcm_lakehouse.config.worklist import LoadRow
@@ -69,7 +69,7 @@ def staged_rows(spark: SparkSession, folder: Path, deliveries: Sequence[tuple[Fi
 
 
 def _told(item: FileItem, seq: int) -> Column:
-    facts = {"name": item.name, "hash": item.sha256, "flag": "correction" if item.status == "correction" else None}
+    facts = {"name": item.name, "hash": item.sha256, "flag": CORRECTION if item.status == "correction" else None}
     texts = [F.lit(value).cast("string").alias(name) for name, value in facts.items()]
     return F.struct(*texts, F.lit(seq).cast("bigint").alias("seq"))
 

@@ -22,8 +22,8 @@ def close_gone(
     """Tell the quarantine of open rows that are no more, in one commit; none when there are none.
 
     Those that the snapshot now taken no longer has; of snapshots only of the tables in `whole`, whose snapshot says what is absent. Those that a load
-    brought under another targetpath, once it begins a table of its own, into which it reads all again. And those without a key of a file that was
-    delivered again since under its name: with a key a later row takes their place by it. After a kill before this the next delivery says it.
+    brought under another targetpath, once it begins a table of its own, into which it reads all again. And those of a file that was delivered again
+    since under its name, without them. After a kill before this the next delivery says it.
     """
     if not lake.moved_past(entity.quarantine, 0):
         return
@@ -48,9 +48,9 @@ def _of_snapshot(part: Pending) -> Column:
 
 
 def _of_corrected(lake: Lake, entity: Entity, part: Pending) -> Column | None:
-    """Open rows without a key of files of which a later batch is another delivery; None without any. One query, two where there are such rows."""
-    is_keyless = (F.col("source_table") == part.table.label) & F.col("entity_key").isNull()
-    waiting = open_rows(lake, entity.quarantine).where(is_keyless & (F.col("last_batch_seq") <= part.high)).select("last_batch_seq").distinct()
+    """Open rows of files of which a later batch is another delivery; None without any. One query, two where there are open rows."""
+    is_own = F.col("source_table") == part.table.label
+    waiting = open_rows(lake, entity.quarantine).where(is_own & (F.col("last_batch_seq") <= part.high)).select("last_batch_seq").distinct()
     batches = sorted(row["last_batch_seq"] for row in waiting.collect())
     if not batches:
         return None
@@ -58,4 +58,4 @@ def _of_corrected(lake: Lake, entity: Entity, part: Pending) -> Column | None:
     files = lake.read(part.table).where(seq <= part.high).groupBy("_source_file")
     told = files.agg(F.max(seq).alias("last"), F.collect_set(F.when(seq.isin(batches), seq)).alias("batches")).where(F.size("batches") > 0)
     replaced_by = sorted({batch for row in told.collect() for batch in row["batches"] if batch < row["last"]})
-    return is_keyless & F.col("last_batch_seq").isin(replaced_by) if replaced_by else None
+    return is_own & F.col("last_batch_seq").isin(replaced_by) if replaced_by else None

@@ -9,7 +9,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from rcm_lakehouse.audit.schema import LoadLog
-from rcm_lakehouse.bronze.lineage import PRESENT, has_flag
+from rcm_lakehouse.bronze.lineage import CORRECTION, PRESENT, has_flag
 from rcm_lakehouse.lake.tables import Lake
 from rcm_lakehouse.pipeline.attempts import Outcome
 from rcm_lakehouse.pipeline.context import RunContext
@@ -26,6 +26,7 @@ from rcm_lakehouse.pipeline.silver_sources import Pending, bronze_table, consume
 from rcm_lakehouse.pipeline.silver_step import SilverBatch
 from rcm_lakehouse.pipeline.tally import LoadKey, Tally
 from rcm_lakehouse.pipeline.unfinished import take_back
+from rcm_lakehouse.pipeline.waiting_marks import without_contract
 
 
 def replay_entity(ctx: RunContext, lake: Lake, step: Step, done: Mapping[str, Outcome], frozen: Frozen) -> Outcome:
@@ -38,7 +39,7 @@ def replay_entity(ctx: RunContext, lake: Lake, step: Step, done: Mapping[str, Ou
     """
     entity = entity_of(ctx.project.contracts[step.label])
     ensure_known(ctx, lake, entity)
-    consumed = consumed_batches(ctx, lake, entity.contract, entity.silver)
+    consumed = without_contract(consumed_batches(ctx, lake, entity.contract, entity.silver))
     broken = upstream_broken(ctx, entity, step, done)
     if broken is not None:
         return broken
@@ -127,6 +128,10 @@ class ReplayBatch(SilverBatch):
         rows = super()._delivered(part).join(F.broadcast(marks), ["_load_id", "_row_hash"], how="left_semi")
         return rows.where(F.col("_batch_seq") == part.high) if part.is_snapshot else rows
 
+    def _corrected(self, part: Pending, canonical: DataFrame) -> DataFrame:
+        """Rows of a correction were placed when they came, by what silver had then."""
+        return canonical
+
     def _known(self, part: Pending) -> DataFrame | None:
         """Of a snapshot the deletes before it. Rows of other tables were placed when they came, by what silver had then."""
         return super()._known(replace(part, low=part.high - 1)) if part.is_snapshot else None
@@ -136,7 +141,7 @@ class ReplayBatch(SilverBatch):
         marks = self.waiting.select("quarantine_id", F.col("last_load_id").alias("_load_id"), F.col("sequence_at").alias("_place"))
         rows = with_quarantine_id(staged).join(marks, ["quarantine_id", "_load_id"], how="inner")
         compared = [part.table.label for part in self.parts if was_compared(self.lake, part) or self._has_others(part)]
-        is_placed = F.col("_source_table").isin(compared) & F.col("event_at").isNotNull()
+        is_placed = (F.col("_source_table").isin(compared) | has_flag(CORRECTION)) & F.col("event_at").isNotNull()
         at = F.when(is_placed, F.greatest("event_at", "_place")).otherwise(F.col("event_at"))
         moved = rows.withColumns({"event_at": at, "_is_moved": F.coalesce(at > F.col("event_at"), F.lit(False))})
         return self.lake.staged(f"{self._scratch()}/open", moved.drop("_place"))

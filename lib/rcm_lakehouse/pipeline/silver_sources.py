@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from pyspark.sql import functions as F
 
 from rcm_lakehouse.audit.approvable import awaits_approval
-from rcm_lakehouse.bronze.lineage import RECONCILED_FLAG
+from rcm_lakehouse.bronze.lineage import CORRECTION, RECONCILED_FLAG, has_flag
+from rcm_lakehouse.config.connections import FilesConnection
 from rcm_lakehouse.config.contracts import Contract, SourceMapping
 from rcm_lakehouse.config.errors import TableStateError
 from rcm_lakehouse.config.worklist import LoadRow
@@ -34,7 +35,8 @@ def settled(label: str) -> str:
 class Pending:
     """Batches (low, high] of one bronze table that silver has not taken; a snapshot is taken one batch at a time, and so is a comparison.
 
-    `compared` are the batches among them that a comparison with the source brought: they are placed by what silver has of those before.
+    `compared` are the batches among them that a comparison with the source brought, or a file that is delivered again: they are placed by what silver
+    has of those before. `is_correction`: what one MERGE takes is such a file alone.
     """
 
     row: LoadRow
@@ -42,6 +44,7 @@ class Pending:
     low: int
     high: int
     compared: tuple[int, ...] = ()
+    is_correction: bool = False
 
     @property
     def table(self) -> Table:
@@ -94,7 +97,8 @@ def backlog(ctx: RunContext, lake: Lake, contract: Contract, silver: Table, done
             continue
         part = Pending(row, mapping, low, head)
         if head > low:
-            pending.append(replace(part, compared=_compared(lake, part)))
+            is_file = isinstance(ctx.project.connections[row.database], FilesConnection)
+            pending.append(replace(part, compared=_corrections(lake, contract, part) if is_file else _compared(lake, part), is_correction=is_file))
         elif _is_approved_since(ctx, lake, silver, part):
             pending.append(Pending(row, mapping, head - 1, head))
     return Backlog(tuple(pending), consumed, held)
@@ -111,6 +115,15 @@ def _compared(lake: Lake, part: Pending) -> tuple[int, ...]:
     seq = F.col("_batch_seq")
     found = lake.read(part.table).where((seq > part.low) & (seq <= part.high) & F.array_contains("_flags", RECONCILED_FLAG))
     return tuple(sorted(int(row["_batch_seq"]) for row in found.select("_batch_seq").distinct().collect()))
+
+
+def _corrections(lake: Lake, contract: Contract, part: Pending) -> tuple[int, ...]:
+    """Batches that are another delivery of a file: one query. Snapshots have their own order, and of a thing that many rows name one row says nothing."""
+    if part.row.loadtype == "Full" or part.mapping.deletes == "ignore" or not contract.sequence_by:
+        return ()
+    seq = F.col("_batch_seq")
+    found = lake.read(part.table).where((seq > part.low) & (seq <= part.high) & has_flag(CORRECTION)).select("_batch_seq").distinct()
+    return tuple(sorted(int(row["_batch_seq"]) for row in found.collect()))
 
 
 def _is_approved_since(ctx: RunContext, lake: Lake, silver: Table, part: Pending) -> bool:
@@ -157,12 +170,14 @@ def next_round(pending: tuple[Pending, ...]) -> tuple[list[Pending], tuple[Pendi
     later: list[Pending] = []
     for part in pending:
         end = part.high
+        is_alone = False
         if part.is_snapshot:
             end = part.low + 1
         elif part.compared:
             first = part.compared[0]
-            end = first if first == part.low + 1 else first - 1
-        now.append(replace(part, high=end, compared=()))
+            is_alone = first == part.low + 1
+            end = first if is_alone else first - 1
+        now.append(replace(part, high=end, compared=(), is_correction=part.is_correction and is_alone))
         if end < part.high:
             later.append(replace(part, low=end, compared=tuple(seq for seq in part.compared if seq > end)))
     return now, tuple(later)

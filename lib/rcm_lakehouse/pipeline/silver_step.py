@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, reduce
-from uuid import uuid4
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -32,6 +31,7 @@ from rcm_lakehouse.pipeline.silver_outcomes import as_json, held_log, nothing_ne
 from rcm_lakehouse.pipeline.silver_sources import Pending, backlog, next_round, settled
 from rcm_lakehouse.pipeline.tally import LoadKey, Tally
 from rcm_lakehouse.pipeline.unfinished import take_back, with_tombstones
+from rcm_lakehouse.pipeline.waiting_marks import with_contract
 from rcm_lakehouse.quality.judge import judged
 from rcm_lakehouse.silver.mapping import mapped
 from rcm_lakehouse.silver.present import placed
@@ -48,11 +48,12 @@ def merge_entity(ctx: RunContext, lake: Lake, step: Step, done: Mapping[str, Out
     blocked = upstream_broken(ctx, entity, step, done)
     if blocked is not None:
         return blocked
+    progress = with_contract(ctx, entity, work.consumed)
     if not work.pending:
-        return nothing_new(ctx, lake, entity, work.consumed, work.held)
+        return nothing_new(ctx, lake, entity, progress, work.held)
     take_back(lake, entity, work.consumed)
     logs: list[LoadLog] = []
-    consumed, pending = dict(work.consumed), work.pending
+    consumed, pending = dict(progress), work.pending
     while pending:
         now, pending = next_round(pending)
         consumed.update({part.table.label: part.high for part in now})
@@ -142,11 +143,13 @@ class SilverBatch:
 
     def _canonical(self, part: Pending, rows: DataFrame) -> DataFrame:
         canonical = self._plain(part, rows)
-        path = f"{self._scratch()}/corrected/{part.table.name}-{uuid4().hex[:8]}"
-        canonical = corrected(self.ctx, self.lake, self.contract, part, canonical, lambda found: self._plain(part, found), path)
+        canonical = self._corrected(part, canonical)
         marked = canonical if part.is_snapshot else self._outlived.marked(part, canonical)
         known = self._known(part)
         return marked if known is None else placed(marked, known, self.contract)
+
+    def _corrected(self, part: Pending, canonical: DataFrame) -> DataFrame:
+        return corrected(self.lake, self.entity, part, canonical)
 
     def _plain(self, part: Pending, rows: DataFrame) -> DataFrame:
         named = rows.withColumns({"data_source": F.lit(part.row.datasource), "_source_table": F.lit(part.table.label)})
