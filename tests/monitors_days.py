@@ -110,6 +110,10 @@ def other_counts() -> list[LoadLog]:
         load("hos-b", "lost", "2026-03-09T08:00", rows_read=10, rows_written=7, rows_duplicate=2, load_id="lost-1"),
         load("hos-b", "leaking", "2026-03-09T08:00", rows_read=10, load_id="leaking-1"),
         silver("hos-b", "leaking", "2026-03-09T08:01", load_id="leaking-1", rows_read=9, rows_written=9),
+        # A file and the correction of another, taken one after the other.
+        load("hos-b", "parts", "2026-03-09T08:00", rows_read=10, rows_written=10, load_id="parts-1"),
+        silver("hos-b", "parts", "2026-03-09T08:01", load_id="parts-1", rows_read=6, rows_written=6),
+        silver("hos-b", "parts", "2026-03-09T08:02", load_id="parts-1", rows_read=4, rows_written=4),
         silver("hos-b", "leaking", "2026-03-09T08:02", load_id="other", rows_read=10, rows_written=5, rows_unchanged=1, rows_quarantined=3),
         load("hos-b", "waiting", "2026-03-07T08:00", rows_read=10, batch_seq=1),
         load("hos-b", "waiting", "2026-03-08T08:00", rows_read=20, batch_seq=2),

@@ -121,6 +121,29 @@ def test_F22_a_correction_stands_where_the_row_stood_that_it_corrects(spark: Spa
     assert dict(silver_ids(mini, "a", "CAST(billed_amount AS STRING)")) == {**expected, "B1": "11.00"}
 
 
+def test_F22_what_a_correction_leaves_out_waits_on_and_one_that_waited_is_no_older_than_another_file(spark: SparkSession, tmp_path: Path) -> None:
+    mini = bills_project(spark, tmp_path, {"a": {}})
+    mini.settings = {**mini.settings, "default": {**mini.settings["default"], "quality": {"max_bad_share": 1.0}}}
+    contract = copy.deepcopy(BILL)
+    contract["rules"] = [{"name": "amount_small", "check": "billed_amount < 50", "columns": ["billed_amount"]}]
+    mini.own_contracts = {"bill": contract}
+    mini.write()
+    mini.land("a/nov.csv", bills(bill(1, amount="1.00", modified="2026-01-30"), bill(2, amount="90.00"), bill(3, amount="3.00", modified="2026-01-10")))
+    done(mini.run())
+    # Said once more with a later stamp, and then with a wrong amount put right.
+    mini.land("a/nov.csv", bills(bill(1, amount="50.00", modified="2026-01-03"), bill(3, amount="3.00", modified="2026-01-30")))
+    mini.land("a/dec.csv", bills(bill(1, amount="20.00", modified="2026-01-10")))
+    done(mini.run())
+    mini.land("a/nov.csv", bills(bill(1, amount="50.00", modified="2026-01-03"), bill(3, amount="33.00", modified="2026-01-12")))
+    done(mini.run())
+    assert dict(silver_ids(mini, "a", "CAST(billed_amount AS STRING)")) == {"B1": "1.00", "B3": "33.00"}
+    assert statuses(mini, "bill") == {"open": 2}, "B2 is in no later delivery, B1 is too large by a rule"
+    contract["rules"][0]["check"] = "billed_amount < 100"
+    mini.write()
+    done(mini.run(**REPLAY))
+    assert dict(silver_ids(mini, "a", "CAST(billed_amount AS STRING)")) == {"B1": "50.00", "B2": "90.00", "B3": "33.00"}
+
+
 def test_F22_a_correction_follows_what_its_file_deleted_and_not_what_another_file_said_there(spark: SparkSession, tmp_path: Path) -> None:
     mini = bills_project(spark, tmp_path, {"a": {}})
     mini.own_contracts = {"bill": {**BILL, "sources": [{**BILL["sources"][0], "delete_when": "Note = 'void'"}]}}

@@ -1,6 +1,6 @@
 """A file that is delivered again under its name: its rows stand where the rows stand that they correct, whatever their own stamps say."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import reduce
 
 from pyspark.sql import DataFrame, Window
@@ -13,17 +13,18 @@ from rcm_lakehouse.pipeline.silver_sources import Pending
 from rcm_lakehouse.silver.mapping import MICROSECOND
 
 
-def corrected(lake: Lake, entity: Entity, part: Pending, rows: DataFrame) -> DataFrame:
+def corrected(lake: Lake, entity: Entity, part: Pending, rows: DataFrame, canonical: Callable[[DataFrame], DataFrame]) -> DataFrame:
     """The part's canonical rows, those of a correction no earlier than where silver has their key from the deliveries before it under that name.
 
     At one time the later delivery wins: so a wrong stamp that is put right takes its row with it. What silver has from another file, or not at all, moves
     nothing. A row that brings back what its file told as deleted comes just after that delete. Of several rows of a key the newest alone is moved.
-    A correction is a MERGE of its own (`next_round`), so that silver has what came before it; of other batches no question is asked.
+    A correction is a MERGE of its own (`next_round`), so that silver has what came before it; of other batches no question is asked. `canonical` maps
+    bronze rows of the part.
     """
     if not part.is_correction:
         return rows
     before = _batches_before(lake, part)
-    stood = _stood(lake, entity, part, before) if before else None
+    stood = _stood(lake, entity, part, before, canonical) if before else None
     if stood is None:
         return rows
     key, own = entity.contract.key_column, F.struct("event_at", "is_delete")
@@ -43,13 +44,20 @@ def _batches_before(lake: Lake, part: Pending) -> list[int]:
     return sorted(int(row["_batch_seq"]) for row in found.select("_batch_seq").distinct().collect())
 
 
-def _stood(lake: Lake, entity: Entity, part: Pending, batches: Sequence[int]) -> DataFrame | None:
-    """By key where these batches have it in silver: the newest version that began with one of them, and the newest delete; None without any."""
+def _stood(
+    lake: Lake, entity: Entity, part: Pending, batches: Sequence[int], canonical: Callable[[DataFrame], DataFrame]
+) -> DataFrame | None:
+    """By key where these batches have it in silver: the newest version that they began or time at which they said it again, and delete; None without any."""
     key, nothing = entity.contract.key_column, F.lit(None).cast("timestamp")
     is_theirs = (F.col("_source_table") == part.table.label) & F.col("_batch_seq").isin(list(batches))
     told = list[DataFrame]()
     if lake.moved_past(entity.silver, 0):
-        told.append(lake.read(entity.silver).where(is_theirs).select(key, F.col("effective_from").alias("_stood_at"), nothing.alias("_gone_at")))
+        versions = lake.read(entity.silver)
+        told.append(versions.where(is_theirs).select(key, F.col("effective_from").alias("_stood_at"), nothing.alias("_gone_at")))
+        # A version does not keep who said the same again.
+        said = canonical(lake.read(part.table).where(F.col("_batch_seq").isin(list(batches)))).select(key, F.col("event_at").alias("_stood_at")).distinct()
+        repeats = versions.select(key, F.explode("_repeated_at").alias("_stood_at"))
+        told.append(repeats.join(said, [key, "_stood_at"], how="left_semi").select(key, "_stood_at", nothing.alias("_gone_at")))
     if lake.moved_past(entity.tombstones, 0):
         told.append(lake.read(entity.tombstones).where(is_theirs).select(key, nothing.alias("_stood_at"), F.col("deleted_at").alias("_gone_at")))
     both = reduce(DataFrame.unionByName, told) if told else None

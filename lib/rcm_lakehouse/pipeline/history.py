@@ -71,7 +71,9 @@ def merge_history(
     merged.fates = {load: {name: int(counts[f"{name}_{i}"] or 0) for name in _FATES} for i, load in enumerate(loads)}
     merged.warnings += _warned(counts, loads)
     merged.tombstones = acts["tombstone"]
-    metadata = {"run_id": ctx.run_id, "loads": sorted({load for _, load in merged.fates}), **riding(told(merged))}
+    # A load may be taken in several MERGEs: its batches tell them apart.
+    taken = [*sorted({load for _, load in merged.fates}), *(f"{part.table.label} to {part.high}" for part in parts)]
+    metadata = {"run_id": ctx.run_id, "loads": taken, **riding(told(merged))}
     _commit(lake, entity, difference, acts, merged, metadata, head)
     return merged
 

@@ -22,8 +22,8 @@ def close_gone(
     """Tell the quarantine of open rows that are no more, in one commit; none when there are none.
 
     Those that the snapshot now taken no longer has; of snapshots only of the tables in `whole`, whose snapshot says what is absent. Those that a load
-    brought under another targetpath, once it begins a table of its own, into which it reads all again. And those of a file that was delivered again
-    since under its name, without them. After a kill before this the next delivery says it.
+    brought under another targetpath, once it begins a table of its own, into which it reads all again. And of a file that was delivered again since
+    under its name those whose key it brings, and those without a key. After a kill before this the next delivery says it.
     """
     if not lake.moved_past(entity.quarantine, 0):
         return
@@ -37,8 +37,11 @@ def close_gone(
     waiting, nothing = open_rows(lake, entity.quarantine), F.lit(False)
     again = with_quarantine_id(staged.where("outcome = 'quarantine'")).select("quarantine_id")
     gone = waiting.where(reduce(or_, older, nothing)).join(again, "quarantine_id", how="left_anti")
-    # Of a file's deliveries one MERGE may take several: the last that has a row is what its batch says.
-    events = lake.staged(f"{siblings.scratch}/gone", replaced(gone.unionByName(waiting.where(reduce(or_, corrected, nothing)))))
+    # A row that a correction leaves out stays as it is, as it would in silver.
+    older_ones, key = waiting.where(reduce(or_, corrected, nothing)), F.col("entity_key")
+    brought = staged.select(F.col(entity.contract.key_column).alias("entity_key")).distinct()
+    gone = gone.unionByName(older_ones.where(key.isNull())).unionByName(older_ones.join(brought, "entity_key", how="left_semi"))
+    events = lake.staged(f"{siblings.scratch}/gone", replaced(gone))
     if events.limit(1).collect():
         lake.append(entity.quarantine, events, metadata={"run_id": ctx.run_id, "kind": "seen"})
 

@@ -149,7 +149,7 @@ class SilverBatch:
         return marked if known is None else placed(marked, known, self.contract)
 
     def _corrected(self, part: Pending, canonical: DataFrame) -> DataFrame:
-        return corrected(self.lake, self.entity, part, canonical)
+        return corrected(self.lake, self.entity, part, canonical, lambda rows: self._plain(part, rows))
 
     def _plain(self, part: Pending, rows: DataFrame) -> DataFrame:
         named = rows.withColumns({"data_source": F.lit(part.row.datasource), "_source_table": F.lit(part.table.label)})
