@@ -13,6 +13,7 @@ from harness import Mini
 from rcm_lakehouse.lake.names import register_all
 from rcm_lakehouse.pipeline import history as history_module
 from wards import REPLAY, VISIT, WARD
+from windows_kit import Killed, at_point, raising
 
 pytestmark = pytest.mark.wide
 
@@ -119,6 +120,30 @@ def test_F22_a_correction_stands_where_the_row_stood_that_it_corrects(spark: Spa
     mini.land("a/one.csv", bills(bill(1, amount="11.00", modified="2026-01-05"), *right[1:], bill(5, amount="5.00", modified="2026-01-20"), *wrong[-2:]))
     done(mini.run())
     assert dict(silver_ids(mini, "a", "CAST(billed_amount AS STRING)")) == {**expected, "B1": "11.00"}
+
+
+def test_F22_after_a_death_behind_its_merge_a_correction_stands_though_the_row_before_it_would_pass_now(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mini = bills_project(spark, tmp_path, {"a": {}})
+    mini.settings = {**mini.settings, "default": {**mini.settings["default"], "quality": {"max_bad_share": 1.0}}}
+    contract = copy.deepcopy(BILL)
+    contract["rules"] = [{"name": "amount_small", "check": "billed_amount < 50", "columns": ["billed_amount"]}]
+    mini.own_contracts = {"bill": contract}
+    mini.write()
+    mini.land("a/nov.csv", bills(bill(1, amount="90.00", modified="2026-01-20"), bill(2)))
+    done(mini.run())
+    mini.land("a/nov.csv", bills(bill(1, amount="10.00", modified="2026-01-10"), bill(2)))
+    with monkeypatch.context() as patch:
+        patch.setattr(history_module, "crash_point", at_point("P10", raising(Killed()), "bill"))
+        with pytest.raises(Killed):
+            mini.run()
+    contract["rules"][0]["check"] = "billed_amount < 100"
+    mini.write()
+    done(mini.run(**REPLAY))
+    done(mini.run())
+    assert dict(silver_ids(mini, "a", "CAST(billed_amount AS STRING)")) == {"B1": "10.00", "B2": "10.00"}
+    assert statuses(mini, "bill") == {"superseded": 1}
 
 
 def test_F22_what_a_correction_leaves_out_waits_on_and_one_that_waited_is_no_older_than_another_file(spark: SparkSession, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from harness import Mini
-from rcm_lakehouse.pipeline import runner
+from rcm_lakehouse.pipeline import bronze_step, runner
 from rcm_lakehouse.pipeline.context import Backfill
 from windows_kit import BRONZE, at_point, insert, keys, project
 
@@ -59,3 +59,13 @@ def test_a_load_that_is_reached_after_the_hours_is_not_begun(mini: Mini, monkeyp
 def test_the_same_verbs_are_done_in_the_hours(mini: Mini) -> None:
     assert [mini.run(now=NIGHT, layers=BRONZE, **given).code for given in VERBS.values()] == [0, 0, 0, 0]
     assert keys(mini) == ["a", "b"]
+
+
+def test_a_comparison_that_is_reached_after_the_hours_is_told_as_not_done(mini: Mini, monkeypatch: pytest.MonkeyPatch) -> None:
+    mini.sql(insert("c", "2026-01-12 02:00:00"))
+    monkeypatch.setattr(bronze_step, "crash_point", at_point("P6", lambda: monkeypatch.setenv("RCM_TEST_NOW", "2026-01-12T09:00:00Z")))
+    ended = mini.run(monkeypatch, now="2026-01-12T05:59:59Z", layers=BRONZE, reconcile=("hos-a.visits",))
+    log = ended.log("reconcile", "hosa_visits")
+    told = "--reconcile hos-a.visits was not done: it is 09:00 in UTC; this source is read between 20:00 and 06:00. Run it again then."
+    assert (ended.code, log.status, log.message) == (1, "OUTSIDE_HOURS", told)
+    assert keys(mini) == ["a", "b", "c"]

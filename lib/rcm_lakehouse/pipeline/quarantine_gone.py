@@ -21,27 +21,41 @@ def close_gone(
 ) -> None:
     """Tell the quarantine of open rows that are no more, in one commit; none when there are none.
 
-    Those that the snapshot now taken no longer has; of snapshots only of the tables in `whole`, whose snapshot says what is absent. Those that a load
-    brought under another targetpath, once it begins a table of its own, into which it reads all again. And of a file that was delivered again since
-    under its name those whose key it brings, and those without a key. After a kill before this the next delivery says it.
+    Those that the snapshot now taken no longer has; of snapshots only of the tables in `whole`, whose snapshot says what is absent. And those that a
+    load brought under another targetpath, once it begins a table of its own, into which it reads all again. After a kill before this the next delivery
+    says it.
     """
-    if not lake.moved_past(entity.quarantine, 0):
-        return
     older = [_of_snapshot(part) for part in parts if part.is_snapshot and part.low and part.table.label in whole]
     former = [label for part in parts if part.low == 0 for label in siblings.former(part.row)]
     older += [F.col("source_table").isin(*former)] if former else []
-    files = [part for part in parts if not part.is_snapshot and isinstance(ctx.project.connections.get(part.row.database), FilesConnection)]
-    corrected = [found for found in (_of_corrected(lake, entity, part) for part in files) if found is not None]
-    if not older and not corrected:
+    if not older or not lake.moved_past(entity.quarantine, 0):
         return
-    waiting, nothing = open_rows(lake, entity.quarantine), F.lit(False)
     again = with_quarantine_id(staged.where("outcome = 'quarantine'")).select("quarantine_id")
-    gone = waiting.where(reduce(or_, older, nothing)).join(again, "quarantine_id", how="left_anti")
-    # A row that a correction leaves out stays as it is, as it would in silver.
-    older_ones, key = waiting.where(reduce(or_, corrected, nothing)), F.col("entity_key")
+    gone = open_rows(lake, entity.quarantine).where(reduce(or_, older)).join(again, "quarantine_id", how="left_anti")
+    _tell(ctx, lake, entity, gone, f"{siblings.scratch}/gone")
+
+
+def close_corrected(ctx: RunContext, lake: Lake, entity: Entity, parts: Sequence[Pending], staged: DataFrame, scratch: str) -> None:
+    """Tell the quarantine of open rows that a file said before it was delivered again: those whose key it brings now, and those without; in one commit.
+
+    To be called before the MERGE: what comes between must not take the old row in the place of the new one. A row that a correction leaves out stays as
+    it is, as it would in silver.
+    """
+    files = [part for part in parts if not part.is_snapshot and isinstance(ctx.project.connections.get(part.row.database), FilesConnection)]
+    if not files or not lake.moved_past(entity.quarantine, 0):
+        return
+    corrected = [found for found in (_of_corrected(lake, entity, part) for part in files) if found is not None]
+    if not corrected:
+        return
+    older, key = open_rows(lake, entity.quarantine).where(reduce(or_, corrected)), F.col("entity_key")
+    # Of a file's deliveries one MERGE may take several: the last that has a row is what its batch says.
     brought = staged.select(F.col(entity.contract.key_column).alias("entity_key")).distinct()
-    gone = gone.unionByName(older_ones.where(key.isNull())).unionByName(older_ones.join(brought, "entity_key", how="left_semi"))
-    events = lake.staged(f"{siblings.scratch}/gone", replaced(gone))
+    gone = older.where(key.isNull()).unionByName(older.join(brought, "entity_key", how="left_semi"), allowMissingColumns=True)
+    _tell(ctx, lake, entity, gone, f"{scratch}/corrected")
+
+
+def _tell(ctx: RunContext, lake: Lake, entity: Entity, gone: DataFrame, path: str) -> None:
+    events = lake.staged(path, replaced(gone))
     if events.limit(1).collect():
         lake.append(entity.quarantine, events, metadata={"run_id": ctx.run_id, "kind": "seen"})
 

@@ -30,7 +30,7 @@ from rcm_lakehouse.pipeline.context import RunContext
 from rcm_lakehouse.pipeline.freeze import Frozen, JdbcPlan, watermark_of
 from rcm_lakehouse.pipeline.graph import Step
 from rcm_lakehouse.pipeline.jdbc_stage import Stage, bound, mapped_key, mapped_names, mapped_sequences, spelled
-from rcm_lakehouse.pipeline.load_hours import is_closed
+from rcm_lakehouse.pipeline.load_hours import is_closed, not_compared
 from rcm_lakehouse.pipeline.reconcile_due import is_due
 from rcm_lakehouse.pipeline.silver_sources import bronze_table
 from rcm_lakehouse.silver.mapping import is_ahead
@@ -65,9 +65,10 @@ def reconcile(ctx: RunContext, lake: Lake, label: str, batch_seq: int, frozen: F
     committed when nothing differs. Raises SourceDataError when the load has no key.
     """
     row = frozen.rows[label]
-    is_outside = label in frozen.outside or (label not in ctx.options.reconcile and is_closed(ctx.project, row, frozen.outside))
-    if label in frozen.refused or is_outside or batch_seq == 0 or not is_due(ctx, lake, row, frozen.jdbc[label]):
+    if label in frozen.refused or label in frozen.outside or batch_seq == 0 or not is_due(ctx, lake, row, frozen.jdbc[label]):
         return Outcome("NOOP", (), {"batch_seq": batch_seq})
+    if is_closed(ctx.project, row, frozen.outside):
+        return not_compared(ctx, row, frozen.outside[label], batch_seq)
     with frozen.slots[row.database].hold():
         return _Comparison(ctx, lake, row, frozen.jdbc[label], f"{frozen.load_ids[label]}{COMPARISON}", batch_seq).run()
 
@@ -107,8 +108,7 @@ class _Comparison:
                 "Set `key` for this table in conf/connections.yml."
             )
         self.spelled_key += self._spelled(key)
-        buckets = self._differing()
-        return self._settle(*self._compared(buckets)) if buckets else self._told(Drift(), 0, held=False)
+        return self._settle(*self._compared(buckets)) if (buckets := self._differing()) else self._told(Drift(), 0, held=False)
 
     @property
     def database(self) -> Database:

@@ -25,7 +25,7 @@ from rcm_lakehouse.pipeline.graph import Step
 from rcm_lakehouse.pipeline.history import Merged, merge_history
 from rcm_lakehouse.pipeline.outlived import Outlived
 from rcm_lakehouse.pipeline.quarantine import outcome_counts, share_of_bad, sightings, taken_back
-from rcm_lakehouse.pipeline.quarantine_gone import close_gone
+from rcm_lakehouse.pipeline.quarantine_gone import close_corrected, close_gone
 from rcm_lakehouse.pipeline.siblings import Siblings
 from rcm_lakehouse.pipeline.silver_outcomes import as_json, held_log, nothing_new, upstream_broken
 from rcm_lakehouse.pipeline.silver_sources import Pending, backlog, next_round, settled
@@ -95,6 +95,7 @@ class SilverBatch:
             return self._kept([self._nothing_in_it()])
         self._check_share(tallies)
         self._quarantine(staged, tallies)
+        close_corrected(self.ctx, self.lake, self.entity, self.parts, staged, self._scratch())
         crash_point("P8", self.contract.entity)
         changes, logs = f"{self._scratch()}/changes", list[LoadLog]()
 

@@ -225,10 +225,14 @@ def _practice_address(addresses: Sequence[Mapping[str, Any]]) -> Mapping[str, An
 
 
 def _day(epoch: object) -> str | None:
-    """The UTC day of an epoch in milliseconds, or in seconds as older bodies have it."""
+    """The UTC day of an epoch in milliseconds, or in seconds as older bodies have it; None for what is none."""
     text = _text(epoch)
     if text is None or not re.fullmatch(r"-?\d{1,13}", text):
         return None
     number = int(text)
     seconds = number / 1000 if abs(number) >= 100_000_000_000 else number
-    return datetime.fromtimestamp(seconds, timezone.utc).date().isoformat()
+    try:
+        return datetime.fromtimestamp(seconds, timezone.utc).date().isoformat()
+    except (ValueError, OverflowError, OSError):
+        # Of no year that a day may have.
+        return None
