@@ -17,6 +17,8 @@ WITH ended AS (
          CASE WHEN layer = 'silver' AND data_source IS NOT NULL THEN concat_ws('.', data_source, tablename) END AS part
   FROM audit.load_logs
   WHERE coalesce(finished_at, loaddate) <= CAST(:now AS TIMESTAMP) AND loaddate >= date_sub(to_date(CAST(:now AS TIMESTAMP)), :lookback_days)
+    -- A comparison that was not begun says nothing of the one before.
+    AND NOT (layer = 'reconcile' AND status = 'OUTSIDE_HOURS')
 ),
 parts AS (
   SELECT layer, step, part, max_by(run_id, ended_at) AS newest_run_id, max(CASE WHEN status IN ('SUCCESS', 'NOOP') THEN ended_at END) AS last_good_at

@@ -55,7 +55,8 @@ def _stood(
         versions = lake.read(entity.silver)
         told.append(versions.where(is_theirs).select(key, F.col("effective_from").alias("_stood_at"), nothing.alias("_gone_at")))
         # A version does not keep who said the same again.
-        said = canonical(lake.read(part.table).where(F.col("_batch_seq").isin(list(batches)))).select(key, F.col("event_at").alias("_stood_at")).distinct()
+        own = canonical(lake.read(part.table).where(F.col("_batch_seq").isin(list(batches)))).where(~F.col("is_outside") & ~F.col("is_delete"))
+        said = own.select(key, F.col("event_at").alias("_stood_at")).distinct()
         repeats = versions.select(key, F.explode("_repeated_at").alias("_stood_at"))
         told.append(repeats.join(said, [key, "_stood_at"], how="left_semi").select(key, "_stood_at", nothing.alias("_gone_at")))
     if lake.moved_past(entity.tombstones, 0):

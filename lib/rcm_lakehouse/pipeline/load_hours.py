@@ -7,7 +7,7 @@ from rcm_lakehouse.config.connections import JdbcConnection
 from rcm_lakehouse.config.project import Project
 from rcm_lakehouse.config.worklist import LoadRow
 from rcm_lakehouse.pipeline.attempts import Outcome
-from rcm_lakehouse.pipeline.context import RunContext, utc_now
+from rcm_lakehouse.pipeline.context import APPROVAL, RunContext, utc_now
 
 
 def is_closed(project: Project, row: LoadRow, outside: dict[str, str]) -> bool:
@@ -24,11 +24,11 @@ def is_closed(project: Project, row: LoadRow, outside: dict[str, str]) -> bool:
 
 def not_compared(ctx: RunContext, row: LoadRow, why: str, batch_seq: int) -> Outcome:
     """The end of a comparison that was reached after the hours of its source: told, and undone where it was asked for by name."""
-    is_asked = row.label in ctx.options.reconcile
-    told = f"--reconcile {row.label} was not done: {why}. Run it again then." if is_asked else f"not compared: {why}"
+    asked = [verb for verb, name in ctx.options.verbs if name == row.label and verb in ("--reconcile", APPROVAL)]
+    told = f"{', '.join(asked)} {row.label} was not done: {why}. Run it again then." if asked else f"not compared: {why}"
     names = {"data_source": row.datasource, "tablename": row.source_table, "target": f"bronze.{row.bronze_table}"}
     log = ctx.log("reconcile", status="OUTSIDE_HOURS", message=told, **names)
-    return Outcome("OUTSIDE_HOURS", (log,), {"batch_seq": batch_seq}, is_undone=is_asked)
+    return Outcome("OUTSIDE_HOURS", (log,), {"batch_seq": batch_seq}, is_undone=bool(asked))
 
 
 def outside_hours(hours: str | None, zone: str, now: datetime) -> str | None:

@@ -7,6 +7,7 @@ from operator import or_
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from rcm_lakehouse.bronze.lineage import CORRECTION, has_flag
 from rcm_lakehouse.config.connections import FilesConnection
 from rcm_lakehouse.lake.tables import Lake
 from rcm_lakehouse.pipeline.context import RunContext
@@ -44,14 +45,24 @@ def close_corrected(ctx: RunContext, lake: Lake, entity: Entity, parts: Sequence
     files = [part for part in parts if not part.is_snapshot and isinstance(ctx.project.connections.get(part.row.database), FilesConnection)]
     if not files or not lake.moved_past(entity.quarantine, 0):
         return
-    corrected = [found for found in (_of_corrected(lake, entity, part) for part in files) if found is not None]
-    if not corrected:
-        return
-    older, key = open_rows(lake, entity.quarantine).where(reduce(or_, corrected)), F.col("entity_key")
-    # Of a file's deliveries one MERGE may take several: the last that has a row is what its batch says.
-    brought = staged.select(F.col(entity.contract.key_column).alias("entity_key")).distinct()
-    gone = older.where(key.isNull()).unionByName(older.join(brought, "entity_key", how="left_semi"), allowMissingColumns=True)
-    _tell(ctx, lake, entity, gone, f"{scratch}/corrected")
+    waiting, gone = open_rows(lake, entity.quarantine), list[DataFrame]()
+    for part in files:
+        for batch, before in _corrections(lake, part).items():
+            older = waiting.where((F.col("source_table") == part.table.label) & F.col("last_batch_seq").isin(before))
+            own = staged.where((F.col("_source_table") == part.table.label) & (F.col("_batch_seq") == batch))
+            keys = own.select(F.col(entity.contract.key_column).alias("_brought")).distinct()
+            gone += [older.where("entity_key IS NULL"), older.join(keys, F.col("entity_key") == F.col("_brought"), how="left_semi")]
+    if gone:
+        _tell(ctx, lake, entity, reduce(DataFrame.unionByName, gone).dropDuplicates(["quarantine_id"]), f"{scratch}/corrected")
+
+
+def _corrections(lake: Lake, part: Pending) -> dict[int, list[int]]:
+    """Of the part's batches those that are another delivery of a file, with the batches that brought it before. One query."""
+    bronze, seq = lake.read(part.table).where(F.col("_batch_seq") <= part.high), F.col("_batch_seq")
+    again = bronze.where((seq > part.low) & has_flag(CORRECTION)).select(F.col("_source_file").alias("_file"), seq.alias("_again")).distinct()
+    met = bronze.join(F.broadcast(again), (F.col("_source_file") == F.col("_file")) & (seq < F.col("_again")))
+    found = met.groupBy("_again").agg(F.collect_set("_batch_seq").alias("before")).collect()
+    return {int(row["_again"]): [int(batch) for batch in row["before"]] for row in found}
 
 
 def _tell(ctx: RunContext, lake: Lake, entity: Entity, gone: DataFrame, path: str) -> None:
@@ -62,17 +73,3 @@ def _tell(ctx: RunContext, lake: Lake, entity: Entity, gone: DataFrame, path: st
 
 def _of_snapshot(part: Pending) -> Column:
     return (F.col("source_table") == part.table.label) & (F.col("last_batch_seq") < part.high)
-
-
-def _of_corrected(lake: Lake, entity: Entity, part: Pending) -> Column | None:
-    """Open rows of files of which a later batch is another delivery; None without any. One query, two where there are open rows."""
-    is_own = F.col("source_table") == part.table.label
-    waiting = open_rows(lake, entity.quarantine).where(is_own & (F.col("last_batch_seq") <= part.high)).select("last_batch_seq").distinct()
-    batches = sorted(row["last_batch_seq"] for row in waiting.collect())
-    if not batches:
-        return None
-    seq = F.col("_batch_seq")
-    files = lake.read(part.table).where(seq <= part.high).groupBy("_source_file")
-    told = files.agg(F.max(seq).alias("last"), F.collect_set(F.when(seq.isin(batches), seq)).alias("batches")).where(F.size("batches") > 0)
-    replaced_by = sorted({batch for row in told.collect() for batch in row["batches"] if batch < row["last"]})
-    return is_own & F.col("last_batch_seq").isin(replaced_by) if replaced_by else None

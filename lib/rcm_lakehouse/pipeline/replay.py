@@ -143,7 +143,7 @@ class ReplayBatch(SilverBatch):
         compared = [part.table.label for part in self.parts if was_compared(self.lake, part) or self._has_others(part)]
         is_placed = (F.col("_source_table").isin(compared) | has_flag(CORRECTION)) & F.col("event_at").isNotNull()
         at = F.when(is_placed, F.greatest("event_at", "_place")).otherwise(F.col("event_at"))
-        moved = rows.withColumns({"event_at": at, "_is_moved": F.coalesce(F.col("_source_table").isin(compared) & (at > F.col("event_at")), F.lit(False))})
+        moved = rows.withColumns({"event_at": at, "_is_moved": F.coalesce(~has_flag(CORRECTION) & (at > F.col("event_at")), F.lit(False))})
         return self.lake.staged(f"{self._scratch()}/open", moved.drop("_place"))
 
     def _has_others(self, part: Pending) -> bool:
