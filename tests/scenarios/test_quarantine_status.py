@@ -70,7 +70,7 @@ def test_an_open_row_is_superseded_by_its_correction_and_taken_by_the_judgement_
     assert statuses(corrected) == {
         ("BACK", "held"): "open",  # of two rows at one time the history cannot tell; replay asks bronze
         ("FIXED", "held"): "superseded",
-        ("LATE", "open"): "open",
+        ("LATE", "open"): "replayed",  # its ward has come
         ("JUDGED", "open"): "replayed",
         ("WORSE", "held"): "open",
     }
@@ -78,6 +78,7 @@ def test_an_open_row_is_superseded_by_its_correction_and_taken_by_the_judgement_
         ("BACK", "open", "05:50", True),
         ("FIXED", "open", "06:01", True),
         ("JUDGED", "open", "06:01", True),
+        ("LATE", "open", "05:50", True),
         ("WORSE", "open", "05:50", True),
     ]
 
@@ -90,7 +91,7 @@ def test_replay_merges_no_row_that_a_later_delivery_took_back(corrected: Mini) -
     ended = corrected.run(now="2026-01-02T07:00:00Z", **REPLAY)
     assert ended.code == 0, ended.said
     log = ended.log("silver", "visit")
-    assert (log.rows_read, log.rows_written, log.rows_duplicate) == (4, 3, 1)
+    assert (log.rows_read, log.rows_written, log.rows_duplicate) == (3, 2, 1)
     assert statuses(corrected) == {
         ("BACK", "held"): "superseded",
         ("FIXED", "held"): "superseded",

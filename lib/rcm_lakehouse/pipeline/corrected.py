@@ -56,10 +56,18 @@ def _stood(
         told.append(versions.where(is_theirs).select(key, F.col("effective_from").alias("_stood_at"), nothing.alias("_gone_at")))
         # A version does not keep who said the same again.
         own = canonical(lake.read(part.table).where(F.col("_batch_seq").isin(list(batches)))).where(~F.col("is_outside") & ~F.col("is_delete"))
-        said = own.select(key, F.col("event_at").alias("_stood_at")).distinct()
+        said = _merged(lake, entity, own).select(key, F.col("event_at").alias("_stood_at")).distinct()
         repeats = versions.select(key, F.explode("_repeated_at").alias("_stood_at"))
         told.append(repeats.join(said, [key, "_stood_at"], how="left_semi").select(key, "_stood_at", nothing.alias("_gone_at")))
     if lake.moved_past(entity.tombstones, 0):
         told.append(lake.read(entity.tombstones).where(is_theirs).select(key, nothing.alias("_stood_at"), F.col("deleted_at").alias("_gone_at")))
     both = reduce(DataFrame.unionByName, told) if told else None
     return None if both is None else both.groupBy(key).agg(F.max("_stood_at").alias("_stood_at"), F.max("_gone_at").alias("_gone_at"))
+
+
+def _merged(lake: Lake, entity: Entity, rows: DataFrame) -> DataFrame:
+    """Those of the canonical rows that do not wait in quarantine: they were merged, when they came or by a replay."""
+    if not lake.moved_past(entity.quarantine, 0):
+        return rows
+    told = lake.read(entity.quarantine).groupBy("_load_id", "_row_hash").agg(F.max(F.col("event") == "replayed").alias("_is_merged"))
+    return rows.join(told.where(~F.col("_is_merged")), ["_load_id", "_row_hash"], how="left_anti")

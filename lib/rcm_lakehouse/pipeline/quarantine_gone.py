@@ -45,24 +45,21 @@ def close_corrected(ctx: RunContext, lake: Lake, entity: Entity, parts: Sequence
     files = [part for part in parts if not part.is_snapshot and isinstance(ctx.project.connections.get(part.row.database), FilesConnection)]
     if not files or not lake.moved_past(entity.quarantine, 0):
         return
-    waiting, gone = open_rows(lake, entity.quarantine), list[DataFrame]()
-    for part in files:
-        for batch, before in _corrections(lake, part).items():
-            older = waiting.where((F.col("source_table") == part.table.label) & F.col("last_batch_seq").isin(before))
-            own = staged.where((F.col("_source_table") == part.table.label) & (F.col("_batch_seq") == batch))
-            keys = own.select(F.col(entity.contract.key_column).alias("_brought")).distinct()
-            gone += [older.where("entity_key IS NULL"), older.join(keys, F.col("entity_key") == F.col("_brought"), how="left_semi")]
-    if gone:
-        _tell(ctx, lake, entity, reduce(DataFrame.unionByName, gone).dropDuplicates(["quarantine_id"]), f"{scratch}/corrected")
+    # One frame whatever the number of files: a table built anew may take hundreds of corrections at once.
+    pairs = reduce(DataFrame.unionByName, (_corrections(lake, part) for part in files))
+    place = [F.col("_source_table").alias("source_table"), F.col("_batch_seq").alias("_again")]
+    brought = staged.select(*place, F.col(entity.contract.key_column).alias("entity_key"), F.lit(True).alias("_is_brought")).distinct()
+    older = open_rows(lake, entity.quarantine).join(F.broadcast(pairs), ["source_table", "last_batch_seq"])
+    met = older.join(brought, ["source_table", "_again", "entity_key"], how="left").where(F.col("entity_key").isNull() | F.col("_is_brought"))
+    _tell(ctx, lake, entity, met.dropDuplicates(["quarantine_id"]), f"{scratch}/corrected")
 
 
-def _corrections(lake: Lake, part: Pending) -> dict[int, list[int]]:
-    """Of the part's batches those that are another delivery of a file, with the batches that brought it before. One query."""
+def _corrections(lake: Lake, part: Pending) -> DataFrame:
+    """Of the part's batches those that are another delivery of a file (`_again`), each with every batch that brought it before (`last_batch_seq`)."""
     bronze, seq = lake.read(part.table).where(F.col("_batch_seq") <= part.high), F.col("_batch_seq")
     again = bronze.where((seq > part.low) & has_flag(CORRECTION)).select(F.col("_source_file").alias("_file"), seq.alias("_again")).distinct()
     met = bronze.join(F.broadcast(again), (F.col("_source_file") == F.col("_file")) & (seq < F.col("_again")))
-    found = met.groupBy("_again").agg(F.collect_set("_batch_seq").alias("before")).collect()
-    return {int(row["_again"]): [int(batch) for batch in row["before"]] for row in found}
+    return met.select(F.lit(part.table.label).alias("source_table"), seq.alias("last_batch_seq"), "_again").distinct()
 
 
 def _tell(ctx: RunContext, lake: Lake, entity: Entity, gone: DataFrame, path: str) -> None:
