@@ -2,6 +2,7 @@
 
 import copy
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pyspark.sql import SparkSession
@@ -17,6 +18,7 @@ from windows_kit import Killed, at_point, raising
 
 pytestmark = pytest.mark.wide
 
+VOIDABLE = {**BILL, "sources": [{**BILL["sources"][0], "delete_when": "Note = 'void'"}]}
 LOADS = ["emr,hos-a,wards,Full,,1,hosa", "emr,hos-a,visits,Incremental,Changed,1,hosa"]
 
 
@@ -24,6 +26,20 @@ def statuses(mini: Mini, entity: str) -> dict[str, int]:
     register_all(mini.spark, mini.lake.settings, mini.home)
     found = mini.spark.table(f"quarantine.{entity}_rows").groupBy("status").count().collect()
     return {row["status"]: row["count"] for row in found}
+
+
+def lenient(spark: SparkSession, home: Path, contract: dict[str, Any]) -> Mini:
+    """A hospital's bills under this contract; any share of them may be bad."""
+    mini = bills_project(spark, home, {"a": {}})
+    mini.settings = {**mini.settings, "default": {**mini.settings["default"], "quality": {"max_bad_share": 1.0}}}
+    mini.own_contracts = {"bill": contract}
+    mini.write()
+    return mini
+
+
+def small_amounts() -> dict[str, Any]:
+    """Bills below fifty dollars; a test raises the limit in its own copy."""
+    return {**copy.deepcopy(BILL), "rules": [{"name": "amount_small", "check": "billed_amount < 50", "columns": ["billed_amount"]}]}
 
 
 def visit(number: int, state: str, ward: str, hour: int) -> str:
@@ -88,12 +104,8 @@ def test_a_row_that_came_before_what_it_refers_to_is_taken_by_the_run_after_it(s
 
 
 def test_F22_a_correction_stands_where_the_row_stood_that_it_corrects(spark: SparkSession, tmp_path: Path) -> None:
-    mini = bills_project(spark, tmp_path, {"a": {}})
-    contract = {**BILL, "sources": [{**BILL["sources"][0], "delete_when": "Note = 'void'"}]}
-    contract["rules"] = [{"name": "amount_positive", "check": "billed_amount > 0", "columns": ["billed_amount"]}]
-    mini.own_contracts = {"bill": contract}
-    mini.settings = {**mini.settings, "default": {**mini.settings["default"], "quality": {"max_bad_share": 1.0}}}
-    mini.write()
+    rules = [{"name": "amount_positive", "check": "billed_amount > 0", "columns": ["billed_amount"]}]
+    mini = lenient(spark, tmp_path, {**VOIDABLE, "rules": rules})
     wrong = [
         bill(1, amount="9000.00", modified="2026-01-20"),
         bill(2, amount="9000.00", modified="2099-01-01"),
@@ -125,12 +137,8 @@ def test_F22_a_correction_stands_where_the_row_stood_that_it_corrects(spark: Spa
 def test_F22_after_a_death_behind_its_merge_a_correction_stands_though_the_row_before_it_would_pass_now(
     spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    mini = bills_project(spark, tmp_path, {"a": {}})
-    mini.settings = {**mini.settings, "default": {**mini.settings["default"], "quality": {"max_bad_share": 1.0}}}
-    contract = copy.deepcopy(BILL)
-    contract["rules"] = [{"name": "amount_small", "check": "billed_amount < 50", "columns": ["billed_amount"]}]
-    mini.own_contracts = {"bill": contract}
-    mini.write()
+    contract = small_amounts()
+    mini = lenient(spark, tmp_path, contract)
     mini.land("a/nov.csv", bills(bill(1, amount="90.00", modified="2026-01-20"), bill(2)))
     done(mini.run())
     mini.land("a/nov.csv", bills(bill(1, amount="10.00", modified="2026-01-10"), bill(2)))
@@ -147,12 +155,8 @@ def test_F22_after_a_death_behind_its_merge_a_correction_stands_though_the_row_b
 
 
 def test_F22_what_a_correction_leaves_out_waits_on_and_one_that_waited_is_no_older_than_another_file(spark: SparkSession, tmp_path: Path) -> None:
-    mini = bills_project(spark, tmp_path, {"a": {}})
-    mini.settings = {**mini.settings, "default": {**mini.settings["default"], "quality": {"max_bad_share": 1.0}}}
-    contract = copy.deepcopy(BILL)
-    contract["rules"] = [{"name": "amount_small", "check": "billed_amount < 50", "columns": ["billed_amount"]}]
-    mini.own_contracts = {"bill": contract}
-    mini.write()
+    contract = small_amounts()
+    mini = lenient(spark, tmp_path, contract)
     mini.land("a/nov.csv", bills(bill(1, amount="1.00", modified="2026-01-30"), bill(2, amount="90.00"), bill(3, amount="3.00", modified="2026-01-10")))
     done(mini.run())
     # Said once more with a later stamp, and then with a wrong amount put right.
@@ -171,10 +175,7 @@ def test_F22_what_a_correction_leaves_out_waits_on_and_one_that_waited_is_no_old
 
 
 def test_F22_a_correction_follows_what_its_file_deleted_and_not_what_another_file_said_there(spark: SparkSession, tmp_path: Path) -> None:
-    mini = bills_project(spark, tmp_path, {"a": {}})
-    mini.own_contracts = {"bill": {**BILL, "sources": [{**BILL["sources"][0], "delete_when": "Note = 'void'"}]}}
-    mini.settings = {**mini.settings, "default": {**mini.settings["default"], "quality": {"max_bad_share": 1.0}}}
-    mini.write()
+    mini = lenient(spark, tmp_path, VOIDABLE)
     typo, late = bill(1, amount="1.00", modified="2026-01-30"), bill(9, modified="2026-01-01")
     wrong = [bill(3, amount="9000.00", modified="2026-01-30"), bill(4, amount="", modified="2026-01-30")]
     mini.land("a/nov.csv", bills(typo, bill(2, modified="2026-01-30"), late, *wrong))

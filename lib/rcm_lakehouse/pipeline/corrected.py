@@ -23,7 +23,7 @@ def corrected(lake: Lake, entity: Entity, part: Pending, rows: DataFrame, canoni
     """
     if not part.is_correction:
         return rows
-    before = _batches_before(lake, part)
+    before = sorted(int(row["last_batch_seq"]) for row in deliveries_before(lake, part).collect())
     stood = _stood(lake, entity, part, before, canonical) if before else None
     if stood is None:
         return rows
@@ -36,12 +36,15 @@ def corrected(lake: Lake, entity: Entity, part: Pending, rows: DataFrame, canoni
     return met.withColumn("event_at", at).select(*rows.columns)
 
 
-def _batches_before(lake: Lake, part: Pending) -> list[int]:
-    """The batches before the part's that brought its file: a batch is one file. One query."""
-    bronze, seq = lake.read(part.table), F.col("_batch_seq")
-    own = bronze.where((seq == part.high) & has_flag(CORRECTION)).select(F.col("_source_file").alias("_own")).distinct()
-    found = bronze.where(seq < part.high).join(F.broadcast(own), F.col("_source_file") == F.col("_own"), how="left_semi")
-    return sorted(int(row["_batch_seq"]) for row in found.select("_batch_seq").distinct().collect())
+def deliveries_before(lake: Lake, part: Pending) -> DataFrame:
+    """Of the part's batches those that are another delivery of a file (`_again`), each with every batch that brought it before (`last_batch_seq`).
+
+    A batch is one file. `source_table` is the part's own.
+    """
+    bronze, seq = lake.read(part.table).where(F.col("_batch_seq") <= part.high), F.col("_batch_seq")
+    again = bronze.where((seq > part.low) & has_flag(CORRECTION)).select(F.col("_source_file").alias("_file"), seq.alias("_again")).distinct()
+    met = bronze.join(F.broadcast(again), (F.col("_source_file") == F.col("_file")) & (seq < F.col("_again")))
+    return met.select(F.lit(part.table.label).alias("source_table"), seq.alias("last_batch_seq"), "_again").distinct()
 
 
 def _stood(

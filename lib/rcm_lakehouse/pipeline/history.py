@@ -71,11 +71,14 @@ def merge_history(
     merged.fates = {load: {name: int(counts[f"{name}_{i}"] or 0) for name in _FATES} for i, load in enumerate(loads)}
     merged.warnings += _warned(counts, loads)
     merged.tombstones = acts["tombstone"]
-    # A load may be taken in several MERGEs: its batches tell them apart.
-    taken = [*sorted({load for _, load in merged.fates}), *(f"{part.table.label} to {part.high}" for part in parts)]
-    metadata = {"run_id": ctx.run_id, "loads": taken, **riding(told(merged))}
+    metadata = {"run_id": ctx.run_id, "loads": _taken(merged, parts), **riding(told(merged))}
     _commit(lake, entity, difference, acts, merged, metadata, head)
     return merged
+
+
+def _taken(merged: Merged, parts: Sequence[Pending]) -> list[str]:
+    """The loads that a MERGE takes; one may be taken in several, and its batches tell them apart."""
+    return [*sorted({load for _, load in merged.fates}), *(f"{part.table.label} to {part.high}" for part in parts)]
 
 
 def _warned(counts: Mapping[str, int], loads: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:

@@ -7,10 +7,10 @@ from operator import or_
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from rcm_lakehouse.bronze.lineage import CORRECTION, has_flag
 from rcm_lakehouse.config.connections import FilesConnection
 from rcm_lakehouse.lake.tables import Lake
 from rcm_lakehouse.pipeline.context import RunContext
+from rcm_lakehouse.pipeline.corrected import deliveries_before
 from rcm_lakehouse.pipeline.entities import Entity
 from rcm_lakehouse.pipeline.quarantine import open_rows, replaced, with_quarantine_id
 from rcm_lakehouse.pipeline.siblings import Siblings
@@ -46,20 +46,12 @@ def close_corrected(ctx: RunContext, lake: Lake, entity: Entity, parts: Sequence
     if not files or not lake.moved_past(entity.quarantine, 0):
         return
     # One frame whatever the number of files: a table built anew may take hundreds of corrections at once.
-    pairs = reduce(DataFrame.unionByName, (_corrections(lake, part) for part in files))
+    pairs = reduce(DataFrame.unionByName, (deliveries_before(lake, part) for part in files))
     place = [F.col("_source_table").alias("source_table"), F.col("_batch_seq").alias("_again")]
     brought = staged.select(*place, F.col(entity.contract.key_column).alias("entity_key"), F.lit(True).alias("_is_brought")).distinct()
     older = open_rows(lake, entity.quarantine).join(F.broadcast(pairs), ["source_table", "last_batch_seq"])
     met = older.join(brought, ["source_table", "_again", "entity_key"], how="left").where(F.col("entity_key").isNull() | F.col("_is_brought"))
     _tell(ctx, lake, entity, met.dropDuplicates(["quarantine_id"]), f"{scratch}/corrected")
-
-
-def _corrections(lake: Lake, part: Pending) -> DataFrame:
-    """Of the part's batches those that are another delivery of a file (`_again`), each with every batch that brought it before (`last_batch_seq`)."""
-    bronze, seq = lake.read(part.table).where(F.col("_batch_seq") <= part.high), F.col("_batch_seq")
-    again = bronze.where((seq > part.low) & has_flag(CORRECTION)).select(F.col("_source_file").alias("_file"), seq.alias("_again")).distinct()
-    met = bronze.join(F.broadcast(again), (F.col("_source_file") == F.col("_file")) & (seq < F.col("_again")))
-    return met.select(F.lit(part.table.label).alias("source_table"), seq.alias("last_batch_seq"), "_again").distinct()
 
 
 def _tell(ctx: RunContext, lake: Lake, entity: Entity, gone: DataFrame, path: str) -> None:

@@ -4,7 +4,7 @@ import json
 import zlib
 from collections.abc import Mapping
 
-from rcm_lakehouse.config.contracts import Contract
+from rcm_lakehouse.config.contracts import Contract, Rule
 from rcm_lakehouse.lake.tables import Lake
 from rcm_lakehouse.pipeline.context import RunContext
 from rcm_lakehouse.pipeline.entities import Entity, entity_of
@@ -39,11 +39,15 @@ def older_batches(consumed: Mapping[str, int]) -> dict[str, int]:
 
 def references(contract: Contract) -> tuple[str, ...]:
     """The rules that put a row into quarantine because what it refers to is not known."""
-    return tuple(rule.name for rule in contract.rules if rule.references and rule.severity == "error")
+    return tuple(rule.name for rule in _referring(contract))
+
+
+def _referring(contract: Contract) -> list[Rule]:
+    return [rule for rule in contract.rules if rule.references and rule.severity == "error"]
 
 
 def versions_referred_to(ctx: RunContext, lake: Lake, contract: Contract) -> dict[str, int]:
     """The versions of the tables that such rules look into, by the name under which progress keeps them; no Spark job on a local disk."""
-    named = sorted({str(rule.references) for rule in contract.rules if rule.references and rule.severity == "error"})
+    named = sorted({str(rule.references) for rule in _referring(contract)})
     tables = [entity_of(ctx.project.contracts[name]).silver for name in named]
     return {f"{table.label} {lake.table_id(table)}, referred to": lake.head_version(table) for table in tables if lake.exists(table)}
