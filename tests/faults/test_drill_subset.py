@@ -1,5 +1,6 @@
 """A part of the crash drill: three points, killed as real processes, run again and compared with a clean run, row by row."""
 
+import json
 import os
 import shutil
 import signal
@@ -12,7 +13,7 @@ from faulted import at_point
 from rcm_lakehouse.drill.cases import Case, grid, random_moments
 from rcm_lakehouse.drill.journal import keep, kept
 from rcm_lakehouse.drill.killing import Killed
-from rcm_lakehouse.drill.stages import DrillError, DrillStoppedError, Stages, Verdict
+from rcm_lakehouse.drill.stages import Clean, DrillError, DrillStoppedError, Stages, Verdict
 from rcm_lakehouse.lake.crash_points import POINTS
 from rcm_lakehouse.pipeline import runner
 
@@ -73,6 +74,20 @@ def test_clean_runs_hold_something_of_everything_to_compare(stages: Stages) -> N
     second = stages.clean["incremental"].rows
     assert {name for name, rows in second.items() if not rows} <= {"silver.patient_tombstones", "silver.claim_tombstones", "quarantine.department"}
     assert stages.clean["first"].rows != stages.clean["incremental"].rows
+
+
+def test_clean_runs_take_rows_that_waited_and_a_file_that_is_delivered_again(stages: Stages) -> None:
+    waiting, corrected = {"K910", "K911", "K950"}, {"K009", "K900", "K901"}
+    current = {phase: _current_claims(stages.clean[phase]) for phase in ("first", "incremental")}
+    assert not waiting & set(current["first"]), "their patients come with the second day"
+    assert waiting <= set(current["incremental"])
+    assert {claim: current["incremental"][claim] for claim in corrected} == {"K009": 59.5, "K900": 1.0, "K901": 3.0}
+    assert (current["first"]["K009"], current["incremental"]["K012"]) == (59.0, 62.0), "a row that went wrong leaves what was"
+
+
+def _current_claims(clean: Clean) -> dict[str, float]:
+    rows = map(json.loads, clean.rows["silver.claim"])
+    return {row["source_claim_id"]: row["billed_amount"] for row in rows if row["is_current"]}
 
 
 @pytest.mark.parametrize("number", range(len(CASES)), ids=[f"{case.name}-{case.phase}" for case in CASES])

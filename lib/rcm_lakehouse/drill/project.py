@@ -1,4 +1,7 @@
-"""The drill's own small project: two hospitals of made-up people, two days, every kind of load, bad rows, deletes and late changes."""
+"""The drill's own small project: two hospitals of made-up people, two days, every kind of load.
+
+With bad rows, deletes, late changes, rows that come a day before what they refer to, and a file that is delivered again.
+"""
 
 import os
 import subprocess
@@ -179,11 +182,13 @@ def bring_day(home: Path, day: int) -> None:
         failures: list[SourceUnavailableError] = [error for name, process in started if (error := finish_script(Target(), process, name))]
     if failures:
         raise failures[0]
-    claims = home / "landing" / f"claims_{day}.csv"
-    claims.write_text(_claims(day), encoding="utf-8")
-    # The file is as old as the day's clock says: one from the future would still be arriving.
-    arrived = datetime.fromisoformat(NOW[day].replace("Z", "+00:00")).timestamp() - 3600
-    os.utime(claims, (arrived, arrived))
+    # A file is as old as the day's clock says: one from the future would still be arriving.
+    arrived = datetime.fromisoformat(NOW[day].replace("Z", "+00:00")).timestamp() - 7200
+    for name, rows in _FILES[day].items():
+        arrived += 600
+        claims = home / "landing" / name
+        claims.write_text("\n".join([_HEADER, *rows, ""]), encoding="utf-8")
+        os.utime(claims, (arrived, arrived))
 
 
 def _insert(table: str, rows: Iterable[Sequence[object]]) -> str:
@@ -195,8 +200,9 @@ def _first_a() -> list[str]:
     patients: list[Sequence[object]] = [(f"P{n:03d}", f"Family {n}", f"19{50 + n}-01-15", f"2026-02-{1 + n % 28:02d}") for n in range(_PATIENTS)]
     patients += [("P900", None, "1980-01-01", "2026-03-01")]
     charges = [(f"C{n:03d}", f"P{n % _PATIENTS:03d}", f"{100 + n}.25", 0, f"2026-02-{1 + n % 28:02d}") for n in range(_CHARGES)]
-    # An orphan, a negative amount, and a void of a charge that is not there yet.
+    # An orphan, a negative amount, a void of a charge that is not there yet, and a charge of a patient who comes with the second day.
     charges += [("C900", "P999", "10.00", 0, "2026-02-20"), ("C901", "P001", "-5.00", 0, "2026-02-20"), ("C902", "P001", "5.00", 1, "2026-02-21")]
+    charges += [("C910", "P101", "12.50", 0, "2026-02-22")]
     return [
         "CREATE TABLE patients (PatientID VARCHAR(20) PRIMARY KEY, LastName VARCHAR(60), DOB DATE, ModifiedDate DATE)",
         "CREATE TABLE charges (ChargeID VARCHAR(20) PRIMARY KEY, PatientID VARCHAR(20), Amount DECIMAL(18,2), Voided INT, ModifiedDate DATE)",
@@ -240,10 +246,32 @@ def _second_b() -> list[str]:
 SCRIPTS = {1: (_first_a(), _first_b()), 2: (_second_a(), _second_b())}
 
 
-def _claims(day: int) -> str:
-    header = "ClaimID,PatientID,ClaimStatus,ClaimAmount,ModifiedDate"
-    if day == 1:
-        rows = [f"K{n:03d},P{n % _PATIENTS:03d},Pending,{50 + n}.00,2026-02-{1 + n % 28:02d}" for n in range(_CLAIMS)]
-        return "\n".join([header, *rows, "K900,P997,Pending,1.00,2026-02-20", "K901,P001,Pending", ""])
-    rows = [f"K{n:03d},P{n % _PATIENTS:03d},Paid,{50 + n}.00,2026-03-02" for n in range(8)]
-    return "\n".join([header, *rows, "K100,P100,Pending,9.00,2026-03-02", "K902,P001,Denied,abc,2026-03-02", ""])
+_HEADER = "ClaimID,PatientID,ClaimStatus,ClaimAmount,ModifiedDate"
+
+
+def _pending(number: int, *, amount: str | None = None, day: str | None = None) -> str:
+    return f"K{number:03d},P{number % _PATIENTS:03d},Pending,{amount or f'{50 + number}.00'},{day or f'2026-02-{1 + number % 28:02d}'}"
+
+
+def _first_claims() -> list[str]:
+    # An orphan, a line cut short, and claims of patients who come with the second day.
+    return [*map(_pending, range(_CLAIMS)), "K900,P997,Pending,1.00,2026-02-20", "K901,P001,Pending", *_WAITING]
+
+
+def _corrected_claims() -> list[str]:
+    """The first file again: K009 says another amount with an older day, K010 a later day, K011 is absent, K012 gone wrong, K900 and K901 put right."""
+    corrected = {9: _pending(9, amount="59.50", day="2026-01-31"), 10: _pending(10, day="2026-02-28"), 12: _pending(12).replace("P012", "P996")}
+    rows = [corrected.get(number, _pending(number)) for number in range(_CLAIMS) if number != 11]
+    return [*rows, "K900,P007,Pending,1.00,2026-02-20", "K901,P001,Pending,3.00,2026-02-20", *_WAITING]
+
+
+def _second_claims() -> list[str]:
+    rows = [f"K{number:03d},P{number % _PATIENTS:03d},Paid,{50 + number}.00,2026-03-02" for number in range(8)]
+    return [*rows, "K100,P100,Pending,9.00,2026-03-02", "K902,P001,Denied,abc,2026-03-02"]
+
+
+_WAITING = ["K910,P100,Pending,4.00,2026-02-21", "K911,P101,Pending,6.00,2026-02-21"]
+_FILES = {
+    1: {"claims_1.csv": _first_claims(), "claims_3.csv": ["K950,P101,Pending,8.00,2026-02-23", _pending(31), _pending(32)]},
+    2: {"claims_2.csv": _second_claims(), "claims_1.csv": _corrected_claims()},
+}
