@@ -200,3 +200,63 @@ def test_F22_a_correction_follows_what_its_file_deleted_and_not_what_another_fil
         mini.land("a/nov.csv", bills(bill(1, amount="1.00", modified="2026-01-03"), gone, other, *right))
         done(mini.run())
     assert (mini.commits("silver.bill_tombstones") - tombstones, silver_ids(mini, "a")) == (1, sorted(rest)), "said again, it is the same delete"
+
+
+def test_F22_what_a_correction_repeats_takes_nothing_from_another_file_and_a_first_copy_under_another_name_takes_no_correction_away(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    mini = lenient(spark, tmp_path, VOIDABLE)
+    mini.land("a/nov.csv", bills(bill(1, amount="1.00", modified="2026-01-30"), bill(2, amount="9000.00", modified="2026-01-20"), "B3,P1,2026-01-05"))
+    done(mini.run())
+    mini.land("a/dec.csv", bills(bill(1, amount="100.00", modified="2026-01-30")))
+    mini.land("a/nov.csv", bills(bill(1, amount="1.00", modified="2026-01-30"), bill(2, amount="20.00", modified="2026-01-10"), bill(3)))
+    done(mini.run())
+    assert dict(silver_ids(mini, "a", "CAST(billed_amount AS STRING)")) == {"B1": "100.00", "B2": "20.00", "B3": "10.00"}
+    mini.land("a/jan.csv", bills(bill(9, amount="8.00", modified="2026-01-30")))
+    # Under another name it moves no stamp.
+    mini.land("a/jan_corrected.csv", bills(bill(9, amount="9.00", modified="2026-01-03")))
+    done(mini.run())
+    mini.land("a/jan.csv", bills(bill(9, amount="9.00", modified="2026-01-03")))
+    done(mini.run())
+    assert dict(silver_ids(mini, "a", "CAST(billed_amount AS STRING)"))["B9"] == "9.00"
+    assert statuses(mini, "bill") == {"superseded": 1}
+
+
+@pytest.mark.parametrize("sequence", [["source_modified_at"], []], ids=["sequence", "no sequence"])
+def test_a_bad_row_that_its_own_correction_closed_is_none_that_silver_took(spark: SparkSession, tmp_path: Path, sequence: list[str]) -> None:
+    contract = small_amounts()
+    contract["rules"].append({"name": "patient_right", "check": "patient_number <> 'P9'", "columns": ["patient_number"]})
+    contract["sequence_by"] = sequence
+    mini = lenient(spark, tmp_path, contract)
+    for name, amount in (("nov", "15.00"), ("dec", "90.00"), ("dec", "91.00")):
+        mini.land(f"a/{name}.csv", bills(bill(1, patient="P9", amount=amount)))
+        done(mini.run())
+    assert statuses(mini, "bill") == {"open": 2, "superseded": 1}
+    del contract["rules"][1]
+    mini.write()
+    done(mini.run(**REPLAY))
+    assert silver_ids(mini, "a", "CAST(billed_amount AS STRING)") == [("B1", "15.00")]
+    assert len(mini.rows("silver.bill", "version")) == 1
+    assert statuses(mini, "bill") == {"open": 1, "replayed": 1, "superseded": 1}
+
+
+def test_F22_who_said_it_last_is_the_same_whether_each_delivery_has_its_run_or_all_have_one(spark: SparkSession, tmp_path: Path) -> None:
+    """A second file repeats a row, a delete and a bad line of the first, which is then delivered again: what the second says stays, however they fall."""
+    found = []
+    for name in ("apart", "together"):
+        mini = lenient(spark, tmp_path / name, VOIDABLE)
+        first = [bill(1, amount="9000.00", modified="2026-01-20"), bill(2, note="void", modified="2026-01-20"), ",P1,2026-01-05,500.00,,2026-01-06"]
+        again = [bill(1, amount="90.00", modified="2026-01-10"), bill(2, amount="22.00", modified="2026-01-10"), bill(3, amount="500.00")]
+        mini.land("a/zero.csv", bills(bill(2)))
+        for number, (file, lines) in enumerate([("one", first), ("two", [*first, bill(8)]), ("one", again)]):
+            mini.land(f"a/{file}.csv", bills(*lines))
+            done(mini.run(**({"layers": ("bronze",)} if name == "together" and number < 2 else {})))
+        columns = ("source_bill_id", "billed_amount", "CAST(effective_from AS STRING)", "is_current")
+        found.append((mini.rows("silver.bill", *columns), statuses(mini, "bill")))
+        assert dict(silver_ids(mini, "a", "CAST(billed_amount AS STRING)")) == {"B1": "9000.00", "B3": "500.00", "B8": "10.00"}
+        mini.land("a/two.csv", bills(bill(1, amount="90.00", modified="2026-01-10"), bill(2, note="void", modified="2026-01-20"), bill(8)))
+        done(mini.run())
+        assert dict(silver_ids(mini, "a", "CAST(billed_amount AS STRING)"))["B1"] == "90.00"
+        assert statuses(mini, "bill") == {"superseded": 1}, "both files were mended"
+    assert found[0] == found[1]
+    assert found[0][1] == {"open": 1}, "two.csv still has the line"

@@ -118,6 +118,23 @@ def test_Q18_a_replayed_row_of_a_new_targetpath_is_later_than_all_of_the_old_one
     assert [row["status"] for row in mini.spark.table("quarantine.visit_rows").select("status").collect()] == ["replayed"]
 
 
+def test_what_waits_under_a_former_targetpath_is_closed_after_a_death_behind_the_first_merge_of_the_new_one(spark: SparkSession, tmp_path: Path) -> None:
+    rules = [{"name": "known", "check": "state <> 'bad'", "columns": ["state"]}]
+    mini = of(spark, tmp_path, [full("visits")], {"visit": visit_contract(["visits"], rules=rules)}, share=0.9)
+    mini.sql(f"CREATE TABLE visits {PLAIN}", rows("visits", range(1, 4)), "UPDATE visits SET State = 'bad' WHERE VisitID = 'V1'")
+    done(mini.run(now="2026-01-11T06:00:00Z"))
+    mini.loads = [full("visits").replace(",hosa", ",new")]
+    mini.write()
+    mini.sql("UPDATE visits SET State = 'new' WHERE VisitID = 'V3'")
+    with dying(history_module, "P10", "visit"):
+        assert mini.run(now="2026-01-12T06:00:00Z").code == 1
+    mini.sql("UPDATE visits SET State = 'new' WHERE VisitID = 'V2'")
+    done(mini.run(now="2026-01-13T06:00:00Z"))
+    register_all(mini.spark, mini.lake.settings, mini.home)
+    told = mini.spark.table("quarantine.visit_rows").select("source_table", "status").collect()
+    assert sorted(map(tuple, told)) == [("bronze.hosa_visits", "superseded"), ("bronze.new_visits", "open")]
+
+
 def test_a_table_under_another_path_whose_first_reading_failed_is_not_one_that_has_nothing(spark: SparkSession, tmp_path: Path) -> None:
     mini = of(spark, tmp_path, [full("beds"), full("olds")], {"bed": visit_contract(["beds", "olds"])}, share=0.9)
     mini.sql(f"CREATE TABLE beds {PLAIN}", f"CREATE TABLE olds {PLAIN}", rows("beds", range(10)), rows("olds", range(500, 503)))

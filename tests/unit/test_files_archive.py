@@ -28,7 +28,7 @@ def test_I23_the_ledger_tells_repetition_correction_and_duplicate_apart() -> Non
     assert ledger.judged(delivered("c.csv", "h9")).status == "new"
     assert ledger.judged(delivered("2026/a.csv", "h9")).status == "new", "a name in another folder is another name"
     assert ledger.judged(delivered("b.csv", "h1")).status == "correction", "what another file said before is news of this one"
-    assert ledger.judged(delivered("a.csv", "h2")).status == "duplicate", "it was said since by another"
+    assert ledger.judged(delivered("a.csv", "h2")).status == "correction", "said since by another: only under its own name does it correct its rows"
     copied = ledger.judged(delivered("c.csv", "h2"))
     assert (copied.status, copied.reason) == ("duplicate", "its content was loaded before as b.csv")
     ledger.add(delivered("c.csv", "h3"))

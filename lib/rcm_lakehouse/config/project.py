@@ -30,6 +30,13 @@ class Project(Frozen):
         """Rows with is_active 1, in file order."""
         return tuple(row for row in self.loads if row.is_active)
 
+    @property
+    def switched_off(self) -> tuple[LoadRow, ...]:
+        """Loads with is_active 0, one row each (the last), that no active row is or makes the table of: nothing is read, what bronze has of them is taken."""
+        active = {row.label for row in self.active_loads} | {row.bronze_table for row in self.active_loads}
+        rows = {row.label: row for row in self.loads if not row.is_active and row.database in self.connections}
+        return tuple(row for row in rows.values() if not active & {row.label, row.bronze_table})
+
     def mapping_of(self, contract: Contract, row: LoadRow) -> SourceMapping | None:
         """The mapping by which `row` feeds `contract`; a hospital's own mapping goes before the general one; None: it does not."""
         return mapping_for(contract, row)

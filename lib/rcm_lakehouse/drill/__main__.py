@@ -7,6 +7,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from rich.console import Console
@@ -60,11 +61,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _drill(folder: Path, given: argparse.Namespace, console: Console) -> list[Verdict]:
     stages = Stages(folder, folder / "classes.jsa")
-    with console.status("preparing: two days loaded cleanly"):
+    with _said(console, "preparing: two days loaded cleanly; some minutes"):
         stages.prepare()
         stages.make_archive()
         stages.prepare_replay()
-    with console.status("measuring how long a run takes"):
+    with _said(console, "measuring how long a run takes"):
         stages.measure()
     told = ", ".join(f"{phase} {seconds:.0f} s" for phase, seconds in stages.run_seconds.items())
     console.print(f"prepared; a whole run as its own process, with another beside: {told}", highlight=False)
@@ -86,6 +87,14 @@ def _drill(folder: Path, given: argparse.Namespace, console: Console) -> list[Ve
         if not (verdict.faults and given.keep):
             shutil.rmtree(home, ignore_errors=True)
     return verdicts
+
+
+def _said(console: Console, words: str) -> AbstractContextManager[object]:
+    """The words while the block runs, in a file or a pipe as a line of their own: nothing else is said there for minutes."""
+    if console.is_terminal:
+        return console.status(words)
+    console.print(words, highlight=False)
+    return nullcontext()
 
 
 def _killed(stages: Stages, cases: Sequence[Case]) -> Iterator[tuple[Case, Path, Killed]]:

@@ -7,6 +7,7 @@ the rows it held would be missing without a word: it is refused here.
 import json
 import re
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 from rcm_lakehouse.config.errors import TableStateError
@@ -86,14 +87,21 @@ def newest_version(folder: Path) -> int | None:
 
 def version_with(folder: Path, after: int, metadata: str) -> int:
     """The version after `after` whose commit carries this `userMetadata`; -1 when there is none."""
+    return next((version for version, told in _told_after(folder, after) if told.get("userMetadata") == metadata), -1)
+
+
+def operations_after(folder: Path, after: int) -> set[str]:
+    """What the commits after the version `after` did (WRITE, MERGE, RESTORE, ...)."""
+    return {str(told.get("operation")) for _, told in _told_after(folder, after)}
+
+
+def _told_after(folder: Path, after: int) -> Iterator[tuple[int, dict[str, object]]]:
+    """(version, commitInfo) of the commits after `after`."""
     log = folder / "_delta_log"
     for version in _versions(log)[0]:
         if version > after:
             lines = (log / f"{version:020d}.json").read_text(encoding="utf-8").splitlines()
-            actions = [json.loads(line) for line in lines if line.startswith('{"commitInfo"')]
-            if any(action["commitInfo"].get("userMetadata") == metadata for action in actions):
-                return version
-    return -1
+            yield from ((version, json.loads(line)["commitInfo"]) for line in lines if line.startswith('{"commitInfo"'))
 
 
 def _versions(log: Path) -> tuple[list[int], list[int]]:

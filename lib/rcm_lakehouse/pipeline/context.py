@@ -99,7 +99,7 @@ class RunContext:
     """One run: configuration, lake, options, audit and the wish to stop.
 
     `committed` has by step name the audit rows of what its tries committed, whatever became of these tries; `contract_changes` the entities
-    whose contract is another than in the run before.
+    whose contract is another than in the run before; `put_back` those whose silver was put back as it was before, with the warning.
     """
 
     project: Project
@@ -112,6 +112,7 @@ class RunContext:
     cancel: Event = field(default_factory=Event)
     committed: dict[str, list[LoadLog]] = field(default_factory=lambda: defaultdict(list))
     contract_changes: dict[str, ContractChange] = field(default_factory=dict)
+    put_back: dict[str, str] = field(default_factory=dict)
 
     @property
     def scratch(self) -> Path:

@@ -92,8 +92,13 @@ def _change(lake: Lake, table: Table, contract: Contract, then: str | None) -> C
 
 
 def with_change_told(ctx: RunContext, step: str, outcome: Outcome) -> Outcome:
-    """The outcome of a silver step, the warning about its changed contract in one of its audit rows; a step that did not end well leaves it to the next run."""
-    change = ctx.contract_changes.get(step)
+    """The outcome of a silver step, the warnings about its changed contract and its table that was put back in one of its audit rows.
+
+    A step that did not end well leaves the first to the next run.
+    """
+    change, was_put_back = ctx.contract_changes.get(step), ctx.put_back.get(step)
+    if was_put_back and outcome.logs:
+        outcome.logs[0].warnings = [*outcome.logs[0].warnings, was_put_back]
     # Monitors show the warnings of a held row as the reason why it is held.
     rows = sorted((row for row in outcome.logs if row.status in DONE), key=lambda row: row.status == "HELD")
     if change is not None and rows and not outcome.failed:

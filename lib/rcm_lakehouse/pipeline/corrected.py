@@ -1,33 +1,45 @@
 """A file that is delivered again under its name: its rows stand where the rows stand that they correct, whatever their own stamps say."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import reduce
 
-from pyspark.sql import DataFrame, Window
+from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from rcm_lakehouse.bronze.lineage import CORRECTION, has_flag
 from rcm_lakehouse.lake.tables import Lake
 from rcm_lakehouse.pipeline.entities import Entity
+from rcm_lakehouse.pipeline.quarantine import never_merged
 from rcm_lakehouse.pipeline.silver_sources import Pending
 from rcm_lakehouse.silver.mapping import MICROSECOND
+from rcm_lakehouse.silver.scd2 import RUN_TIME, SAID
+
+Canonical = Callable[[Pending, DataFrame], DataFrame]
+_SAID = ("_source_table", "_load_id", "_batch_seq")
 
 
-def corrected(lake: Lake, entity: Entity, part: Pending, rows: DataFrame, canonical: Callable[[DataFrame], DataFrame]) -> DataFrame:
+def corrected(lake: Lake, entity: Entity, part: Pending, others: Sequence[Pending], rows: DataFrame, canonical: Canonical) -> DataFrame:
     """The part's canonical rows, those of a correction no earlier than where silver has their key from the deliveries before it under that name.
 
-    At one time the later delivery wins: so a wrong stamp that is put right takes its row with it. What silver has from another file, or not at all, moves
-    nothing. A row that brings back what its file told as deleted comes just after that delete. Of several rows of a key the newest alone is moved.
-    A correction is a MERGE of its own (`next_round`), so that silver has what came before it; of other batches no question is asked. `canonical` maps
-    bronze rows of the part.
+    At one time the later delivery wins: so a wrong stamp that is put right takes its row with it. What another file or table said for that time since, what
+    silver does not have, moves nothing. A row that brings back what its file told as deleted comes just after that delete. Of several rows of a key the
+    newest alone is moved. One that says what its file said last of that key has the turn of that delivery (`_said`): it takes no time from what came between.
+    A correction is a MERGE of its own (`next_round`), so that silver has what came before it; of other batches no question is asked. `others` are the other
+    tables of the hospital that feed the entity, `canonical` maps bronze rows of a part.
     """
     if not part.is_correction:
         return rows
     before = sorted(int(row["last_batch_seq"]) for row in deliveries_before(lake, part).collect())
-    stood = _stood(lake, entity, part, before, canonical) if before else None
+    if not before:
+        return rows
+    key = entity.contract.key_column
+    told = _told(lake, entity, part, others, canonical)
+    is_own = (F.col("_source_table") == part.table.label) & F.col("_batch_seq").isin(before)
+    rows = _with_said(rows, told.where(is_own), key)
+    stood = _stood(lake, entity, told, is_own, is_of_one=not others)
     if stood is None:
         return rows
-    key, own = entity.contract.key_column, F.struct("event_at", "is_delete")
+    own = F.struct("event_at", "is_delete")
     newest = F.max(F.when(~F.col("is_outside"), own)).over(Window.partitionBy(key))
     met = rows.join(stood, key, how="left").withColumn("_newest", newest)
     back = F.when(F.col("is_delete"), F.col("_gone_at")).otherwise(F.col("_gone_at") + F.expr(MICROSECOND))
@@ -47,30 +59,70 @@ def deliveries_before(lake: Lake, part: Pending) -> DataFrame:
     return met.select(F.lit(part.table.label).alias("source_table"), seq.alias("last_batch_seq"), "_again").distinct()
 
 
-def _stood(
-    lake: Lake, entity: Entity, part: Pending, batches: Sequence[int], canonical: Callable[[DataFrame], DataFrame]
-) -> DataFrame | None:
-    """By key where these batches have it in silver: the newest version that they began or time at which they said it again, and delete; None without any."""
-    key, nothing = entity.contract.key_column, F.lit(None).cast("timestamp")
-    is_theirs = (F.col("_source_table") == part.table.label) & F.col("_batch_seq").isin(list(batches))
-    told = list[DataFrame]()
-    if lake.moved_past(entity.silver, 0):
-        versions = lake.read(entity.silver)
-        told.append(versions.where(is_theirs).select(key, F.col("effective_from").alias("_stood_at"), nothing.alias("_gone_at")))
-        # A version does not keep who said the same again.
-        own = canonical(lake.read(part.table).where(F.col("_batch_seq").isin(list(batches)))).where(~F.col("is_outside") & ~F.col("is_delete"))
-        said = _merged(lake, entity, own).select(key, F.col("event_at").alias("_stood_at")).distinct()
-        repeats = versions.select(key, F.explode("_repeated_at").alias("_stood_at"))
-        told.append(repeats.join(said, [key, "_stood_at"], how="left_semi").select(key, "_stood_at", nothing.alias("_gone_at")))
-    if lake.moved_past(entity.tombstones, 0):
-        told.append(lake.read(entity.tombstones).where(is_theirs).select(key, nothing.alias("_stood_at"), F.col("deleted_at").alias("_gone_at")))
-    both = reduce(DataFrame.unionByName, told) if told else None
-    return None if both is None else both.groupBy(key).agg(F.max("_stood_at").alias("_stood_at"), F.max("_gone_at").alias("_gone_at"))
+def _told(lake: Lake, entity: Entity, part: Pending, others: Sequence[Pending], canonical: Canonical) -> DataFrame:
+    """What bronze has of the correction's keys from before it and silver took: key, row hash, `event_at`, `is_delete`, and the delivery.
 
-
-def _merged(lake: Lake, entity: Entity, rows: DataFrame) -> DataFrame:
-    """Those of the canonical rows that do not wait in quarantine: they were merged, when they came or by a replay."""
+    Of other tables what was loaded up to the run of the correction, so that a table built anew is told the same.
+    """
+    key, seq, is_row = entity.contract.key_column, F.col("_batch_seq"), F.col("_change_type").isin("upsert", "delete")
+    own = lake.read(part.table).where((seq == part.high) & is_row)
+    keys = canonical(part, own).select(key).distinct()
+    run = own.agg(F.max(_run("_load_id")).alias("_until"))
+    found = [canonical(part, lake.read(part.table).where((seq < part.high) & is_row))]
+    for other in others:
+        found.append(canonical(other, lake.read(other.table).where(is_row)).crossJoin(F.broadcast(run)).where(_run("_load_id") <= F.col("_until")))
+    columns = (key, "_row_hash", "event_at", "is_delete", *_SAID)
+    told = reduce(DataFrame.unionByName, (rows.where(~F.col("is_outside") & F.col("event_at").isNotNull()).select(*columns) for rows in found))
+    told = told.join(keys, key, how="left_semi")
     if not lake.moved_past(entity.quarantine, 0):
-        return rows
-    told = lake.read(entity.quarantine).groupBy("_load_id", "_row_hash").agg(F.max(F.col("event") == "replayed").alias("_is_merged"))
-    return rows.join(told.where(~F.col("_is_merged")), ["_load_id", "_row_hash"], how="left_anti")
+        return told
+    # What waits in quarantine was not merged; what does not was, when it came or by a replay.
+    return told.join(never_merged(lake.read(entity.quarantine)), ["_source_table", "_load_id", "_row_hash"], how="left_anti")
+
+
+def _run(load: str) -> Column:
+    return F.substring(load, 1, RUN_TIME)
+
+
+def _with_said(rows: DataFrame, own: DataFrame, key: str) -> DataFrame:
+    """The rows with load and batch of the delivery in which their file said the same of their key last; NULL where it said something else, or nothing."""
+    last = own.groupBy(key).agg(F.max("_batch_seq").alias("_batch_seq"))
+    turn = F.struct(F.col("_load_id").alias("load"), F.col("_batch_seq").alias("seq")).alias(SAID)
+    said = own.join(last, [key, "_batch_seq"], how="left_semi").select(key, "_row_hash", turn).distinct()
+    return rows.join(said, [key, "_row_hash"], how="left").select(*rows.columns, SAID)
+
+
+def _stood(lake: Lake, entity: Entity, told: DataFrame, is_own: Column, *, is_of_one: bool) -> DataFrame | None:
+    """By key the newest time of a version or of its repetition (`_stood_at`), and of a delete (`_gone_at`), of which the file was the last to tell.
+
+    A version and a tombstone name the delivery that told of them first; who said the same again stands in bronze. None while silver has nothing.
+    """
+    key, place = entity.contract.key_column, (entity.contract.key_column, "event_at", "is_delete")
+    times, silver = list[DataFrame](), list[DataFrame]()
+    if lake.moved_past(entity.silver, 0):
+        versions = lake.read(entity.silver).withColumn("is_delete", F.lit(False))
+        begun = versions.select(key, F.col("effective_from").alias("event_at"), "is_delete", *_SAID)
+        silver.append(begun)
+        times += [begun.select(*place), versions.select(key, F.explode("_repeated_at").alias("event_at"), "is_delete")]
+    if lake.moved_past(entity.tombstones, 0):
+        gone = lake.read(entity.tombstones).select(key, F.col("deleted_at").alias("event_at"), F.lit(True).alias("is_delete"), *_SAID)
+        silver.append(gone)
+        times.append(gone.select(*place))
+    if not silver:
+        return None
+    turn = F.struct(F.lit("").alias("run") if is_of_one else _run("_load_id").alias("run"), F.col("_batch_seq").alias("seq"))
+    every = reduce(DataFrame.unionByName, [told.select(*place, *_SAID), *silver])
+    last = every.groupBy(*place).agg(F.max_by(F.struct(*_SAID), turn).alias("_last")).select(*place, "_last.*").where(is_own)
+    stands = last.join(reduce(DataFrame.unionByName, times).distinct(), list(place), how="left_semi")
+    at = [F.max(F.when(F.col("is_delete") == is_gone, F.col("event_at"))).alias(name) for name, is_gone in (("_stood_at", False), ("_gone_at", True))]
+    return stands.groupBy(key).agg(*at)
+
+
+def answered(lake: Lake, tables: Collection[Pending]) -> DataFrame:
+    """(`_source_table`, `_batch_seq`) of the batches whose file was delivered again under its name since, up to the part's last batch."""
+    pairs = reduce(DataFrame.unionByName, (deliveries_before(lake, _whole(part)) for part in tables))
+    return pairs.select(F.col("source_table").alias("_source_table"), F.col("last_batch_seq").alias("_batch_seq")).distinct()
+
+
+def _whole(part: Pending) -> Pending:
+    return Pending(part.row, part.mapping, 0, part.high)

@@ -142,9 +142,9 @@ def freeze(project: Project, lake: Lake, steps: Iterable[Step], run_id: str, sta
 
 
 def _states(project: Project, lake: Lake, frozen: Frozen) -> dict[str, BronzeState]:
-    """Bronze states of all active loads in two queries; a table that cannot be read refuses its own load."""
+    """Bronze states of all loads in two queries, of those switched off too; a table that cannot be read refuses its own load."""
     columns: dict[str, tuple[Table, str | None]] = {}
-    for row in project.active_loads:
+    for row in (*project.active_loads, *project.switched_off):
         table = Table("bronze", row.bronze_table, row.bronze_path)
         try:
             if lake.exists(table):

@@ -19,7 +19,7 @@ from rcm_lakehouse.pipeline.entities import Entity
 from rcm_lakehouse.pipeline.siblings import Siblings
 from rcm_lakehouse.pipeline.silver_sources import Pending
 from rcm_lakehouse.quality.judge import FUTURE
-from rcm_lakehouse.silver.scd2 import ACTION, History, changes, timeline
+from rcm_lakehouse.silver.scd2 import ACTION, SAID, SAID_TYPE, History, changes, timeline
 
 _FATES = ("written", "unchanged", "duplicate")
 _ACTIONS = ("insert", "update", "delete", "tombstone")
@@ -99,7 +99,8 @@ def _warned(counts: Mapping[str, int], loads: Sequence[tuple[str, str]]) -> list
 def event_rows(rows: DataFrame, contract: Contract) -> DataFrame:
     """Canonical rows with the columns that a timeline needs."""
     columns = [column.name for column in contract.columns]
-    return rows.select(contract.key_column, "data_source", *columns, "event_at", "is_delete", "dq_flags", *_EVENT_LINEAGE)
+    said = F.col(SAID) if SAID in rows.columns else F.lit(None).cast(SAID_TYPE).alias(SAID)
+    return rows.select(contract.key_column, "data_source", *columns, "event_at", "is_delete", "dq_flags", *_EVENT_LINEAGE, said)
 
 
 def known_history(lake: Lake, entity: Entity, events: DataFrame, *, is_empty: bool) -> History:

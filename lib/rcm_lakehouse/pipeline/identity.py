@@ -1,9 +1,11 @@
 """Is a table the one that earlier runs wrote to? A table that was dropped or put in place of another is never taken for an empty one."""
 
 import logging
+from collections.abc import Mapping
 from dataclasses import replace
 
 from rcm_lakehouse.audit.state import AuditState, KnownTable
+from rcm_lakehouse.config.connections import AnyConnection, FilesConnection
 from rcm_lakehouse.config.errors import TableStateError
 from rcm_lakehouse.config.worklist import LoadRow
 from rcm_lakehouse.lake.table import Table
@@ -17,10 +19,15 @@ _ANEW = {
     "silver": "it is then built anew from bronze",
 }
 
+# Of files, which are not in their source any more.
+_FROM_FILES = "it is then filled from the landing folder: move its files from the archive back to there first"
+
 _log = logging.getLogger(__name__)
 
 
-def refuse_lost_loads(lake: Lake, state: AuditState, options: RunOptions, frozen: Frozen) -> None:
+def refuse_lost_loads(
+    lake: Lake, state: AuditState, options: RunOptions, frozen: Frozen, connections: Mapping[str, AnyConnection]
+) -> None:
     """Refuse every planned load whose bronze table is not the one the audit knows; the other loads go on.
 
     A table whose loss was accepted, or that was put back as it was some batches ago, goes on counting batches where it had come to:
@@ -32,11 +39,13 @@ def refuse_lost_loads(lake: Lake, state: AuditState, options: RunOptions, frozen
         if label in frozen.refused or known is None:
             continue
         found = frozen.state_of(row)
-        error = _lost(lake, table, known) or _of_another_load(state, row, table)
+        is_files = isinstance(connections.get(row.database), FilesConnection)
+        error = _lost(lake, table, known, _FROM_FILES if is_files else None) or _of_another_load(state, row, table)
         if error is not None and table.label not in options.accept_lost:
             frozen.refused[label] = error
         elif found.batch_seq < known.batch_seq:
-            _log.warning("%s has come to batch %s, the audit knows batch %s: what is missing is read again", table.label, found.batch_seq, known.batch_seq)
+            way = "move its files since from the archive back to the landing folder, silver has their rows" if is_files else "what is missing is read again"
+            _log.warning("%s has come to batch %s, the audit knows batch %s: %s", table.label, found.batch_seq, known.batch_seq, way)
             frozen.states[label] = replace(found, batch_seq=known.batch_seq)
 
 
@@ -65,7 +74,7 @@ def is_lost(ctx: RunContext, lake: Lake, table: Table) -> bool:
     return known is not None and _lost(lake, table, known) is not None
 
 
-def _lost(lake: Lake, table: Table, known: KnownTable) -> TableStateError | None:
+def _lost(lake: Lake, table: Table, known: KnownTable, anew: str | None = None) -> TableStateError | None:
     found = lake.table_id(table) if lake.exists(table) else None
     if found == known.table_id:
         return None
@@ -73,7 +82,7 @@ def _lost(lake: Lake, table: Table, known: KnownTable) -> TableStateError | None
     if found is None:
         return TableStateError(
             f"{where} is gone, but earlier runs wrote to it. Nothing was written. Put the folder back from a backup. If it is lost for good, run "
-            f"again with --accept-lost {table.label}: {_ANEW.get(table.layer, 'it is then made anew')}."
+            f"again with --accept-lost {table.label}: {anew or _ANEW.get(table.layer, 'it is then made anew')}."
         )
     return TableStateError(
         f"{where} is another table than the one that earlier runs wrote to. Nothing was written. Put the right folder back. If this one is to be "

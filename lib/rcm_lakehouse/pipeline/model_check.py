@@ -43,7 +43,7 @@ def check_by_spark(lake: Lake, project: Project, options: RunOptions, state: Aud
     What was all built, or found as it should be, with this very configuration (`state`) is not judged again. Of a refused model the names of
     its columns count, not their types; where these names are not known either, a model that reads it is not judged.
     """
-    fed = [entity for entity in project.contracts if feeding(project, entity)]
+    fed = [entity for entity in project.contracts if any(row.is_active for row in feeding(project, entity))]
     tables = [*(f"silver.{entity}" for entity in fed), *(f"gold.{name}" for name in project.models)]
     if state is not None and all(_was_built(state, table, project.config_hash) for table in tables):
         return

@@ -98,9 +98,9 @@ def _needs_of_entity(project: Project, entity: str) -> frozenset[str]:
 
 
 def feeding(project: Project, entity: str) -> list[LoadRow]:
-    """Active loads whose rows become rows of the entity."""
+    """Loads whose rows become rows of the entity; of one that is switched off bronze may have rows that silver has not."""
     contract = project.contracts[entity]
-    return [row for row in project.active_loads if project.mapping_of(contract, row) is not None]
+    return [row for row in (*project.active_loads, *project.switched_off) if project.mapping_of(contract, row) is not None]
 
 
 def upstream_loads(project: Project, entity: str, row: LoadRow) -> set[str]:

@@ -88,6 +88,15 @@ def open_rows(lake: Lake, quarantine: Table) -> DataFrame:
     return lake.spark.sql(folded_sql(lake.sql_name(quarantine))).where("status = 'open'")
 
 
+def never_merged(quarantine: DataFrame) -> DataFrame:
+    """Rows (`_source_table`, `_load_id`, `_row_hash`) that a delivery brought into quarantine and that were not merged from there, open or closed.
+
+    What a newer delivery replaced (`replaced`) is told without a row hash; `superseded` with one is a row that went into the past of its key.
+    """
+    told = quarantine.where("_row_hash IS NOT NULL").groupBy("_source_table", "_load_id", "_row_hash")
+    return told.agg(F.max(F.col("event").isin("replayed", "superseded")).alias("_is_merged")).where(~F.col("_is_merged")).drop("_is_merged")
+
+
 def replaced(rows: DataFrame) -> DataFrame:
     """`superseded` events of open rows (`open_rows`) that only an older snapshot had, now."""
     return rows.select(

@@ -10,11 +10,14 @@ from pyspark.sql import functions as F
 from rcm_lakehouse.config.connections import FilesConnection
 from rcm_lakehouse.lake.tables import Lake
 from rcm_lakehouse.pipeline.context import RunContext
-from rcm_lakehouse.pipeline.corrected import deliveries_before
+from rcm_lakehouse.pipeline.corrected import answered, deliveries_before
 from rcm_lakehouse.pipeline.entities import Entity
 from rcm_lakehouse.pipeline.quarantine import open_rows, replaced, with_quarantine_id
 from rcm_lakehouse.pipeline.siblings import Siblings
 from rcm_lakehouse.pipeline.silver_sources import Pending
+
+# What ends a sighting of a row.
+_SETTLED = ("replayed", "superseded", "rejected")
 
 
 def close_gone(
@@ -27,7 +30,7 @@ def close_gone(
     says it.
     """
     older = [_of_snapshot(part) for part in parts if part.is_snapshot and part.low and part.table.label in whole]
-    former = [label for part in parts if part.low == 0 for label in siblings.former(part.row)]
+    former = [label for part in parts for label in siblings.former(part.row)]
     older += [F.col("source_table").isin(*former)] if former else []
     if not older or not lake.moved_past(entity.quarantine, 0):
         return
@@ -40,7 +43,7 @@ def close_corrected(ctx: RunContext, lake: Lake, entity: Entity, parts: Sequence
     """Tell the quarantine of open rows that a file said before it was delivered again: those whose key it brings now, and those without; in one commit.
 
     To be called before the MERGE: what comes between must not take the old row in the place of the new one. A row that a correction leaves out stays as
-    it is, as it would in silver.
+    it is, as it would in silver; so does one that another file has too, which was not delivered again.
     """
     files = [part for part in parts if not part.is_snapshot and isinstance(ctx.project.connections.get(part.row.database), FilesConnection)]
     if not files or not lake.moved_past(entity.quarantine, 0):
@@ -51,7 +54,11 @@ def close_corrected(ctx: RunContext, lake: Lake, entity: Entity, parts: Sequence
     brought = staged.select(*place, F.col(entity.contract.key_column).alias("entity_key"), F.lit(True).alias("_is_brought")).distinct()
     older = open_rows(lake, entity.quarantine).join(F.broadcast(pairs), ["source_table", "last_batch_seq"])
     met = older.join(brought, ["source_table", "_again", "entity_key"], how="left").where(F.col("entity_key").isNull() | F.col("_is_brought"))
-    _tell(ctx, lake, entity, met.dropDuplicates(["quarantine_id"]), f"{scratch}/corrected")
+    seen = lake.read(entity.quarantine).groupBy("quarantine_id", "_source_table", "_batch_seq").agg(F.collect_set("event").alias("_told"))
+    elsewhere = seen.where(~F.arrays_overlap("_told", F.array(*map(F.lit, _SETTLED)))).join(
+        answered(lake, files), ["_source_table", "_batch_seq"], how="left_anti"
+    )
+    _tell(ctx, lake, entity, met.dropDuplicates(["quarantine_id"]).join(elsewhere, "quarantine_id", how="left_anti"), f"{scratch}/corrected")
 
 
 def _tell(ctx: RunContext, lake: Lake, entity: Entity, gone: DataFrame, path: str) -> None:

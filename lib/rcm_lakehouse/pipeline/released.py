@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import reduce
 from operator import or_
 
@@ -26,11 +26,11 @@ from rcm_lakehouse.pipeline.waiting_marks import older_batches, references, vers
 
 @dataclass(frozen=True)
 class Released:
-    """What was taken: audit rows, the version (-1: no commit), and how many rows came under another contract and are left to a replay."""
+    """What was taken: audit rows, the version (-1: no commit), and how many rows of each hospital came under another contract and are left to a replay."""
 
     logs: tuple[LoadLog, ...] = ()
     version: int = -1
-    left: int = 0
+    left: Mapping[str, int] = field(default_factory=dict)
 
 
 def merge_and_release(ctx: RunContext, lake: Lake, step: Step, done: Mapping[str, Outcome], frozen: Frozen) -> Outcome:
@@ -62,7 +62,9 @@ def _with(merged: Outcome, found: Released) -> Outcome:
     kept = tuple(log for log in merged.logs if log.status != "NOOP") if found.logs else merged.logs
     logs = (*kept, *found.logs)
     if found.left:
-        words = f"{found.left} rows wait for what they refer to and came under another contract: jobs/replay_quarantine.py judges them by today's"
+        whose = ", ".join(f"{source} {count}" for source, count in sorted(found.left.items()))
+        waits = f"{sum(found.left.values())} rows wait for what they refer to and came under another contract ({whose})"
+        words = f"{waits}: jobs/replay_quarantine.py judges them by today's"
         logs[-1].warnings = [*logs[-1].warnings, words]
     status = "SUCCESS" if merged.status == "NOOP" and found.logs else merged.status
     return replace(merged, status=status, logs=logs, facts={**merged.facts, **({"version": found.version} if found.version >= 0 else {})})
@@ -77,7 +79,8 @@ def _released(ctx: RunContext, lake: Lake, entity: Entity, taken: dict[str, int]
     waiting = lake.staged(path, open_rows(lake, entity.quarantine))
     older = older_batches(taken)
     is_older = reduce(or_, [(F.col("source_table") == name) & (F.col("last_batch_seq") <= batch) for name, batch in older.items()], F.lit(False))
-    left = waiting.where(is_reference & is_older).count() if older else 0
+    theirs = waiting.where(is_reference & is_older).groupBy("data_source").count().collect() if older else []
+    left = {row["data_source"]: int(row["count"]) for row in theirs}
     own = waiting.where(is_reference & ~is_older)
     parts = replayed_parts(ctx, lake, entity, own, taken, frozen, with_former=False)
     if not parts:

@@ -19,7 +19,8 @@ from rcm_lakehouse.pipeline.freeze import Frozen
 from rcm_lakehouse.pipeline.graph import Step
 from rcm_lakehouse.pipeline.history import Merged, merge_history
 from rcm_lakehouse.pipeline.plan import feeding
-from rcm_lakehouse.pipeline.quarantine import as_events, open_rows, replaced, with_quarantine_id
+from rcm_lakehouse.pipeline.put_back import take_up
+from rcm_lakehouse.pipeline.quarantine import as_events, never_merged, open_rows, replaced, with_quarantine_id
 from rcm_lakehouse.pipeline.siblings import under_former_paths
 from rcm_lakehouse.pipeline.silver_outcomes import as_json, nothing_new, upstream_broken
 from rcm_lakehouse.pipeline.silver_sources import Pending, bronze_table, consumed_batches, is_foreign
@@ -39,6 +40,7 @@ def replay_entity(ctx: RunContext, lake: Lake, step: Step, done: Mapping[str, Ou
     """
     entity = entity_of(ctx.project.contracts[step.label])
     ensure_known(ctx, lake, entity)
+    take_up(ctx, lake, entity)
     consumed = without_contract(consumed_batches(ctx, lake, entity.contract, entity.silver))
     broken = upstream_broken(ctx, entity, step, done)
     if broken is not None:
@@ -171,16 +173,18 @@ class ReplayBatch(SilverBatch):
         return self.lake.staged(f"{self._scratch()}/withdrawn", told)
 
     def _taken_since(self) -> DataFrame | None:
-        """Canonical rows of the batches since the oldest open row that are not open themselves; None without an incremental load.
+        """Canonical rows of the batches since the oldest open row that silver took; None without an incremental load.
 
-        Each snapshot is a time of its own, and the newest alone is judged again: none was taken since.
+        Not those that a delivery brought into quarantine, open or closed since, nor what a rule drops. Each snapshot is a time of its own, and the newest
+        alone is judged again: none was taken since.
         """
-        marks = self.open.select(F.col("source_table").alias("_source_table"), F.col("row_hash").alias("_row_hash"))
+        place = ["_source_table", "_load_id", "_row_hash"]
+        bad = F.broadcast(never_merged(self.lake.read(self.entity.quarantine)))
         rows = []
         for part in self.parts:
             if not part.is_snapshot:
-                rows.append(self._canonical(part, super()._delivered(part)).join(F.broadcast(marks), ["_source_table", "_row_hash"], how="left_anti"))
-        return reduce(DataFrame.unionByName, rows) if rows else None
+                rows.append(self._canonical(part, super()._delivered(part)).join(bad, place, how="left_anti"))
+        return self._judged(reduce(DataFrame.unionByName, rows)).where("outcome <> 'drop'") if rows else None
 
     def _followers(self, rows: DataFrame) -> DataFrame | None:
         """What silver took after rows that pass, of the same key and table, where the contract has no sequence; staged, and counted nowhere.
@@ -194,7 +198,7 @@ class ReplayBatch(SilverBatch):
             return None
         place = [self.contract.key_column, "_source_table"]
         since = rows.where("outcome = 'good'").groupBy(*place).agg(F.min("event_at").alias("_since"))
-        found = self._judged(later).where("outcome <> 'drop'").join(since, place, how="inner").where(F.col("event_at") > F.col("_since"))
+        found = later.join(since, place, how="inner").where(F.col("event_at") > F.col("_since"))
         # Without a row hash it counts as no source row of its load.
         told = found.drop("_since").withColumns({"outcome": F.lit("good"), "_row_hash": F.lit(None).cast("string")})
         return self.lake.staged(f"{self._scratch()}/followers", told)

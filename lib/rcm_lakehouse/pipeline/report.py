@@ -38,7 +38,7 @@ def plan_rows(project: Project, steps: Iterable[Step], frozen: Frozen, options: 
         elif step.layer == "silver" and options.replay:
             lines.append((step.name, f"open rows of quarantine.{step.label}", "", "", "", f"silver.{step.label}"))
         elif step.layer == "silver":
-            sources = ", ".join(f"bronze.{row.bronze_table}" for row in feeding(project, step.label))
+            sources = ", ".join(f"bronze.{row.bronze_table}" for row in feeding(project, step.label) if row.is_active)
             lines.append((step.name, sources, "", "what silver has not taken", "newest batch", f"silver.{step.label}"))
         else:
             inputs = ", ".join(inputs_of(project.models[step.label]))

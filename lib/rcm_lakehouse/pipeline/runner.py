@@ -81,7 +81,7 @@ def run_pipeline(home: Path, environment: str, options: RunOptions, console: Con
             planned = freeze(project, lake, steps, run_id, unread=options.reset_loads)
             apply_verbs(lake, planned, options)
             state = read_state(lake) if lake.exists(RUNS_TABLE) and lake.exists(LOAD_LOGS_TABLE) else AuditState({}, {})
-            refuse_lost_loads(lake, state, options, planned)
+            refuse_lost_loads(lake, state, options, planned, project.connections)
             warnings = [(label, text) for label, plan in planned.jdbc.items() for text in plan.warnings]
             show_plan(console, plan_rows(project, steps, planned, options), warnings)
             show_left_out(console, left_behind(project, options, steps), is_plan=True)
@@ -107,7 +107,7 @@ def _locked_run(project: Project, lake: Lake, options: RunOptions, steps: list[S
         with stop_signals(ctx.cancel, lake.spark) as caught:
             frozen = freeze(project, lake, steps, run_id, state, options.reset_loads)
             apply_verbs(lake, frozen, options)
-            refuse_lost_loads(lake, state, options, frozen)
+            refuse_lost_loads(lake, state, options, frozen, project.connections)
             crash_point("P2")
             mark_start(lake, start_mark(ctx, frozen))
             crash_point("P1")

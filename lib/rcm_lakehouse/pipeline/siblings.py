@@ -81,6 +81,16 @@ class Siblings:
                 found += [other] if mapping.deletes == "take" and (other.is_snapshot or is_compared) else []
         return tuple(found)
 
+    def feeding(self, part: Pending) -> tuple[Pending, ...]:
+        """The other tables of the hospital, loaded now or not, that feed the entity and are there."""
+        found, active = list[Pending](), {row.label for row in self.ctx.project.active_loads}
+        for row in (row for row in self.ctx.project.loads if row.is_active or row.label not in active):
+            mapping = self.ctx.project.mapping_of(self.contract, row)
+            is_other = row.datasource == part.row.datasource and row.label != part.row.label and row.database in self.ctx.project.connections
+            if mapping is not None and is_other and self.lake.exists(bronze_table(row)):
+                found.append(Pending(row, mapping, 0, 0))
+        return tuple(found)
+
     def labels(self, row: LoadRow) -> tuple[str, ...]:
         """`labels_of` the load; no Spark job."""
         return labels_of(self.ctx, row)

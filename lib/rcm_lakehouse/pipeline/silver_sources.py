@@ -71,7 +71,7 @@ def backlog(ctx: RunContext, lake: Lake, contract: Contract, silver: Table, done
 
     A hospital one of whose upstream loads failed in this run is held back: its facts would miss dimension rows and be
     quarantined for no fault of theirs. The newest snapshot of a load whose deletes are approved is among the pending ones when it was
-    taken without them.
+    taken without them. Of a load that is switched off what bronze has is taken, and nothing more is asked.
     """
     consumed = consumed_batches(ctx, lake, contract, silver)
     pending: list[Pending] = []
@@ -82,11 +82,13 @@ def backlog(ctx: RunContext, lake: Lake, contract: Contract, silver: Table, done
         if broken:
             held[row.label] = f"held back because {broken[0]} did not end well; its rows are taken by the next run"
             continue
-        if is_foreign(row, frozen):
+        if is_foreign(row, frozen) and row.is_active:
             held[row.label] = f"held back: {frozen.refused[row.label]}"
             continue
         head = _head(row, done, frozen)
         low = consumed.get(bronze_table(row).label, 0)
+        if not row.is_active and (head <= low or _is_left(ctx, lake, row, low)):
+            continue
         if head < low and row.label not in frozen.refused:
             raise TableStateError(
                 f"{silver.label} has taken batch {low} of {bronze_table(row).label}, which has only {head}. Nothing was merged. Put that bronze table "
@@ -102,6 +104,13 @@ def backlog(ctx: RunContext, lake: Lake, contract: Contract, silver: Table, done
         elif _is_approved_since(ctx, lake, silver, part):
             pending.append(Pending(row, mapping, head - 1, head))
     return Backlog(tuple(pending), consumed, held)
+
+
+def _is_left(ctx: RunContext, lake: Lake, row: LoadRow, low: int) -> bool:
+    """True of a load that is switched off where its table is gone or another, or where it has a newer snapshot: that may be held, and nobody can approve it."""
+    table = bronze_table(row)
+    known = ctx.state.tables.get(table.label)
+    return not lake.exists(table) or (known is not None and lake.table_id(table) != known.table_id) or (row.loadtype == "Full" and low > 0)
 
 
 def is_foreign(row: LoadRow, frozen: Frozen) -> bool:

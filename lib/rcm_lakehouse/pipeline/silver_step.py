@@ -24,13 +24,14 @@ from rcm_lakehouse.pipeline.freeze import Frozen
 from rcm_lakehouse.pipeline.graph import Step
 from rcm_lakehouse.pipeline.history import Merged, merge_history
 from rcm_lakehouse.pipeline.outlived import Outlived
+from rcm_lakehouse.pipeline.put_back import take_up
 from rcm_lakehouse.pipeline.quarantine import outcome_counts, share_of_bad, sightings, taken_back
 from rcm_lakehouse.pipeline.quarantine_gone import close_corrected, close_gone
 from rcm_lakehouse.pipeline.siblings import Siblings
 from rcm_lakehouse.pipeline.silver_outcomes import as_json, held_log, nothing_new, upstream_broken
 from rcm_lakehouse.pipeline.silver_sources import Pending, backlog, next_round, settled
 from rcm_lakehouse.pipeline.tally import LoadKey, Tally
-from rcm_lakehouse.pipeline.unfinished import take_back, with_tombstones
+from rcm_lakehouse.pipeline.unfinished import take_back, with_own_versions
 from rcm_lakehouse.pipeline.waiting_marks import with_contract
 from rcm_lakehouse.quality.judge import judged
 from rcm_lakehouse.silver.mapping import mapped
@@ -44,6 +45,7 @@ def merge_entity(ctx: RunContext, lake: Lake, step: Step, done: Mapping[str, Out
     """
     entity = entity_of(ctx.project.contracts[step.label])
     ensure_known(ctx, lake, entity)
+    take_up(ctx, lake, entity)
     work = backlog(ctx, lake, entity.contract, entity.silver, done, frozen)
     blocked = upstream_broken(ctx, entity, step, done)
     if blocked is not None:
@@ -118,7 +120,7 @@ class SilverBatch:
         return logs
 
     def _staged(self) -> DataFrame:
-        rows = reduce(DataFrame.unionByName, [self._mapped(part) for part in self.parts])
+        rows = reduce(lambda one, other: one.unionByName(other, allowMissingColumns=True), map(self._mapped, self.parts))
         staged = self.lake.staged(f"{self._scratch()}/judged", self._judged(rows))
         self.warnings += self._outlived.told(staged)
         return staged
@@ -150,7 +152,7 @@ class SilverBatch:
         return marked if known is None else placed(marked, known, self.contract)
 
     def _corrected(self, part: Pending, canonical: DataFrame) -> DataFrame:
-        return corrected(self.lake, self.entity, part, canonical, lambda rows: self._plain(part, rows))
+        return corrected(self.lake, self.entity, part, self._siblings.feeding(part), canonical, self._plain)
 
     def _plain(self, part: Pending, rows: DataFrame) -> DataFrame:
         named = rows.withColumns({"data_source": F.lit(part.row.datasource), "_source_table": F.lit(part.table.label)})
@@ -237,7 +239,7 @@ class SilverBatch:
                 self.consumed[label] = part.low
             if label in merged.whole and self._siblings.of(part):
                 self.consumed[settled(label)] = part.high
-        with_tombstones(self.lake, self.entity, self.consumed, merged.tombstones)
+        with_own_versions(self.lake, self.entity, self.consumed, merged.tombstones)
         return self._logs(tallies, merged)
 
     def _logs(self, tallies: Mapping[LoadKey, Tally], merged: Merged) -> list[LoadLog]:

@@ -18,7 +18,7 @@ _HARMLESS = ("OPTIMIZE", "SET TBLPROPERTIES", "VACUUM START", "VACUUM END")
 def take_back(lake: Lake, entity: Entity, consumed: Mapping[str, int]) -> None:
     """Put the tombstones back to what they were before a try that added some and whose MERGE did not come; in one commit.
 
-    `consumed` is silver's progress, which has the version of the tombstones that went with it (`with_tombstones`); nothing is done where it has none. A
+    `consumed` is silver's progress, which has the version of the tombstones that went with it (`with_own_versions`); nothing is done where it has none. A
     MERGE whose progress was lost stands in silver's own log: its tombstones stay. So does all where rows were changed since.
     No Spark job while nothing was written there since.
     """
@@ -45,6 +45,7 @@ def _commits(lake: Lake, table: Table) -> DataFrame:
     return history.select("version", "operation", *[F.coalesce(value, F.lit("")).alias(name) for name, value in told.items()])
 
 
-def with_tombstones(lake: Lake, entity: Entity, consumed: dict[str, int], added: int) -> None:
-    """Note in silver's progress the version that the tombstones have after a MERGE that adds `added` of them."""
+def with_own_versions(lake: Lake, entity: Entity, consumed: dict[str, int], added: int) -> None:
+    """Note in silver's progress the versions of its quarantine, and of its tombstones after a MERGE that adds `added` of them."""
     consumed[entity.tombstones.label] = lake.head_version(entity.tombstones) + (1 if added else 0)
+    consumed[entity.quarantine.label] = lake.head_version(entity.quarantine)

@@ -20,6 +20,8 @@ from rcm_lakehouse.silver.surrogate import content_hash, version_sk
 ACTION = "_merge_action"
 _LINEAGE = ("_source_table", "_load_id", "_batch_seq", "_ingested_at")
 _ORDER = ("_source_row", "_row_hash")
+# Load and batch of a row's delivery, where it only repeats what was said then: it has the turn of that delivery among the rows of one time.
+SAID, SAID_TYPE = "_said", "struct<load:string,seq:bigint>"
 # Characters of a load's id, and of its run's, that tell when the run began: 20261123T205236Z.
 RUN_TIME = 16
 
@@ -69,6 +71,7 @@ def _new_events(events: DataFrame, contract: Contract) -> DataFrame:
         *_LINEAGE,
         F.struct(F.lit("").alias("_"), *contract.sequence_by[1:]).alias("_further"),
         *_ORDER,
+        SAID,
         F.lit(None).cast(_old_type()).alias("_old"),
         F.lit(False).alias("_had_tombstone"),
     )
@@ -95,6 +98,7 @@ def _known(frame: DataFrame, contract: Contract, at: Column, old: Column) -> Dat
         F.lit(None).cast(_further_type(contract)).alias("_further"),
         F.lit(None).cast("bigint").alias("_source_row"),
         F.lit(None).cast("string").alias("_row_hash"),
+        F.lit(None).cast(SAID_TYPE).alias(SAID),
         old.cast(_old_type()).alias("_old"),
         F.lit(False).alias("_had_tombstone"),
     )
@@ -123,12 +127,13 @@ def _with_winner(rows: DataFrame, contract: Contract) -> DataFrame:
     same_time = Window.partitionBy(contract.key_column, "_at")
     # Each bronze table counts its own batches: of rows of several tables, or of a load that wrote elsewhere before, that of the later run is the later.
     is_of_one = F.min("_source_table").over(same_time).eqNullSafe(F.max("_source_table").over(same_time))
-    rows = rows.withColumn("_of_run", F.when(~is_of_one, F.substring("_load_id", 1, RUN_TIME)))
+    rows = rows.withColumn("_turn", F.coalesce(SAID, F.struct(F.col("_load_id").alias("load"), F.col("_batch_seq").alias("seq"))))
+    rows = rows.withColumn("_of_run", F.when(~is_of_one, F.substring("_turn.load", 1, RUN_TIME)))
     # An old event goes before a new one of the same delivery: a batch judged twice then changes nothing.
     order = same_time.orderBy(
         F.desc("_is_delete"),
         F.desc_nulls_last("_of_run"),
-        F.desc_nulls_last("_batch_seq"),
+        F.desc_nulls_last("_turn.seq"),
         F.asc("_is_new"),
         F.desc("_further"),
         F.desc_nulls_last("_source_row"),

@@ -38,7 +38,7 @@ class Ledger:
     def judged(self, item: FileItem) -> FileItem:
         """An arrived item as new, correction, duplicate, skipped or refused.
 
-        What another name brought before a name's own last delivery is that one's correction.
+        What another name brought is no duplicate of a name that has held something else: only under its own name does a file correct its rows.
         """
         under = {name: seq for (digest, name), seq in self.batches.items() if digest == item.sha256}
         same_name = {digest: seq for (digest, name), seq in self.batches.items() if name == item.name}
@@ -50,7 +50,7 @@ class Ledger:
             return replace(item, status="skipped", reason=self._stands("this content was loaded before under this name", item.name, item.sha256))
         if item.name in under:
             return replace(item, status="correction", reason="it returns to what it held before newer content of its name")
-        if under and max(under.values()) > max(same_name.values(), default=0):
+        if under and (self.is_snapshot or not same_name) and max(under.values()) > max(same_name.values(), default=0):
             known_as = max(under, key=lambda name: under[name])
             return replace(item, status="duplicate", reason=self._stands(f"its content was loaded before as {known_as}", known_as, item.sha256))
         newest = self._newest()

@@ -1,0 +1,140 @@
+"""Silver's tables put back from a backup, as the refusals say, or restored: what came since is taken from bronze again."""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from pyspark.sql import SparkSession
+
+from beds_kit import done
+from files_bills import BILL, bill, bills, bills_project, silver_ids
+from harness import Mini, snapshot
+from rcm_lakehouse.bronze.lineage import VOLATILE
+from rcm_lakehouse.lake.names import register_all
+from rcm_lakehouse.lake.table import layer_table
+from wards import REPLAY
+
+pytestmark = pytest.mark.wide
+
+VOIDABLE = {
+    **BILL,
+    "sources": [{**BILL["sources"][0], "delete_when": "Note = 'void'"}],
+    "rules": [{"name": "amount_small", "check": "billed_amount < 50", "columns": ["billed_amount"]}],
+}
+SILVER = ("silver/bill", "silver/bill_tombstones", "quarantine/bill")
+
+
+@pytest.fixture
+def mini(spark: SparkSession, tmp_path: Path) -> Mini:
+    """Bills of which one is bad, with a backup of silver; then a day that brings, changes, deletes and refuses some, and a replay."""
+    mini = bills_project(spark, tmp_path, {"a": {}})
+    mini.settings = {**mini.settings, "default": {**mini.settings["default"], "quality": {"max_bad_share": 1.0}}}
+    mini.own_contracts = {"bill": VOIDABLE}
+    mini.write()
+    mini.land("a/1.csv", bills(bill(1), bill(2), bill(3), bill(4, amount="90.00")))
+    done(mini.run())
+    backup(mini)
+    changed = [bill(1, amount="11.00", modified="2026-01-20"), bill(2, note="void", modified="2026-01-20")]
+    mini.land("a/2.csv", bills(*changed, bill(5), bill(6, amount="60.00")))
+    done(mini.run())
+    mini.land("a/3.csv", bills(bill(7)))
+    done(mini.run())
+    return mini
+
+
+def backup(mini: Mini) -> None:
+    for name in SILVER:
+        shutil.copytree(mini.home / "lakehouse" / name, mini.home / "backup" / name)
+
+
+def put_back(mini: Mini, names: Sequence[str]) -> None:
+    for name in names:
+        shutil.rmtree(mini.home / "lakehouse" / name)
+        shutil.copytree(mini.home / "backup" / name, mini.home / "lakehouse" / name)
+    mini.spark._jvm.org.apache.spark.sql.delta.DeltaLog.clearCache()  # type: ignore[union-attr]
+
+
+def tables(mini: Mini) -> dict[str, list[str]]:
+    return snapshot(mini, ["silver.bill", "silver.bill_tombstones"], VOLATILE)
+
+
+def waiting(mini: Mini) -> list[tuple[str, str]]:
+    register_all(mini.spark, mini.lake.settings, mini.home)
+    rows = mini.spark.table("quarantine.bill_rows").selectExpr("get_json_object(raw_row, '$.BillID') AS id", "status").collect()
+    return sorted((row["id"], row["status"]) for row in rows)
+
+
+@pytest.mark.parametrize("names", [SILVER, SILVER[:1]], ids=["all three", "silver alone"])
+def test_F37_silver_put_back_from_a_backup_takes_again_what_came_since(mini: Mini, names: tuple[str, ...]) -> None:
+    before = tables(mini), waiting(mini)
+    put_back(mini, names)
+    again = done(mini.run())
+    assert (tables(mini), waiting(mini)) == before
+    told = [words for log in again.logs for words in log.warnings if "silver.bill was put back to version 1" in words]
+    assert len(told) == 1
+    assert done(mini.run()).log("silver", "bill").status == "NOOP"
+
+
+def test_F37_what_was_replayed_since_waits_again(mini: Mini) -> None:
+    mini.own_contracts = {"bill": {**VOIDABLE, "rules": [{**VOIDABLE["rules"][0], "check": "billed_amount < 80"}]}}
+    mini.write()
+    done(mini.run(**REPLAY))
+    assert "B6" in silver_ids(mini, "a")
+    mini.own_contracts = {"bill": VOIDABLE}
+    mini.write()
+    put_back(mini, SILVER[:1])
+    done(mini.run())
+    assert silver_ids(mini, "a") == ["B1", "B3", "B5", "B7"]
+    assert waiting(mini) == [("B4", "open"), ("B6", "open")], "neither in silver nor closed"
+
+
+def test_F37_a_restored_silver_takes_again_what_came_since_and_one_restored_by_time_is_refused(mini: Mini) -> None:
+    before = tables(mini), waiting(mini)
+    lake, silver = mini.lake, layer_table("silver", "bill")
+    assert lake.exists(silver)
+    mini.spark.sql(f"RESTORE TABLE {lake.sql_name(silver)} TO VERSION AS OF 1")
+    done(mini.run())
+    assert (tables(mini), waiting(mini)) == before
+    at = mini.spark.sql(f"DESCRIBE HISTORY {lake.sql_name(silver)}").where("version = 1").select("timestamp").first()
+    assert at is not None
+    mini.spark.sql(f"RESTORE TABLE {lake.sql_name(silver)} TO TIMESTAMP AS OF '{at['timestamp']}'")
+    refused = mini.run()
+    assert (refused.code, refused.log("silver", "bill").status) == (1, "FAILED")
+    assert "restored by a time" in refused.said
+
+
+@pytest.mark.parametrize("name", SILVER[1:])
+def test_F37_tombstones_or_a_quarantine_older_than_silver_are_refused(mini: Mini, name: str) -> None:
+    put_back(mini, [name])
+    refused = mini.run()
+    assert refused.code == 1
+    label = name.replace("/", ".")
+    assert f"{label} has come to version" in refused.said.replace("\n", " ")
+    assert silver_ids(mini, "a") == ["B1", "B3", "B5", "B7"]
+    accepted = done(mini.run(accept_lost=(label,)))
+    assert accepted.log("silver", "bill").status == "NOOP"
+    assert done(mini.run()).log("silver", "bill").status == "NOOP", "what was accepted is not asked for again"
+
+
+def test_what_bronze_has_of_a_load_that_is_switched_off_reaches_silver_and_a_silver_built_anew(spark: SparkSession, tmp_path: Path) -> None:
+    mini = bills_project(spark, tmp_path, {"a": {}, "b": {}})
+    mini.land("a/1.csv", bills(bill(1)))
+    mini.land("b/1.csv", bills(bill(1), bill(2)))
+    done(mini.run())
+    mini.land("b/2.csv", bills(bill(3), bill(4, amount="")))
+    done(mini.run(layers=("bronze",)))
+    mini.loads = [load.replace(",1,", ",0,") if "hos-b" in load else load for load in mini.loads]
+    mini.write()
+    mini.land("b/3.csv", bills(bill(5)))
+    done(mini.run())
+    assert silver_ids(mini, "b") == ["B1", "B2", "B3"], "and what nobody read stays where it is"
+    register_all(mini.spark, mini.lake.settings, mini.home)
+    assert mini.spark.table("quarantine.bill_rows").where("status = 'open'").count() == 1
+    for name in SILVER:
+        shutil.rmtree(mini.home / "lakehouse" / name)
+    done(mini.run(accept_lost=("silver.bill",)))
+    assert (silver_ids(mini, "a"), silver_ids(mini, "b")) == (["B1"], ["B1", "B2", "B3"])
+    shutil.rmtree(mini.home / "lakehouse" / "bronze" / "hosb")
+    done(mini.run())
+    assert silver_ids(mini, "b") == ["B1", "B2", "B3"], "its bronze is no longer needed"
