@@ -212,6 +212,11 @@ def test_F22_what_a_correction_repeats_takes_nothing_from_another_file_and_a_fir
     mini.land("a/nov.csv", bills(bill(1, amount="1.00", modified="2026-01-30"), bill(2, amount="20.00", modified="2026-01-10"), bill(3)))
     done(mini.run())
     assert dict(silver_ids(mini, "a", "CAST(billed_amount AS STRING)")) == {"B1": "100.00", "B2": "20.00", "B3": "10.00"}
+    # Once more, and then with another amount and an older day: dec.csv said something since nov.csv began to say this.
+    for amount, day in (("1.00", "2026-01-30"), ("12.00", "2026-01-15")):
+        mini.land("a/nov.csv", bills(bill(1, amount=amount, modified=day), bill(2, amount="20.00", modified="2026-01-10"), bill(3), bill(4)))
+        done(mini.run())
+        assert dict(silver_ids(mini, "a", "CAST(billed_amount AS STRING)")) == {"B1": "100.00", "B2": "20.00", "B3": "10.00", "B4": "10.00"}
     mini.land("a/jan.csv", bills(bill(9, amount="8.00", modified="2026-01-30")))
     # Under another name it moves no stamp.
     mini.land("a/jan_corrected.csv", bills(bill(9, amount="9.00", modified="2026-01-03")))
@@ -260,3 +265,16 @@ def test_F22_who_said_it_last_is_the_same_whether_each_delivery_has_its_run_or_a
         assert statuses(mini, "bill") == {"superseded": 1}, "both files were mended"
     assert found[0] == found[1]
     assert found[0][1] == {"open": 1}, "two.csv still has the line"
+
+
+@pytest.mark.parametrize("mended", [("one", "two"), ("two", "one")], ids=["first first", "last first"])
+def test_a_bad_row_of_two_files_is_closed_when_both_are_mended_in_whatever_order(spark: SparkSession, tmp_path: Path, mended: tuple[str, str]) -> None:
+    mini = lenient(spark, tmp_path, small_amounts())
+    for name in ("one", "two"):
+        mini.land(f"a/{name}.csv", bills(bill(1, amount="90.00", modified="2026-01-20"), bill(name)))
+        done(mini.run())
+    for name, expected in zip(mended, ({"open": 1}, {"superseded": 1}), strict=True):
+        mini.land(f"a/{name}.csv", bills(bill(1, amount="9.00", modified="2026-01-10"), bill(name)))
+        done(mini.run())
+        assert statuses(mini, "bill") == expected
+    assert dict(silver_ids(mini, "a", "CAST(billed_amount AS STRING)"))["B1"] == "9.00"

@@ -10,6 +10,7 @@ from pyspark.sql import SparkSession
 from beds_kit import done
 from files_bills import BILL, bill, bills, bills_project, silver_ids
 from harness import Mini, snapshot
+from loads_kit import full, visit_contract
 from rcm_lakehouse.bronze.lineage import VOLATILE
 from rcm_lakehouse.lake.names import register_all
 from rcm_lakehouse.lake.table import layer_table
@@ -65,10 +66,22 @@ def waiting(mini: Mini) -> list[tuple[str, str]]:
     return sorted((row["id"], row["status"]) for row in rows)
 
 
+def commits_on_top(mini: Mini, *places: str) -> None:
+    """What the maintenance or a changed contract commits, so that a table has the versions again that it had before."""
+    for place in places:
+        lake, table = mini.lake, layer_table(*place.split("/"))
+        assert lake.exists(table)
+        for number in range(4):
+            mini.spark.sql(f"ALTER TABLE {lake.sql_name(table)} SET TBLPROPERTIES ('note' = '{number}')")
+
+
+@pytest.mark.parametrize("is_maintained", [False, True], ids=["as it was", "maintained"])
 @pytest.mark.parametrize("names", [SILVER, SILVER[:1]], ids=["all three", "silver alone"])
-def test_F37_silver_put_back_from_a_backup_takes_again_what_came_since(mini: Mini, names: tuple[str, ...]) -> None:
+def test_F37_silver_put_back_from_a_backup_takes_again_what_came_since(mini: Mini, names: tuple[str, ...], is_maintained: bool) -> None:
     before = tables(mini), waiting(mini)
     put_back(mini, names)
+    if is_maintained:
+        commits_on_top(mini, *names)
     again = done(mini.run())
     assert (tables(mini), waiting(mini)) == before
     told = [words for log in again.logs for words in log.warnings if "silver.bill was put back to version 1" in words]
@@ -89,6 +102,66 @@ def test_F37_what_was_replayed_since_waits_again(mini: Mini) -> None:
     assert waiting(mini) == [("B4", "open"), ("B6", "open")], "neither in silver nor closed"
 
 
+def test_F37_what_was_replayed_before_the_backup_stays_replayed(mini: Mini) -> None:
+    mini.own_contracts = {"bill": {**VOIDABLE, "rules": [{**VOIDABLE["rules"][0], "check": "billed_amount < 80"}]}}
+    mini.write()
+    done(mini.run(**REPLAY))
+    shutil.rmtree(mini.home / "backup")
+    backup(mini)
+    mini.land("a/4.csv", bills(bill(8)))
+    done(mini.run())
+    before = tables(mini), waiting(mini)
+    assert ("B6", "replayed") in before[1]
+    put_back(mini, SILVER)
+    done(mini.run())
+    assert (tables(mini), waiting(mini)) == before
+
+
+def test_F37_gold_follows_a_silver_that_was_put_back_though_it_comes_to_the_same_version_and_one_put_back_is_built_anew(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    mini = bills_project(spark, tmp_path, {"a": {}})
+    model = mini.home / "conf" / "gold" / "fact_bills.sql"
+    model.write_text(
+        "/*\ngrain: one current bill\ndescription: Bills.\nkey: [bill_key]\n*/\nSELECT bill_key, source_bill_id FROM silver.bill WHERE is_current\n"
+    )
+    mini.land("a/1.csv", bills(bill(1)))
+    done(mini.run())
+    for name in (*SILVER, "gold/fact_bills"):
+        shutil.copytree(mini.home / "lakehouse" / name, mini.home / "backup" / name)
+    mini.land("a/2.csv", bills(bill(2)))
+    done(mini.run())
+    put_back(mini, SILVER)
+    mini.land("a/3.csv", bills(bill(3)))
+    done(mini.run())
+    assert mini.commits("silver.bill") == len(list((mini.home / "backup" / "silver/bill/_delta_log").glob("*.json"))) + 1, "the version of before"
+    assert mini.rows("gold.fact_bills", "source_bill_id") == [("B1",), ("B2",), ("B3",)]
+    put_back(mini, ["gold/fact_bills"])
+    ended = done(mini.run())
+    assert mini.rows("gold.fact_bills", "source_bill_id") == [("B1",), ("B2",), ("B3",)]
+    assert "put back" in ended.log("gold", "fact_bills").warnings[0]
+    assert done(mini.run()).log("gold", "fact_bills").status == "NOOP"
+
+
+def test_F37_a_load_that_is_switched_off_comes_back_to_its_newest_snapshot(spark: SparkSession, tmp_path: Path) -> None:
+    mini = Mini(spark, tmp_path, [full("visits")], own_contracts={"visit": visit_contract(["visits"])})
+    mini.connections = {"hospital-a": mini.h2()}
+    mini.write()
+    mini.sql("CREATE TABLE visits (VisitID VARCHAR(9) PRIMARY KEY, State VARCHAR(9))", "INSERT INTO visits SELECT 'V' || x, 'a' FROM system_range(1, 30)")
+    done(mini.run(now="2026-01-10T06:00:00Z"))
+    for name in ("silver/visit", "silver/visit_tombstones", "quarantine/visit"):
+        shutil.copytree(mini.home / "lakehouse" / name, mini.home / "backup" / name)
+    for day in (11, 12):
+        mini.sql(f"UPDATE visits SET State = 'day {day}' WHERE VisitID = 'V1'", f"DELETE FROM visits WHERE VisitID = 'V{day}'")
+        done(mini.run(now=f"2026-01-{day}T06:00:00Z"))
+    before = snapshot(mini, ["silver.visit", "silver.visit_tombstones"], VOLATILE)
+    mini.loads = [full("visits").replace(",1,", ",0,")]
+    mini.write()
+    put_back(mini, ["silver/visit", "silver/visit_tombstones", "quarantine/visit"])
+    done(mini.run(now="2026-01-13T06:00:00Z"))
+    assert snapshot(mini, ["silver.visit", "silver.visit_tombstones"], VOLATILE) == before
+
+
 def test_F37_a_restored_silver_takes_again_what_came_since_and_one_restored_by_time_is_refused(mini: Mini) -> None:
     before = tables(mini), waiting(mini)
     lake, silver = mini.lake, layer_table("silver", "bill")
@@ -105,12 +178,15 @@ def test_F37_a_restored_silver_takes_again_what_came_since_and_one_restored_by_t
 
 
 @pytest.mark.parametrize("name", SILVER[1:])
-def test_F37_tombstones_or_a_quarantine_older_than_silver_are_refused(mini: Mini, name: str) -> None:
+@pytest.mark.parametrize("is_maintained", [False, True], ids=["as it was", "maintained"])
+def test_F37_tombstones_or_a_quarantine_older_than_silver_are_refused(mini: Mini, name: str, is_maintained: bool) -> None:
     put_back(mini, [name])
+    if is_maintained:
+        commits_on_top(mini, name)
     refused = mini.run()
     assert refused.code == 1
     label = name.replace("/", ".")
-    assert f"{label} has come to version" in refused.said.replace("\n", " ")
+    assert f"{label} is not as silver.bill was written with it" in refused.said.replace("\n", " ")
     assert silver_ids(mini, "a") == ["B1", "B3", "B5", "B7"]
     accepted = done(mini.run(accept_lost=(label,)))
     assert accepted.log("silver", "bill").status == "NOOP"

@@ -84,7 +84,7 @@ def told(status: str, *rows: str) -> tuple[list[list[str]], bool]:
     """The warnings of the rows of a step whose contract changed, and whether the table is to remember it."""
     change = ContractChange(layer_table("silver", "visit"), contract(), "it changed")
     outcome = Outcome(status, tuple(LoadLog(id=str(number), status=row, warnings=["w"]) for number, row in enumerate(rows)))
-    with_change_told(SimpleNamespace(contract_changes={"silver:visit": change}), "silver:visit", outcome)  # type: ignore[arg-type]
+    with_change_told(SimpleNamespace(contract_changes={"silver:visit": change}, put_back={}), "silver:visit", outcome)  # type: ignore[arg-type]
     return [row.warnings for row in outcome.logs], change.is_settled
 
 

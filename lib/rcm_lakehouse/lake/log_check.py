@@ -87,19 +87,14 @@ def newest_version(folder: Path) -> int | None:
 
 def version_with(folder: Path, after: int, metadata: str) -> int:
     """The version after `after` whose commit carries this `userMetadata`; -1 when there is none."""
-    return next((version for version, told in _told_after(folder, after) if told.get("userMetadata") == metadata), -1)
+    return next((version for version, told in told_from(folder, after + 1) if told.get("userMetadata") == metadata), -1)
 
 
-def operations_after(folder: Path, after: int) -> set[str]:
-    """What the commits after the version `after` did (WRITE, MERGE, RESTORE, ...)."""
-    return {str(told.get("operation")) for _, told in _told_after(folder, after)}
-
-
-def _told_after(folder: Path, after: int) -> Iterator[tuple[int, dict[str, object]]]:
-    """(version, commitInfo) of the commits after `after`."""
+def told_from(folder: Path, first: int) -> Iterator[tuple[int, dict[str, object]]]:
+    """(version, commitInfo) of the commits from `first` on that the log still has, in order."""
     log = folder / "_delta_log"
     for version in _versions(log)[0]:
-        if version > after:
+        if version >= first:
             lines = (log / f"{version:020d}.json").read_text(encoding="utf-8").splitlines()
             yield from ((version, json.loads(line)["commitInfo"]) for line in lines if line.startswith('{"commitInfo"'))
 

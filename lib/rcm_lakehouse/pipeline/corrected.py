@@ -60,7 +60,7 @@ def deliveries_before(lake: Lake, part: Pending) -> DataFrame:
 
 
 def _told(lake: Lake, entity: Entity, part: Pending, others: Sequence[Pending], canonical: Canonical) -> DataFrame:
-    """What bronze has of the correction's keys from before it and silver took: key, row hash, `event_at`, `is_delete`, and the delivery.
+    """What bronze has of the correction's keys from before it and silver took: key, row hash, `event_at`, `is_delete`, delivery, and its `_turn`.
 
     Of other tables what was loaded up to the run of the correction, so that a table built anew is told the same.
     """
@@ -74,10 +74,22 @@ def _told(lake: Lake, entity: Entity, part: Pending, others: Sequence[Pending], 
     columns = (key, "_row_hash", "event_at", "is_delete", *_SAID)
     told = reduce(DataFrame.unionByName, (rows.where(~F.col("is_outside") & F.col("event_at").isNotNull()).select(*columns) for rows in found))
     told = told.join(keys, key, how="left_semi")
-    if not lake.moved_past(entity.quarantine, 0):
-        return told
-    # What waits in quarantine was not merged; what does not was, when it came or by a replay.
-    return told.join(never_merged(lake.read(entity.quarantine)), ["_source_table", "_load_id", "_row_hash"], how="left_anti")
+    if lake.moved_past(entity.quarantine, 0):
+        # What waits in quarantine was not merged; what does not was, when it came or by a replay.
+        told = told.join(never_merged(lake.read(entity.quarantine)), ["_source_table", "_load_id", "_row_hash"], how="left_anti")
+    tables = [part.table, *(other.table for other in others)]
+    files = (lake.read(table).select(F.lit(table.label).alias("_source_table"), "_batch_seq", "_source_file").distinct() for table in tables)
+    return _with_turn(told.join(reduce(DataFrame.unionByName, files), ["_source_table", "_batch_seq"], how="left"), key).drop("_source_file")
+
+
+def _with_turn(told: DataFrame, key: str) -> DataFrame:
+    """With the delivery (`_turn`: load, seq) since which a file says this of the key without a break: to repeat it is no news."""
+    own: list[Column | str] = ["_source_table", F.coalesce("_source_file", F.concat_ws("/", F.lit("batch"), "_batch_seq")), key]
+    of_key, of_row = Window.partitionBy(*own).orderBy("_batch_seq"), Window.partitionBy(*own, "_row_hash").orderBy("_batch_seq")
+    # Deliveries that have the key and those that say this of it count alike while there is no break.
+    marked = told.withColumn("_break", F.dense_rank().over(of_key) - F.dense_rank().over(of_row))
+    since = F.min(F.struct(F.col("_batch_seq").alias("seq"), F.col("_load_id").alias("load"))).over(Window.partitionBy(*own, "_row_hash", "_break"))
+    return marked.withColumn("_since", since).withColumn("_turn", F.struct("_since.load", "_since.seq")).drop("_break", "_since")
 
 
 def _run(load: str) -> Column:
@@ -85,15 +97,14 @@ def _run(load: str) -> Column:
 
 
 def _with_said(rows: DataFrame, own: DataFrame, key: str) -> DataFrame:
-    """The rows with load and batch of the delivery in which their file said the same of their key last; NULL where it said something else, or nothing."""
+    """The rows with the turn in which their file began to say this of their key; NULL where it said something else last, or nothing."""
     last = own.groupBy(key).agg(F.max("_batch_seq").alias("_batch_seq"))
-    turn = F.struct(F.col("_load_id").alias("load"), F.col("_batch_seq").alias("seq")).alias(SAID)
-    said = own.join(last, [key, "_batch_seq"], how="left_semi").select(key, "_row_hash", turn).distinct()
+    said = own.join(last, [key, "_batch_seq"], how="left_semi").select(key, "_row_hash", F.col("_turn").alias(SAID)).distinct()
     return rows.join(said, [key, "_row_hash"], how="left").select(*rows.columns, SAID)
 
 
 def _stood(lake: Lake, entity: Entity, told: DataFrame, is_own: Column, *, is_of_one: bool) -> DataFrame | None:
-    """By key the newest time of a version or of its repetition (`_stood_at`), and of a delete (`_gone_at`), of which the file was the last to tell.
+    """By key the newest time of a version or of its repetition (`_stood_at`), and of a delete (`_gone_at`), of which the file was the last to tell news.
 
     A version and a tombstone name the delivery that told of them first; who said the same again stands in bronze. None while silver has nothing.
     """
@@ -110,8 +121,9 @@ def _stood(lake: Lake, entity: Entity, told: DataFrame, is_own: Column, *, is_of
         times.append(gone.select(*place))
     if not silver:
         return None
-    turn = F.struct(F.lit("").alias("run") if is_of_one else _run("_load_id").alias("run"), F.col("_batch_seq").alias("seq"))
-    every = reduce(DataFrame.unionByName, [told.select(*place, *_SAID), *silver])
+    turn = F.struct(F.lit("").alias("run") if is_of_one else _run("_turn.load").alias("run"), F.col("_turn.seq").alias("seq"))
+    own_turn = F.struct(F.col("_load_id").alias("load"), F.col("_batch_seq").alias("seq")).alias("_turn")
+    every = reduce(DataFrame.unionByName, [told.select(*place, *_SAID, "_turn"), *(rows.select(*place, *_SAID, own_turn) for rows in silver)])
     last = every.groupBy(*place).agg(F.max_by(F.struct(*_SAID), turn).alias("_last")).select(*place, "_last.*").where(is_own)
     stands = last.join(reduce(DataFrame.unionByName, times).distinct(), list(place), how="left_semi")
     at = [F.max(F.when(F.col("is_delete") == is_gone, F.col("event_at"))).alias(name) for name, is_gone in (("_stood_at", False), ("_gone_at", True))]

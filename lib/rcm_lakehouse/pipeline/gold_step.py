@@ -15,6 +15,7 @@ from rcm_lakehouse.config.models import GoldModel
 from rcm_lakehouse.gold.models import followed_by, inputs_of, tied_entities
 from rcm_lakehouse.gold.parameters import parameters
 from rcm_lakehouse.gold.tie_out import silver_totals_sql, tie_out_expressions
+from rcm_lakehouse.lake.commits import was_put_back
 from rcm_lakehouse.lake.counted import Counted
 from rcm_lakehouse.lake.crash_points import crash_point
 from rcm_lakehouse.lake.memory import NO_STATISTICS, follow
@@ -27,6 +28,7 @@ from rcm_lakehouse.pipeline.freeze import Frozen
 from rcm_lakehouse.pipeline.graph import Step
 from rcm_lakehouse.pipeline.identity import is_lost
 from rcm_lakehouse.pipeline.model_check import unknown_name
+from rcm_lakehouse.pipeline.put_back import put_back_in
 
 
 def rebuild(ctx: RunContext, lake: Lake, step: Step, done: Mapping[str, Outcome], frozen: Frozen) -> Outcome:
@@ -52,12 +54,15 @@ def rebuild(ctx: RunContext, lake: Lake, step: Step, done: Mapping[str, Outcome]
     fingerprint = _fingerprint(ctx, lake, model, values, done)
     last = ctx.state.last_done.get(table.label)
     exists = lake.exists(table)
-    if exists and last and last.fingerprint == fingerprint and last.table_id == lake.table_id(table):
+    is_known = bool(exists and last and last.table_id == lake.table_id(table))
+    is_older = is_known and last is not None and last.table_version is not None and was_put_back(lake, table, last.table_version)
+    if is_known and last and last.fingerprint == fingerprint and not is_older:
         row = ctx.log("gold", tablename=model.name, target=table.label, status="NOOP", fingerprint=fingerprint, table_id=last.table_id, parameters=built_for)
         row.table_version = last.table_version
         return Outcome("NOOP", (row,), {"fingerprint": fingerprint})
     # A model holds nothing of its own: a lost table is built anew, but not without a word.
     lost = [f"{table.label} was dropped or replaced by another table since the last run; it is built anew"] if is_lost(ctx, lake, table) else []
+    lost += [f"{table.label} was put back as it was before; it is built anew"] if is_older else []
     return _replace(ctx, lake, model, table, values, {"fingerprint": fingerprint, "parameters": built_for}, lost)
 
 
@@ -149,7 +154,9 @@ def _state_of(ctx: RunContext, lake: Lake, name: str, done: Mapping[str, Outcome
     # Commits without rows (a contract remembered, compaction) make no other version of what silver's last step left.
     known = last.table_version if last is not None and last.table_id == table_id else None
     version = outcome.facts.get("version", known) if outcome else known
-    return f"{table_id}@{version if version is not None else lake.head_version(table)}"
+    # Behind a table that was put back the same versions come again, with other rows.
+    again = last.consumed.get(put_back_in(table), "") if last is not None and last.table_id == table_id else ""
+    return f"{table_id}@{version if version is not None else lake.head_version(table)}{again and f'+{again}'}"
 
 
 def kpi_frame(lake: Lake) -> DataFrame:

@@ -28,10 +28,11 @@ _EVENT_LINEAGE = ("_source_table", "_load_id", "_batch_seq", "_source_row", "_ro
 
 @dataclass
 class Merged(Absences):
-    """What a MERGE did: fates of source rows by load, new tombstones, the version it made (-1: no commit), and what snapshots said of absent keys."""
+    """What a MERGE did: fates of source rows by load, new tombstones, whether versions change, the version it made (-1: no commit), and absent keys."""
 
     fates: dict[tuple[str, str], dict[str, int]] = field(default_factory=dict)
     tombstones: int = 0
+    is_change: bool = False
     version: int = -1
 
 
@@ -70,7 +71,7 @@ def merge_history(
     counts, acts = line.counts(), changed.counts(difference)
     merged.fates = {load: {name: int(counts[f"{name}_{i}"] or 0) for name in _FATES} for i, load in enumerate(loads)}
     merged.warnings += _warned(counts, loads)
-    merged.tombstones = acts["tombstone"]
+    merged.tombstones, merged.is_change = acts["tombstone"], acts["insert"] + acts["update"] + acts["delete"] > 0
     metadata = {"run_id": ctx.run_id, "loads": _taken(merged, parts), **riding(told(merged))}
     _commit(lake, entity, difference, acts, merged, metadata, head)
     return merged
@@ -136,7 +137,7 @@ def _commit(
         noted = rows.select(key, "deleted_at", "_source_table", "_load_id", "_batch_seq")
         lake.append(entity.tombstones, noted, metadata={"run_id": metadata["run_id"], "loads": metadata["loads"]})
     versions = changed.where(F.col(ACTION) != "tombstone")
-    if acts["insert"] + acts["update"] + acts["delete"] == 0:
+    if not merged.is_change:
         return
     crash_point("P9", entity.contract.entity)
     if head == 0:

@@ -1,23 +1,23 @@
 """Silver put back as it was before: its own log tells what it had taken, and what came since is taken from bronze again."""
 
 import json
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from delta.tables import DeltaTable
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 from pyspark.sql import Row
-from pyspark.sql import functions as F
 
 from rcm_lakehouse.audit.commits import rows_in_commits
 from rcm_lakehouse.config.errors import TableStateError
-from rcm_lakehouse.lake.log_check import operations_after
+from rcm_lakehouse.lake.commits import HARMLESS, commits_from, was_put_back, written_at
 from rcm_lakehouse.lake.table import Table
 from rcm_lakehouse.lake.tables import Lake
 from rcm_lakehouse.pipeline.context import RunContext
 from rcm_lakehouse.pipeline.entities import Entity
+from rcm_lakehouse.pipeline.unfinished import merged_as, written
 
 
 def take_up(ctx: RunContext, lake: Lake, entity: Entity) -> None:
@@ -31,31 +31,35 @@ def take_up(ctx: RunContext, lake: Lake, entity: Entity) -> None:
     last = ctx.state.last_done.get(entity.silver.label)
     if last is None or last.table_version is None or last.table_id != lake.table_id(entity.silver):
         return
-    head = lake.head_version(entity.silver)
-    if head == last.table_version or (head > last.table_version and not _was_restored(lake, entity.silver, last.table_version)):
+    # None before the first MERGE.
+    merged = last.consumed.get(merged_as(entity.silver))
+    newest = last.table_version if merged is None else merged
+    if not was_put_back(lake, entity.silver, newest, is_of_run=merged is not None):
         ctx.state.last_done[entity.silver.label] = replace(last, consumed=_beside(ctx, lake, entity, last.consumed))
         return
+    head = lake.head_version(entity.silver)
     found = _progress(lake, entity, head)
     consumed = _beside(ctx, lake, entity, found.consumed)
     for table in (entity.tombstones, entity.quarantine):
-        _put_back(lake, entity, table, consumed.get(table.label))
+        _put_back(lake, entity, table, consumed.get(table.label), found.run)
+    # Versions that came before come again: who follows the table by them is told that they are others.
+    consumed[put_back_in(entity.silver)] = zlib.crc32(ctx.run_id.encode())
     ctx.state.last_done[entity.silver.label] = replace(last, table_version=head, consumed=consumed)
     ctx.put_back[f"silver:{entity.contract.entity}"] = (
-        f"{entity.silver.label} was put back to version {found.version}, earlier runs had come to {last.table_version}: its tombstones and its quarantine "
+        f"{entity.silver.label} was put back to version {found.version}, earlier runs had come to {newest}: its tombstones and its quarantine "
         "are put back with it, and what came since is taken from bronze again. Rows that were replayed since by hand wait in quarantine again"
     )
 
 
-def _was_restored(lake: Lake, table: Table, after: int) -> bool:
-    if lake.has_local_log:
-        return "RESTORE" in operations_after(Path(lake.location(table)), after)
-    history = DeltaTable.forName(lake.spark, lake.sql_name(table)).history()
-    return bool(history.where((F.col("version") > after) & (F.col("operation") == "RESTORE")).limit(1).collect())
+def put_back_in(table: Table) -> str:
+    """Under which name progress keeps which run found the table put back last."""
+    return f"{table.label}, put back"
 
 
 @dataclass(frozen=True)
 class _Progress:
     version: int
+    run: str
     consumed: Mapping[str, int]
 
 
@@ -63,15 +67,16 @@ def _progress(lake: Lake, entity: Entity, head: int) -> _Progress:
     """What the newest commit that still counts says was taken; nothing where the table was put back to its beginning."""
     history = DeltaTable.forName(lake.spark, lake.sql_name(entity.silver)).history()
     commits = {int(row["version"]): row for row in history.select("version", "operation", "operationParameters").collect()}
-    told = {row.table_version: row.consumed for row in rows_in_commits(lake, [entity.silver]) if row.consumed}
+    told = {row.table_version: row for row in rows_in_commits(lake, [entity.silver]) if row.consumed}
     version = head
     while version in commits:
         if commits[version]["operation"] == "RESTORE":
             version = _restored_to(entity, commits[version])
         elif version in told:
-            return _Progress(version, {str(name): int(seq) for name, seq in json.loads(str(told[version])).items()})
+            taken = json.loads(str(told[version].consumed))
+            return _Progress(version, told[version].run_id, {str(name): int(seq) for name, seq in taken.items()})
         elif version == 0:
-            return _Progress(0, {entity.tombstones.label: 0, entity.quarantine.label: 0})
+            return _Progress(0, "", {entity.tombstones.label: 0, entity.quarantine.label: 0})
         else:
             version -= 1
     raise TableStateError(
@@ -95,27 +100,38 @@ def _beside(ctx: RunContext, lake: Lake, entity: Entity, consumed: Mapping[str, 
     known = dict(consumed)
     for table in (entity.tombstones, entity.quarantine):
         since, head = consumed.get(table.label), lake.head_version(table)
-        if since is None or head >= since:
+        if since is None or not _is_older(lake, table, since, consumed.get(written(table))):
             continue
         if table.label not in ctx.options.accept_lost:
             raise TableStateError(
-                f"{table.label} has come to version {head}, but {entity.silver.label} was written when it had {since}: it was put back from an older "
-                f"backup. Nothing was written. {_ways(entity)}"
+                f"{table.label} is not as {entity.silver.label} was written with it (its version {since}, it has come to {head}): it was put back from an "
+                f"older backup. Nothing was written. {_ways(entity)}"
             )
-        known[table.label] = head
+        known |= {table.label: head, written(table): written_at(lake, table)}
     return known
 
 
-def _put_back(lake: Lake, entity: Entity, table: Table, version: int | None) -> None:
+def _is_older(lake: Lake, table: Table, since: int, at: int | None) -> bool:
+    """True when the table has no version `since`, or another one than that which was made at this time (0: by a run); None: nothing more is known."""
+    if lake.head_version(table) < since:
+        return True
+    found = [commit for commit in commits_from(lake, table, since) if commit.version == since]
+    return bool(found) and at is not None and (found[0].at != at if at else not found[0].run)
+
+
+def _put_back(lake: Lake, entity: Entity, table: Table, version: int | None, run: str) -> None:
+    """Undo what came after the version, but for what the run that made silver's newest commit told behind it."""
     if version is None:
         raise TableStateError(f"{entity.silver.label} was put back, and its log does not tell how {table.label} was then. Nothing was written. {_ways(entity)}")
-    if not lake.moved_past(table, version):
+    later = commits_from(lake, table, version + 1)
+    apart = next((commit.version for commit in later if commit.operation not in HARMLESS and not (run and commit.run == run)), None)
+    if apart is None:
         return
     try:
-        DeltaTable.forName(lake.spark, lake.sql_name(table)).restoreToVersion(version)
+        DeltaTable.forName(lake.spark, lake.sql_name(table)).restoreToVersion(apart - 1)
     except (PySparkException, Py4JJavaError) as error:
         raise TableStateError(
-            f"{table.label} cannot be put back to version {version}, as it was when {entity.silver.label} was written that was put back "
+            f"{table.label} cannot be put back to version {apart - 1}, as it was when {entity.silver.label} was written that was put back "
             f"({type(error).__name__}). Silver was not written. {_ways(entity)}"
         ) from error
 

@@ -49,16 +49,19 @@ def close_corrected(ctx: RunContext, lake: Lake, entity: Entity, parts: Sequence
     if not files or not lake.moved_past(entity.quarantine, 0):
         return
     # One frame whatever the number of files: a table built anew may take hundreds of corrections at once.
-    pairs = reduce(DataFrame.unionByName, (deliveries_before(lake, part) for part in files))
-    place = [F.col("_source_table").alias("source_table"), F.col("_batch_seq").alias("_again")]
-    brought = staged.select(*place, F.col(entity.contract.key_column).alias("entity_key"), F.lit(True).alias("_is_brought")).distinct()
-    older = open_rows(lake, entity.quarantine).join(F.broadcast(pairs), ["source_table", "last_batch_seq"])
-    met = older.join(brought, ["source_table", "_again", "entity_key"], how="left").where(F.col("entity_key").isNull() | F.col("_is_brought"))
-    seen = lake.read(entity.quarantine).groupBy("quarantine_id", "_source_table", "_batch_seq").agg(F.collect_set("event").alias("_told"))
-    elsewhere = seen.where(~F.arrays_overlap("_told", F.array(*map(F.lit, _SETTLED)))).join(
-        answered(lake, files), ["_source_table", "_batch_seq"], how="left_anti"
+    pairs = reduce(DataFrame.unionByName, (deliveries_before(lake, part) for part in files)).withColumnsRenamed(
+        {"source_table": "_source_table", "last_batch_seq": "_batch_seq"}
     )
-    _tell(ctx, lake, entity, met.dropDuplicates(["quarantine_id"]).join(elsewhere, "quarantine_id", how="left_anti"), f"{scratch}/corrected")
+    place = ["quarantine_id", "_source_table", "_batch_seq"]
+    told = lake.read(entity.quarantine).groupBy(*place).agg(F.collect_set("event").alias("_told"))
+    seen = told.where(~F.arrays_overlap("_told", F.array(*map(F.lit, _SETTLED)))).select(*place)
+    again = F.col("_batch_seq").alias("_again")
+    brought = staged.select("_source_table", again, F.col(entity.contract.key_column).alias("entity_key"), F.lit(True).alias("_is_brought")).distinct()
+    older = open_rows(lake, entity.quarantine).join(seen.join(F.broadcast(pairs), ["_source_table", "_batch_seq"]).drop("_batch_seq"), "quarantine_id")
+    met = older.join(brought, ["_source_table", "_again", "entity_key"], how="left").where(F.col("entity_key").isNull() | F.col("_is_brought"))
+    elsewhere = seen.join(answered(lake, files), ["_source_table", "_batch_seq"], how="left_anti").select("quarantine_id").distinct()
+    gone = met.dropDuplicates(["quarantine_id"]).join(elsewhere, "quarantine_id", how="left_anti")
+    _tell(ctx, lake, entity, gone, f"{scratch}/corrected")
 
 
 def _tell(ctx: RunContext, lake: Lake, entity: Entity, gone: DataFrame, path: str) -> None:

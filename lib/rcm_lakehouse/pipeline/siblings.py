@@ -11,7 +11,7 @@ from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from rcm_lakehouse.config.connections import FilesConnection
-from rcm_lakehouse.config.contracts import Contract
+from rcm_lakehouse.config.contracts import Contract, SourceMapping
 from rcm_lakehouse.config.matching import comparison_period
 from rcm_lakehouse.config.worklist import LoadRow
 from rcm_lakehouse.lake.counted import Counted
@@ -49,6 +49,13 @@ def under_former_paths(ctx: RunContext, lake: Lake, row: LoadRow) -> list[LoadRo
         return []
     folders = (Path(table.path).parts for table in _former_tables(ctx, lake, row) if table.path)
     return [row.model_copy(update={"targetpath": "/".join(parts[1:-1])}) for parts in folders]
+
+
+def with_wanted(rows: DataFrame, contract: Contract, mapping: SourceMapping) -> DataFrame:
+    """Bronze rows with every column that the mapping reads; one that bronze does not have, for the table is read no more, is NULL."""
+    has = {name.lower() for name in rows.columns}
+    lacking = {name for name, _, _ in wanted_columns(contract, mapping, ()) if name.lower() not in has}
+    return rows.withColumns({name: F.lit(None).cast("string") for name in sorted(lacking)}) if lacking else rows
 
 
 @dataclass(frozen=True)
@@ -161,10 +168,7 @@ class Siblings:
         return known.withColumn("_place", newest).where("_place = 1 AND NOT is_outside AND NOT is_delete").select(key, "event_at")
 
     def _known(self, other: Pending, rows: DataFrame) -> DataFrame:
-        """Canonical rows; a column that the mapping reads and bronze does not have, for the table is read no more, is NULL."""
-        has = {name.lower() for name in rows.columns}
-        lacking = {name for name, _, _ in wanted_columns(self.contract, other.mapping, ()) if name.lower() not in has}
-        return self.canonical(other, rows.withColumns({name: F.lit(None).cast("string") for name in sorted(lacking)}) if lacking else rows)
+        return self.canonical(other, with_wanted(rows, self.contract, other.mapping))
 
     def _proving(self, other: Pending, rows: DataFrame) -> DataFrame:
         """The snapshots that prove what their table lacks: the newest, and those since the one whose deletes were settled, for what is held proves nothing."""

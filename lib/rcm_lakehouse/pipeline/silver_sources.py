@@ -87,7 +87,7 @@ def backlog(ctx: RunContext, lake: Lake, contract: Contract, silver: Table, done
             continue
         head = _head(row, done, frozen)
         low = consumed.get(bronze_table(row).label, 0)
-        if not row.is_active and (head <= low or _is_left(ctx, lake, row, low)):
+        if not row.is_active and (head < low or _is_left(ctx, lake, row)):
             continue
         if head < low and row.label not in frozen.refused:
             raise TableStateError(
@@ -106,11 +106,11 @@ def backlog(ctx: RunContext, lake: Lake, contract: Contract, silver: Table, done
     return Backlog(tuple(pending), consumed, held)
 
 
-def _is_left(ctx: RunContext, lake: Lake, row: LoadRow, low: int) -> bool:
-    """True of a load that is switched off where its table is gone or another, or where it has a newer snapshot: that may be held, and nobody can approve it."""
+def _is_left(ctx: RunContext, lake: Lake, row: LoadRow) -> bool:
+    """True of a load that is switched off whose table is gone, or another than the audit knows."""
     table = bronze_table(row)
     known = ctx.state.tables.get(table.label)
-    return not lake.exists(table) or (known is not None and lake.table_id(table) != known.table_id) or (row.loadtype == "Full" and low > 0)
+    return not lake.exists(table) or (known is not None and lake.table_id(table) != known.table_id)
 
 
 def is_foreign(row: LoadRow, frozen: Frozen) -> bool:

@@ -27,7 +27,7 @@ from rcm_lakehouse.pipeline.outlived import Outlived
 from rcm_lakehouse.pipeline.put_back import take_up
 from rcm_lakehouse.pipeline.quarantine import outcome_counts, share_of_bad, sightings, taken_back
 from rcm_lakehouse.pipeline.quarantine_gone import close_corrected, close_gone
-from rcm_lakehouse.pipeline.siblings import Siblings
+from rcm_lakehouse.pipeline.siblings import Siblings, with_wanted
 from rcm_lakehouse.pipeline.silver_outcomes import as_json, held_log, nothing_new, upstream_broken
 from rcm_lakehouse.pipeline.silver_sources import Pending, backlog, next_round, settled
 from rcm_lakehouse.pipeline.tally import LoadKey, Tally
@@ -140,6 +140,11 @@ class SilverBatch:
     def _outlived(self) -> Outlived:
         return Outlived(self.ctx, self.lake, self.contract, self._plain, self._siblings)
 
+    @cached_property
+    def _active(self) -> frozenset[str]:
+        """The tables of this MERGE that are read."""
+        return frozenset(part.table.label for part in self.parts if part.row.is_active)
+
     @property
     def _siblings(self) -> Siblings:
         return Siblings(self.ctx, self.lake, self.contract, self._plain, self.consumed, self._scratch())
@@ -155,6 +160,9 @@ class SilverBatch:
         return corrected(self.lake, self.entity, part, self._siblings.feeding(part), canonical, self._plain)
 
     def _plain(self, part: Pending, rows: DataFrame) -> DataFrame:
+        if part.table.label not in self._active:
+            # What the mapping has come to read since a load was switched off is not in its table.
+            rows = with_wanted(rows, self.contract, part.mapping)
         named = rows.withColumns({"data_source": F.lit(part.row.datasource), "_source_table": F.lit(part.table.label)})
         personal = personal_entities(self.ctx.project.contracts)
         if self.contract.key_is_personal or any(column.key_of in personal for column in self.contract.columns):
@@ -239,7 +247,7 @@ class SilverBatch:
                 self.consumed[label] = part.low
             if label in merged.whole and self._siblings.of(part):
                 self.consumed[settled(label)] = part.high
-        with_own_versions(self.lake, self.entity, self.consumed, merged.tombstones)
+        with_own_versions(self.lake, self.entity, self.consumed, merged)
         return self._logs(tallies, merged)
 
     def _logs(self, tallies: Mapping[LoadKey, Tally], merged: Merged) -> list[LoadLog]:

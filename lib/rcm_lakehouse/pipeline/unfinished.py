@@ -7,12 +7,11 @@ from delta.tables import DeltaTable
 from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 
+from rcm_lakehouse.lake.commits import HARMLESS, written_at
 from rcm_lakehouse.lake.table import Table
 from rcm_lakehouse.lake.tables import Lake
 from rcm_lakehouse.pipeline.entities import Entity
-
-# What changes no row, and may stand behind what is taken back.
-_HARMLESS = ("OPTIMIZE", "SET TBLPROPERTIES", "VACUUM START", "VACUUM END")
+from rcm_lakehouse.pipeline.history import Merged
 
 
 def take_back(lake: Lake, entity: Entity, consumed: Mapping[str, int]) -> None:
@@ -34,7 +33,7 @@ def take_back(lake: Lake, entity: Entity, consumed: Mapping[str, int]) -> None:
         return row["operation"] == "WRITE" and (row["run"], row["loads"]) not in merged
 
     behind = list(dropwhile(lambda row: not is_lost(row), [row for row in later if row["version"] > restored]))
-    if behind and all(is_lost(row) or row["operation"] in _HARMLESS for row in behind):
+    if behind and all(is_lost(row) or row["operation"] in HARMLESS for row in behind):
         DeltaTable.forName(lake.spark, lake.sql_name(table)).restoreToVersion(behind[0]["version"] - 1)
 
 
@@ -45,7 +44,24 @@ def _commits(lake: Lake, table: Table) -> DataFrame:
     return history.select("version", "operation", *[F.coalesce(value, F.lit("")).alias(name) for name, value in told.items()])
 
 
-def with_own_versions(lake: Lake, entity: Entity, consumed: dict[str, int], added: int) -> None:
-    """Note in silver's progress the versions of its quarantine, and of its tombstones after a MERGE that adds `added` of them."""
-    consumed[entity.tombstones.label] = lake.head_version(entity.tombstones) + (1 if added else 0)
+def with_own_versions(lake: Lake, entity: Entity, consumed: dict[str, int], merged: Merged) -> None:
+    """Note in silver's progress the versions of its quarantine, and those that its tombstones and itself have after this MERGE.
+
+    With the time of a version that is there already: of one that comes it is known that a run makes it.
+    """
+    consumed[entity.tombstones.label] = lake.head_version(entity.tombstones) + (1 if merged.tombstones else 0)
+    consumed[written(entity.tombstones)] = 0 if merged.tombstones else written_at(lake, entity.tombstones)
     consumed[entity.quarantine.label] = lake.head_version(entity.quarantine)
+    consumed[written(entity.quarantine)] = written_at(lake, entity.quarantine)
+    if merged.is_change:
+        consumed[merged_as(entity.silver)] = lake.head_version(entity.silver) + 1
+
+
+def written(table: Table) -> str:
+    """Under which name progress keeps the time of a table's version."""
+    return f"{table.label}, written"
+
+
+def merged_as(table: Table) -> str:
+    """Under which name progress keeps the version of the newest MERGE."""
+    return f"{table.label}, merged"

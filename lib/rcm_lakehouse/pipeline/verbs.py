@@ -27,7 +27,9 @@ _KINDS: dict[str, Kind] = {"date": "date", "timestamp": "timestamp", "timestamp_
 def check_verbs(project: Project, options: RunOptions) -> None:
     """Raise ConfigError for a verb on a load that does not exist or cannot take it, or that other options leave out; nothing was read or written."""
     loads = {row.label: row for row in project.active_loads}
-    problems = [problem for verb, name in options.verbs for problem in _problems(project, loads, verb, name)]
+    # Of what bronze has of a load that is switched off a snapshot may be held.
+    every = {**loads, **{row.label: row for row in project.switched_off}}
+    problems = [problem for verb, name in options.verbs for problem in _problems(project, every if verb == APPROVAL else loads, verb, name)]
     problems += [problem for verb, name in options.verbs if name in loads for problem in _left_out(project, options, verb, loads[name])]
     problems += [*_beside_reset(options), *_beside_backfill(options)]
     beside = [name for name in options.only if name in loads and name not in options.verb_loads] if options.verb_loads else []
