@@ -10,11 +10,11 @@ from pyspark.sql import SparkSession
 from beds_kit import done
 from files_bills import BILL, bill, bills, bills_project, silver_ids
 from harness import Mini, snapshot
-from loads_kit import full, visit_contract
+from loads_kit import full, incremental, visit_contract
 from rcm_lakehouse.bronze.lineage import VOLATILE
 from rcm_lakehouse.lake.names import register_all
 from rcm_lakehouse.lake.table import layer_table
-from wards import REPLAY
+from wards import REPLAY, VISIT, WARD
 
 pytestmark = pytest.mark.wide
 
@@ -73,6 +73,12 @@ def commits_on_top(mini: Mini, *places: str) -> None:
         assert lake.exists(table)
         for number in range(4):
             mini.spark.sql(f"ALTER TABLE {lake.sql_name(table)} SET TBLPROPERTIES ('note' = '{number}')")
+
+
+def restored(mini: Mini, place: str, version: int) -> None:
+    lake, table = mini.lake, layer_table(*place.split("/"))
+    assert lake.exists(table)
+    mini.spark.sql(f"RESTORE TABLE {lake.sql_name(table)} TO VERSION AS OF {version}")
 
 
 @pytest.mark.parametrize("is_maintained", [False, True], ids=["as it was", "maintained"])
@@ -164,10 +170,19 @@ def test_F37_a_load_that_is_switched_off_comes_back_to_its_newest_snapshot(spark
 
 def test_F37_a_restored_silver_takes_again_what_came_since_and_one_restored_by_time_is_refused(mini: Mini) -> None:
     before = tables(mini), waiting(mini)
+    restored(mini, "silver/bill", 1)
+    done(mini.run())
+    assert (tables(mini), waiting(mini)) == before
+    # Undone by hand, with nothing that bronze has beside it.
     lake, silver = mini.lake, layer_table("silver", "bill")
     assert lake.exists(silver)
-    mini.spark.sql(f"RESTORE TABLE {lake.sql_name(silver)} TO VERSION AS OF 1")
+    head = lake.head_version(silver)
+    mini.spark.sql(f"UPDATE {lake.sql_name(silver)} SET note = 'x'")
+    restored(mini, "silver/bill", head)
     done(mini.run())
+    commits = [mini.commits(name.replace("/", ".")) for name in SILVER]
+    assert done(mini.run()).log("silver", "bill").warnings == [], "told once"
+    assert [mini.commits(name.replace("/", ".")) for name in SILVER] == commits
     assert (tables(mini), waiting(mini)) == before
     at = mini.spark.sql(f"DESCRIBE HISTORY {lake.sql_name(silver)}").where("version = 1").select("timestamp").first()
     assert at is not None
@@ -178,10 +193,13 @@ def test_F37_a_restored_silver_takes_again_what_came_since_and_one_restored_by_t
 
 
 @pytest.mark.parametrize("name", SILVER[1:])
-@pytest.mark.parametrize("is_maintained", [False, True], ids=["as it was", "maintained"])
-def test_F37_tombstones_or_a_quarantine_older_than_silver_are_refused(mini: Mini, name: str, is_maintained: bool) -> None:
-    put_back(mini, [name])
-    if is_maintained:
+@pytest.mark.parametrize("way", ["as it was", "maintained", "restored"])
+def test_F37_tombstones_or_a_quarantine_older_than_silver_are_refused(mini: Mini, name: str, way: str) -> None:
+    if way == "restored":
+        restored(mini, name, 1 if name.startswith("quarantine") else 0)
+    else:
+        put_back(mini, [name])
+    if way == "maintained":
         commits_on_top(mini, name)
     refused = mini.run()
     assert refused.code == 1
@@ -214,3 +232,41 @@ def test_what_bronze_has_of_a_load_that_is_switched_off_reaches_silver_and_a_sil
     shutil.rmtree(mini.home / "lakehouse" / "bronze" / "hosb")
     done(mini.run())
     assert silver_ids(mini, "b") == ["B1", "B2", "B3"], "its bronze is no longer needed"
+
+
+def test_F37_what_the_same_run_released_behind_the_version_that_is_restored_is_released_again(spark: SparkSession, tmp_path: Path) -> None:
+    mini = Mini(spark, tmp_path, [full("wards"), incremental("visits", "Changed")], own_contracts={"ward": WARD, "visit": VISIT})
+    mini.settings = {**mini.settings, "default": {**mini.settings["default"], "quality": {"max_bad_share": 1.0}}}
+    mini.connections = {"hospital-a": mini.h2()}
+    mini.write()
+    mini.sql(
+        "CREATE TABLE wards (WardID VARCHAR(9) PRIMARY KEY)",
+        "CREATE TABLE visits (VisitID VARCHAR(9) PRIMARY KEY, State VARCHAR(9), Amount VARCHAR(9), WardID VARCHAR(9), Changed TIMESTAMP)",
+        "INSERT INTO wards VALUES ('W1')",
+        "INSERT INTO visits VALUES ('V1', 'open', '1.00', 'W1', TIMESTAMP '2026-01-01 01:00:00'), "
+        "('V2', 'open', '2.00', 'W9', TIMESTAMP '2026-01-01 01:00:00')",
+    )
+    done(mini.run(now="2026-01-02T05:00:00Z"))
+    mini.sql("INSERT INTO wards VALUES ('W9')", "INSERT INTO visits VALUES ('V3', 'open', '3.00', 'W1', TIMESTAMP '2026-01-02 06:00:00')")
+    done(mini.run(now="2026-01-03T05:00:00Z"))
+    assert [row[0] for row in mini.rows("silver.visit", "source_visit_id")] == ["V1", "V2", "V3"]
+    restored(mini, "silver/visit", mini.lake.head_version(layer_table("silver", "visit")) - 1)
+    assert [row[0] for row in mini.rows("silver.visit", "source_visit_id")] == ["V1", "V3"]
+    done(mini.run(now="2026-01-04T05:00:00Z"))
+    assert [row[0] for row in mini.rows("silver.visit", "source_visit_id")] == ["V1", "V2", "V3"]
+
+
+def test_a_snapshot_that_is_held_says_nothing_more_once_its_load_is_switched_off(spark: SparkSession, tmp_path: Path) -> None:
+    mini = Mini(spark, tmp_path, [full("visits")], own_contracts={"visit": visit_contract(["visits"])})
+    mini.connections = {"hospital-a": mini.h2()}
+    mini.write()
+    mini.sql("CREATE TABLE visits (VisitID VARCHAR(9) PRIMARY KEY, State VARCHAR(9))", "INSERT INTO visits SELECT 'V' || x, 'a' FROM system_range(1, 30)")
+    done(mini.run(now="2026-01-10T06:00:00Z"))
+    mini.sql("DELETE FROM visits WHERE VisitID <> 'V1'")
+    assert mini.run(now="2026-01-11T06:00:00Z").code == 4
+    mini.loads = [full("visits").replace(",1,", ",0,")]
+    mini.write()
+    done(mini.run(now="2026-01-12T06:00:00Z"))
+    assert len(mini.rows("silver.visit", "version", where="is_current")) == 30
+    done(mini.run(now="2026-01-13T06:00:00Z", approve_deletes=("hos-a.visits",)))
+    assert len(mini.rows("silver.visit", "version", where="is_current")) == 1

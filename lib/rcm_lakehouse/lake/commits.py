@@ -11,6 +11,7 @@ from rcm_lakehouse.lake.log_check import told_from
 from rcm_lakehouse.lake.table import Table
 from rcm_lakehouse.lake.tables import Lake
 
+_METADATA = "spark.databricks.delta.commitInfo.userMetadata"
 # What changes no row.
 HARMLESS = ("OPTIMIZE", "SET TBLPROPERTIES", "VACUUM START", "VACUUM END")
 
@@ -37,20 +38,32 @@ def commits_from(lake: Lake, table: Table, version: int) -> list[CommitTold]:
     return [CommitTold(int(str(number)), str(operation), int(str(at)), _run_of(metadata)) for number, operation, at, metadata in found]
 
 
-def was_put_back(lake: Lake, table: Table, version: int, *, is_of_run: bool = True) -> bool:
-    """True when the table's log does not have the `version` that a run committed, or was restored since: it is as it was before, whatever came on top.
+def was_put_back(lake: Lake, table: Table, version: int, at: int | None = 0) -> bool:
+    """True when the log does not have the `version` that is known, or was restored since by another than us: it is as it was before, whatever came on top.
 
-    `is_of_run` False: who made the version is not known.
+    `at` is the time of the version (ms); 0: a run made it; None: nothing more is known of it.
     """
     if lake.head_version(table) < version:
         return True
     commits = commits_from(lake, table, version)
-    return any(is_of_run and not commit.run if commit.version == version else commit.operation == "RESTORE" for commit in commits)
+    if any(commit.operation == "RESTORE" and not commit.run and commit.version > version for commit in commits):
+        return True
+    found = [commit for commit in commits if commit.version == version]
+    return bool(found) and at is not None and (found[0].at != at if at else not found[0].run)
 
 
 def written_at(lake: Lake, table: Table) -> int:
     """When the newest version was made (ms), by which it is known again; 0 where the log does not tell."""
     return max((commit.at for commit in commits_from(lake, table, lake.head_version(table))), default=0)
+
+
+def restore(lake: Lake, table: Table, version: int, run_id: str) -> None:
+    """Put the table back to a version, in one commit that names the run. Raises what Delta raises where files of that version are gone."""
+    lake.spark.conf.set(_METADATA, json.dumps({"run_id": run_id, "kind": "put back"}))
+    try:
+        DeltaTable.forName(lake.spark, lake.sql_name(table)).restoreToVersion(version)
+    finally:
+        lake.spark.conf.unset(_METADATA)
 
 
 def _millis(told: dict[str, object]) -> int:

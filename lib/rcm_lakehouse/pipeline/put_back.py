@@ -12,7 +12,7 @@ from pyspark.sql import Row
 
 from rcm_lakehouse.audit.commits import rows_in_commits
 from rcm_lakehouse.config.errors import TableStateError
-from rcm_lakehouse.lake.commits import HARMLESS, commits_from, was_put_back, written_at
+from rcm_lakehouse.lake.commits import HARMLESS, commits_from, restore, was_put_back, written_at
 from rcm_lakehouse.lake.table import Table
 from rcm_lakehouse.lake.tables import Lake
 from rcm_lakehouse.pipeline.context import RunContext
@@ -34,14 +34,16 @@ def take_up(ctx: RunContext, lake: Lake, entity: Entity) -> None:
     # None before the first MERGE.
     merged = last.consumed.get(merged_as(entity.silver))
     newest = last.table_version if merged is None else merged
-    if not was_put_back(lake, entity.silver, newest, is_of_run=merged is not None):
+    if not was_put_back(lake, entity.silver, newest, None if merged is None else last.consumed.get(written(entity.silver), 0)):
         ctx.state.last_done[entity.silver.label] = replace(last, consumed=_beside(ctx, lake, entity, last.consumed))
         return
     head = lake.head_version(entity.silver)
     found = _progress(lake, entity, head)
     consumed = _beside(ctx, lake, entity, found.consumed)
     for table in (entity.tombstones, entity.quarantine):
-        _put_back(lake, entity, table, consumed.get(table.label), found.run)
+        _put_back(ctx, lake, entity, table, consumed.get(table.label), found.run)
+        consumed |= {table.label: lake.head_version(table), written(table): written_at(lake, table)}
+    consumed |= {merged_as(entity.silver): head, written(entity.silver): written_at(lake, entity.silver)}
     # Versions that came before come again: who follows the table by them is told that they are others.
     consumed[put_back_in(entity.silver)] = zlib.crc32(ctx.run_id.encode())
     ctx.state.last_done[entity.silver.label] = replace(last, table_version=head, consumed=consumed)
@@ -74,7 +76,10 @@ def _progress(lake: Lake, entity: Entity, head: int) -> _Progress:
             version = _restored_to(entity, commits[version])
         elif version in told:
             taken = json.loads(str(told[version].consumed))
-            return _Progress(version, told[version].run_id, {str(name): int(seq) for name, seq in taken.items()})
+            run = told[version].run_id
+            # Where a later MERGE of that run is undone, so is what the run told behind it.
+            is_last = not any(row.run_id == run and (row.table_version or 0) > version for row in told.values())
+            return _Progress(version, run if is_last else "", {str(name): int(seq) for name, seq in taken.items()})
         elif version == 0:
             return _Progress(0, "", {entity.tombstones.label: 0, entity.quarantine.label: 0})
         else:
@@ -100,7 +105,7 @@ def _beside(ctx: RunContext, lake: Lake, entity: Entity, consumed: Mapping[str, 
     known = dict(consumed)
     for table in (entity.tombstones, entity.quarantine):
         since, head = consumed.get(table.label), lake.head_version(table)
-        if since is None or not _is_older(lake, table, since, consumed.get(written(table))):
+        if since is None or not was_put_back(lake, table, since, consumed.get(written(table))):
             continue
         if table.label not in ctx.options.accept_lost:
             raise TableStateError(
@@ -111,15 +116,7 @@ def _beside(ctx: RunContext, lake: Lake, entity: Entity, consumed: Mapping[str, 
     return known
 
 
-def _is_older(lake: Lake, table: Table, since: int, at: int | None) -> bool:
-    """True when the table has no version `since`, or another one than that which was made at this time (0: by a run); None: nothing more is known."""
-    if lake.head_version(table) < since:
-        return True
-    found = [commit for commit in commits_from(lake, table, since) if commit.version == since]
-    return bool(found) and at is not None and (found[0].at != at if at else not found[0].run)
-
-
-def _put_back(lake: Lake, entity: Entity, table: Table, version: int | None, run: str) -> None:
+def _put_back(ctx: RunContext, lake: Lake, entity: Entity, table: Table, version: int | None, run: str) -> None:
     """Undo what came after the version, but for what the run that made silver's newest commit told behind it."""
     if version is None:
         raise TableStateError(f"{entity.silver.label} was put back, and its log does not tell how {table.label} was then. Nothing was written. {_ways(entity)}")
@@ -128,7 +125,7 @@ def _put_back(lake: Lake, entity: Entity, table: Table, version: int | None, run
     if apart is None:
         return
     try:
-        DeltaTable.forName(lake.spark, lake.sql_name(table)).restoreToVersion(apart - 1)
+        restore(lake, table, apart - 1, ctx.run_id)
     except (PySparkException, Py4JJavaError) as error:
         raise TableStateError(
             f"{table.label} cannot be put back to version {apart - 1}, as it was when {entity.silver.label} was written that was put back "

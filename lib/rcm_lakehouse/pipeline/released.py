@@ -85,7 +85,7 @@ def _released(ctx: RunContext, lake: Lake, entity: Entity, taken: dict[str, int]
     parts = replayed_parts(ctx, lake, entity, own, taken, frozen, with_former=False)
     if not parts:
         return Released(left=left)
-    take_back(lake, entity, taken)
+    take_back(lake, entity, taken, ctx.run_id)
     batch = ReleaseBatch(ctx, lake, entity, parts, taken, waiting=own, open=waiting)
     logs = batch.run()
     for log in logs:

@@ -51,7 +51,7 @@ def replay_entity(ctx: RunContext, lake: Lake, step: Step, done: Mapping[str, Ou
     parts = replayed_parts(ctx, lake, entity, waiting, consumed, frozen)
     if not parts:
         return nothing_new(ctx, lake, entity, consumed, {})
-    take_back(lake, entity, consumed)
+    take_back(lake, entity, consumed, ctx.run_id)
     batch = ReplayBatch(ctx, lake, entity, parts, consumed, waiting=waiting, open=waiting)
     logs = batch.run()
     version = batch.version if batch.version >= 0 else lake.head_version(entity.silver)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from pyspark.sql import functions as F
 
-from rcm_lakehouse.audit.approvable import awaits_approval
+from rcm_lakehouse.audit.approvable import awaits_approval, is_held
 from rcm_lakehouse.bronze.lineage import CORRECTION, RECONCILED_FLAG, has_flag
 from rcm_lakehouse.config.connections import FilesConnection
 from rcm_lakehouse.config.contracts import Contract, SourceMapping
@@ -82,12 +82,12 @@ def backlog(ctx: RunContext, lake: Lake, contract: Contract, silver: Table, done
         if broken:
             held[row.label] = f"held back because {broken[0]} did not end well; its rows are taken by the next run"
             continue
-        if is_foreign(row, frozen) and row.is_active:
-            held[row.label] = f"held back: {frozen.refused[row.label]}"
-            continue
         head = _head(row, done, frozen)
         low = consumed.get(bronze_table(row).label, 0)
-        if not row.is_active and (head < low or _is_left(ctx, lake, row)):
+        if not row.is_active and _is_left(ctx, lake, row, frozen, silver, low):
+            continue
+        if is_foreign(row, frozen):
+            held[row.label] = f"held back: {frozen.refused[row.label]}"
             continue
         if head < low and row.label not in frozen.refused:
             raise TableStateError(
@@ -106,11 +106,15 @@ def backlog(ctx: RunContext, lake: Lake, contract: Contract, silver: Table, done
     return Backlog(tuple(pending), consumed, held)
 
 
-def _is_left(ctx: RunContext, lake: Lake, row: LoadRow) -> bool:
-    """True of a load that is switched off whose table is gone, or another than the audit knows."""
+def _is_left(ctx: RunContext, lake: Lake, row: LoadRow, frozen: Frozen, silver: Table, low: int) -> bool:
+    """True of a load that is switched off of which there is nothing to take: all was taken, its table is gone, or a snapshot was held and is not approved."""
     table = bronze_table(row)
-    known = ctx.state.tables.get(table.label)
-    return not lake.exists(table) or (known is not None and lake.table_id(table) != known.table_id)
+    known, head = ctx.state.tables.get(table.label), frozen.state_of(row).batch_seq
+    if is_foreign(row, frozen):
+        return known is None or known.batch_seq <= low
+    if not lake.exists(table) or (known is not None and lake.table_id(table) != known.table_id) or head < low:
+        return True
+    return row.loadtype == "Full" and head > low and row.label not in ctx.options.approve_deletes and is_held(lake, silver.label, row.label)
 
 
 def is_foreign(row: LoadRow, frozen: Frozen) -> bool:

@@ -53,7 +53,7 @@ def merge_entity(ctx: RunContext, lake: Lake, step: Step, done: Mapping[str, Out
     progress = with_contract(ctx, entity, work.consumed)
     if not work.pending:
         return nothing_new(ctx, lake, entity, progress, work.held)
-    take_back(lake, entity, work.consumed)
+    take_back(lake, entity, work.consumed, ctx.run_id)
     logs: list[LoadLog] = []
     consumed, pending = dict(progress), work.pending
     while pending:

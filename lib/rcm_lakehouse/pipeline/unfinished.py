@@ -7,14 +7,14 @@ from delta.tables import DeltaTable
 from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 
-from rcm_lakehouse.lake.commits import HARMLESS, written_at
+from rcm_lakehouse.lake.commits import HARMLESS, restore, written_at
 from rcm_lakehouse.lake.table import Table
 from rcm_lakehouse.lake.tables import Lake
 from rcm_lakehouse.pipeline.entities import Entity
 from rcm_lakehouse.pipeline.history import Merged
 
 
-def take_back(lake: Lake, entity: Entity, consumed: Mapping[str, int]) -> None:
+def take_back(lake: Lake, entity: Entity, consumed: Mapping[str, int], run_id: str) -> None:
     """Put the tombstones back to what they were before a try that added some and whose MERGE did not come; in one commit.
 
     `consumed` is silver's progress, which has the version of the tombstones that went with it (`with_own_versions`); nothing is done where it has none. A
@@ -34,7 +34,7 @@ def take_back(lake: Lake, entity: Entity, consumed: Mapping[str, int]) -> None:
 
     behind = list(dropwhile(lambda row: not is_lost(row), [row for row in later if row["version"] > restored]))
     if behind and all(is_lost(row) or row["operation"] in HARMLESS for row in behind):
-        DeltaTable.forName(lake.spark, lake.sql_name(table)).restoreToVersion(behind[0]["version"] - 1)
+        restore(lake, table, behind[0]["version"] - 1, run_id)
 
 
 def _commits(lake: Lake, table: Table) -> DataFrame:
@@ -54,7 +54,7 @@ def with_own_versions(lake: Lake, entity: Entity, consumed: dict[str, int], merg
     consumed[entity.quarantine.label] = lake.head_version(entity.quarantine)
     consumed[written(entity.quarantine)] = written_at(lake, entity.quarantine)
     if merged.is_change:
-        consumed[merged_as(entity.silver)] = lake.head_version(entity.silver) + 1
+        consumed |= {merged_as(entity.silver): lake.head_version(entity.silver) + 1, written(entity.silver): 0}
 
 
 def written(table: Table) -> str:
@@ -63,5 +63,5 @@ def written(table: Table) -> str:
 
 
 def merged_as(table: Table) -> str:
-    """Under which name progress keeps the version of the newest MERGE."""
+    """Under which name progress keeps the version of silver's newest MERGE, or of where it was put back since."""
     return f"{table.label}, merged"

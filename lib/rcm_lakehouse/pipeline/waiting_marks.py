@@ -5,9 +5,11 @@ import zlib
 from collections.abc import Mapping
 
 from rcm_lakehouse.config.contracts import Contract, Rule
+from rcm_lakehouse.lake.table import Table
 from rcm_lakehouse.lake.tables import Lake
 from rcm_lakehouse.pipeline.context import RunContext
 from rcm_lakehouse.pipeline.entities import Entity, entity_of
+from rcm_lakehouse.pipeline.put_back import put_back_in
 
 _CONTRACT, _BEFORE = "contract of the waiting", ", under another contract"
 
@@ -50,4 +52,10 @@ def versions_referred_to(ctx: RunContext, lake: Lake, contract: Contract) -> dic
     """The versions of the tables that such rules look into, by the name under which progress keeps them; no Spark job on a local disk."""
     named = sorted({str(rule.references) for rule in _referring(contract)})
     tables = [entity_of(ctx.project.contracts[name]).silver for name in named]
-    return {f"{table.label} {lake.table_id(table)}, referred to": lake.head_version(table) for table in tables if lake.exists(table)}
+    return {f"{table.label} {lake.table_id(table)}, referred to": _version(ctx, lake, table) for table in tables if lake.exists(table)}
+
+
+def _version(ctx: RunContext, lake: Lake, table: Table) -> int:
+    """The version of a table; behind one that was put back it is none of those before."""
+    last = ctx.state.last_done.get(table.label)
+    return lake.head_version(table) + (last.consumed.get(put_back_in(table), 0) << 20 if last is not None else 0)
