@@ -1,6 +1,7 @@
 """What a run takes without being asked: rows that came before what they refer to, and files whose stamps were wrong."""
 
 import copy
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -278,3 +279,27 @@ def test_a_bad_row_of_two_files_is_closed_when_both_are_mended_in_whatever_order
         done(mini.run())
         assert statuses(mini, "bill") == expected
     assert dict(silver_ids(mini, "a", "CAST(billed_amount AS STRING)"))["B1"] == "9.00"
+
+
+def test_F22_a_row_that_a_rule_drops_holds_no_place_for_its_correction_and_one_that_is_taken_twice_stays(spark: SparkSession, tmp_path: Path) -> None:
+    rules = [{"name": "no_test", "check": "note <> 'zz' OR note IS NULL", "columns": ["note"], "severity": "drop"}]
+    mini = lenient(spark, tmp_path, {**VOIDABLE, "rules": rules})
+    mini.land("a/one.csv", bills(bill(1, amount="7.00", modified="2026-01-25"), bill(2, amount="9000.00", modified="2026-01-20")))
+    done(mini.run())
+    mini.land("a/two.csv", bills(bill(1, amount="8.00", note="zz", modified="2026-01-25")))
+    done(mini.run())
+    mini.land("a/two.csv", bills(bill(1, amount="6.00", modified="2026-01-10")))
+    done(mini.run())
+    audit, backup = mini.home / "lakehouse" / "audit", mini.home / "backup"
+    shutil.copytree(audit, backup)
+    mini.land("a/one.csv", bills(bill(1, amount="7.00", modified="2026-01-25"), bill(2, amount="90.00", modified="2026-01-10")))
+    done(mini.run())
+    columns = ("source_bill_id", "CAST(billed_amount AS STRING)", "CAST(CAST(effective_from AS DATE) AS STRING)", "is_current")
+    expected = [("B1", "6.00", "2026-01-10", False), ("B1", "7.00", "2026-01-25", True), ("B2", "90.00", "2026-01-20", True)]
+    assert mini.rows("silver.bill", *columns) == expected
+    # An audit that does not know of it has the correction taken again.
+    shutil.rmtree(audit)
+    shutil.copytree(backup, audit)
+    spark._jvm.org.apache.spark.sql.delta.DeltaLog.clearCache()  # type: ignore[union-attr]
+    done(mini.run())
+    assert mini.rows("silver.bill", *columns) == expected

@@ -25,7 +25,7 @@ def corrected(lake: Lake, entity: Entity, part: Pending, others: Sequence[Pendin
     silver does not have, moves nothing. A row that brings back what its file told as deleted comes just after that delete. Of several rows of a key the
     newest alone is moved. One that says what its file said last of that key has the turn of that delivery (`_said`): it takes no time from what came between.
     A correction is a MERGE of its own (`next_round`), so that silver has what came before it; of other batches no question is asked. `others` are the other
-    tables of the hospital that feed the entity, `canonical` maps bronze rows of a part.
+    tables of the hospital that feed the entity, `canonical` maps bronze rows of a part, without those that a rule drops.
     """
     if not part.is_correction:
         return rows
@@ -34,7 +34,8 @@ def corrected(lake: Lake, entity: Entity, part: Pending, others: Sequence[Pendin
         return rows
     key = entity.contract.key_column
     told = _told(lake, entity, part, others, canonical)
-    is_own = (F.col("_source_table") == part.table.label) & F.col("_batch_seq").isin(before)
+    # The part's own batch is in silver where an audit was put back that did not know that it was taken.
+    is_own = (F.col("_source_table") == part.table.label) & F.col("_batch_seq").isin([*before, part.high])
     rows = _with_said(rows, told.where(is_own), key)
     stood = _stood(lake, entity, told, is_own, is_of_one=not others)
     if stood is None:

@@ -157,7 +157,12 @@ class SilverBatch:
         return marked if known is None else placed(marked, known, self.contract)
 
     def _corrected(self, part: Pending, canonical: DataFrame) -> DataFrame:
-        return corrected(self.lake, self.entity, part, self._siblings.feeding(part), canonical, self._plain)
+        return corrected(self.lake, self.entity, part, self._siblings.feeding(part), canonical, self._kept_rows)
+
+    def _kept_rows(self, part: Pending, rows: DataFrame) -> DataFrame:
+        plain = self._plain(part, rows)
+        has_drops = any(rule.severity == "drop" for rule in self.contract.rules)
+        return self._judged(plain).where("outcome <> 'drop'").select(*plain.columns) if has_drops else plain
 
     def _plain(self, part: Pending, rows: DataFrame) -> DataFrame:
         if part.table.label not in self._active:
