@@ -257,6 +257,7 @@ def test_I25_a_header_only_file_is_a_delivery_of_no_row_and_archived(spark: Spar
     ended = mini.run(now="2031-01-01T06:00:00Z")
     log = ended.log("bronze", "hosa_bills")
     assert (log.status, log.rows_read, log.rows_written, log.watermark_after) == ("SUCCESS", 0, 0, "a/empty.csv, a/header_only.csv")
+    assert [words.partition(":")[0] for words in log.warnings if "it has no record" in words] == ["a/empty.csv", "a/header_only.csv"]
     assert archive_of(mini, "a") == ["empty.csv", "header_only.csv"]
     assert mini.commits("bronze.hosa_bills") == 1, "no commit but the table's creation"
     refused = ended.log("bronze", "hosb_bills")

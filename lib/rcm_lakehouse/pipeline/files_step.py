@@ -197,6 +197,7 @@ class FilesLoad:
 
     def _note_parsed(self, item: FileItem, parsed: Parsed) -> None:
         self.notes += [f"{item.name}: {item.reason}"] if item.status == "correction" and item.reason else []
+        self.notes += [] if parsed.records else [f"{item.name}: it has no record; it counts as delivered and goes to the archive (zero_rows: allow)"]
         counted = ", ".join(f"{count} {reason.replace('_', ' ')}" for reason, count in sorted(parsed.malformed.items()))
         self.notes += [f"{item.name}: {sum(parsed.malformed.values())} malformed lines go to quarantine ({counted})"] if counted else []
         self.notes += [f"{item.name}: {parsed.blank_lines} blank lines were passed over"] if parsed.blank_lines else []

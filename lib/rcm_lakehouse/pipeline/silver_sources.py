@@ -78,7 +78,9 @@ def backlog(ctx: RunContext, lake: Lake, contract: Contract, silver: Table, done
     held: dict[str, str] = {}
     for row in feeding(ctx.project, contract.entity):
         upstream = upstream_loads(ctx.project, contract.entity, row)
-        broken = sorted(name for name in upstream if name in done and done[name].failed and not _is_whole(name, row, done))
+        failed = {name for name in upstream if name in done and done[name].failed and not _is_whole(name, row, done)}
+        # Its own load first: whoever reads why it waits mends that.
+        broken = sorted(failed, key=lambda name: (name != f"bronze:{row.label}", name))
         if broken:
             held[row.label] = f"held back because {broken[0]} did not end well; its rows are taken by the next run"
             continue
