@@ -18,7 +18,9 @@ Canonical = Callable[[Pending, DataFrame], DataFrame]
 _SAID = ("_source_table", "_load_id", "_batch_seq")
 
 
-def corrected(lake: Lake, entity: Entity, part: Pending, others: Sequence[Pending], rows: DataFrame, canonical: Canonical) -> DataFrame:
+def corrected(
+    lake: Lake, entity: Entity, part: Pending, others: Sequence[Pending], rows: DataFrame, canonical: Canonical, scratch: str
+) -> DataFrame:
     """The part's canonical rows, those of a correction no earlier than where silver has their key from the deliveries before it under that name.
 
     At one time the later delivery wins: so a wrong stamp that is put right takes its row with it. What another file or table said for that time since, what
@@ -33,7 +35,8 @@ def corrected(lake: Lake, entity: Entity, part: Pending, others: Sequence[Pendin
     if not before:
         return rows
     key = entity.contract.key_column
-    told = _told(lake, entity, part, others, canonical)
+    # Asked three times below: mapped once.
+    told = lake.staged(f"{scratch}/told/{part.table.name}", _told(lake, entity, part, others, canonical))
     # The part's own batch is in silver where an audit was put back that did not know that it was taken.
     is_own = (F.col("_source_table") == part.table.label) & F.col("_batch_seq").isin([*before, part.high])
     rows = _with_said(rows, told.where(is_own), key)

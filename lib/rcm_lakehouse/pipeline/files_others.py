@@ -1,6 +1,6 @@
 """Other loads from files: whose pattern a file fits too, who loaded the same content, and files that nobody takes."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,8 @@ from rcm_lakehouse.config.worklist import LoadRow
 from rcm_lakehouse.sources.files import FileItem, sha256_of
 from rcm_lakehouse.sources.files_landing import ARCHIVE, landed, taken, unclaimed
 
+# What is said of a file that has nothing to load.
+EMPTY = "it has no record; it counts as delivered and goes to the archive (zero_rows: allow)"
 _MOST_NAMES = 5
 
 
@@ -79,6 +81,12 @@ def _landing_hashes(place: Place, sizes: set[int]) -> set[str]:
 
 def _archived_hashes(archive: Path) -> set[str]:
     return {path.name.partition("-")[0] for path in archive.rglob("*-*")} if archive.is_dir() else set()
+
+
+def told_malformed(malformed: Mapping[str, int]) -> str:
+    """What to say of a file's malformed lines, by reason; empty when there are none."""
+    counted = ", ".join(f"{count} {reason.replace('_', ' ')}" for reason, count in sorted(malformed.items()))
+    return counted and f"{sum(malformed.values())} malformed lines go to quarantine ({counted})"
 
 
 def strangers(project: Project, landing: Path) -> list[str]:

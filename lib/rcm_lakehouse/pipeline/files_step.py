@@ -26,7 +26,7 @@ from rcm_lakehouse.lake.memory import STATISTICS
 from rcm_lakehouse.lake.tables import Lake
 from rcm_lakehouse.pipeline.attempts import Outcome
 from rcm_lakehouse.pipeline.context import RunContext, utc_now
-from rcm_lakehouse.pipeline.files_others import active_places, loaded_elsewhere, place_of, rivals, strangers
+from rcm_lakehouse.pipeline.files_others import EMPTY, active_places, loaded_elsewhere, place_of, rivals, strangers, told_malformed
 from rcm_lakehouse.pipeline.files_rows import absent_rows, bronze_schema, expected_columns, staged_rows
 from rcm_lakehouse.pipeline.freeze import Frozen
 from rcm_lakehouse.pipeline.silver_sources import bronze_table
@@ -196,11 +196,10 @@ class FilesLoad:
         return None
 
     def _note_parsed(self, item: FileItem, parsed: Parsed) -> None:
-        self.notes += [f"{item.name}: {item.reason}"] if item.status == "correction" and item.reason else []
-        self.notes += [] if parsed.records else [f"{item.name}: it has no record; it counts as delivered and goes to the archive (zero_rows: allow)"]
-        counted = ", ".join(f"{count} {reason.replace('_', ' ')}" for reason, count in sorted(parsed.malformed.items()))
-        self.notes += [f"{item.name}: {sum(parsed.malformed.values())} malformed lines go to quarantine ({counted})"] if counted else []
-        self.notes += [f"{item.name}: {parsed.blank_lines} blank lines were passed over"] if parsed.blank_lines else []
+        told = item.reason if item.status == "correction" else "" if parsed.records else EMPTY
+        malformed = told_malformed(parsed.malformed)
+        blank = f"{parsed.blank_lines} blank lines were passed over" if parsed.blank_lines else ""
+        self.notes += [f"{item.name}: {words}" for words in (told, malformed, blank) if words]
         self.notes += [f"{item.name}: the new column {parsed.told[name]} is added; older rows have NULL" for name in parsed.added]
         self.notes += [f"{item.name}: column '{name}' is absent and read as NULL" for name in parsed.missing if parsed.records]
         if self.options.drift == "discard":

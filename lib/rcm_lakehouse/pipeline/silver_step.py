@@ -157,7 +157,7 @@ class SilverBatch:
         return marked if known is None else placed(marked, known, self.contract)
 
     def _corrected(self, part: Pending, canonical: DataFrame) -> DataFrame:
-        return corrected(self.lake, self.entity, part, self._siblings.feeding(part), canonical, self._kept_rows)
+        return corrected(self.lake, self.entity, part, self._siblings.feeding(part), canonical, self._kept_rows, self._scratch())
 
     def _kept_rows(self, part: Pending, rows: DataFrame) -> DataFrame:
         plain = self._plain(part, rows)
