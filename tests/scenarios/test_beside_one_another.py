@@ -12,7 +12,7 @@ from loads_kit import full, incremental, visit_contract
 from rcm_lakehouse.lake.names import register_all
 from rcm_lakehouse.pipeline import history as history_module
 from rcm_lakehouse.pipeline import runner as runner_module
-from rcm_lakehouse.pipeline.silver_step import SilverBatch
+from rcm_lakehouse.pipeline import silver_step
 from wards import REPLAY
 
 pytestmark = pytest.mark.deep
@@ -93,7 +93,7 @@ def test_F33_X03_a_try_that_dies_between_tombstones_and_merge_leaves_no_delete_b
         raise RuntimeError("the quarantine cannot be told")
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(SilverBatch, "_close_gone", refuse)
+        patch.setattr(silver_step, "close_gone", refuse)
         failed = mini.run(now="2026-01-27T12:00:00Z")
     logs = {log.status: log for log in failed.logs if log.layer == "silver"}
     assert (failed.code, logs["SUCCESS"].rows_written) == (1, 1)

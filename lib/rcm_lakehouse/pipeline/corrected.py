@@ -31,7 +31,7 @@ def corrected(
     """
     if not part.is_correction:
         return rows
-    before = sorted(int(row["last_batch_seq"]) for row in deliveries_before(lake, part).collect())
+    before = sorted(int(row["_batch_seq"]) for row in deliveries_before(lake, part).collect())
     if not before:
         return rows
     key = entity.contract.key_column
@@ -53,14 +53,14 @@ def corrected(
 
 
 def deliveries_before(lake: Lake, part: Pending) -> DataFrame:
-    """Of the part's batches those that are another delivery of a file (`_again`), each with every batch that brought it before (`last_batch_seq`).
+    """Of the part's batches those that are another delivery of a file (`_again`), each with every batch that brought it before (`_batch_seq`).
 
-    A batch is one file. `source_table` is the part's own.
+    A batch is one file. `_source_table` is the part's own.
     """
     bronze, seq = lake.read(part.table).where(F.col("_batch_seq") <= part.high), F.col("_batch_seq")
     again = bronze.where((seq > part.low) & has_flag(CORRECTION)).select(F.col("_source_file").alias("_file"), seq.alias("_again")).distinct()
     met = bronze.join(F.broadcast(again), (F.col("_source_file") == F.col("_file")) & (seq < F.col("_again")))
-    return met.select(F.lit(part.table.label).alias("source_table"), seq.alias("last_batch_seq"), "_again").distinct()
+    return met.select(F.lit(part.table.label).alias("_source_table"), seq, "_again").distinct()
 
 
 def _told(lake: Lake, entity: Entity, part: Pending, others: Sequence[Pending], canonical: Canonical) -> DataFrame:
@@ -136,9 +136,5 @@ def _stood(lake: Lake, entity: Entity, told: DataFrame, is_own: Column, *, is_of
 
 def answered(lake: Lake, tables: Collection[Pending]) -> DataFrame:
     """(`_source_table`, `_batch_seq`) of the batches whose file was delivered again under its name since, up to the part's last batch."""
-    pairs = reduce(DataFrame.unionByName, (deliveries_before(lake, _whole(part)) for part in tables))
-    return pairs.select(F.col("source_table").alias("_source_table"), F.col("last_batch_seq").alias("_batch_seq")).distinct()
-
-
-def _whole(part: Pending) -> Pending:
-    return Pending(part.row, part.mapping, 0, part.high)
+    every = (Pending(part.row, part.mapping, 0, part.high) for part in tables)
+    return reduce(DataFrame.unionByName, (deliveries_before(lake, part) for part in every)).select("_source_table", "_batch_seq").distinct()

@@ -49,9 +49,7 @@ def close_corrected(ctx: RunContext, lake: Lake, entity: Entity, parts: Sequence
     if not files or not lake.moved_past(entity.quarantine, 0):
         return
     # One frame whatever the number of files: a table built anew may take hundreds of corrections at once.
-    pairs = reduce(DataFrame.unionByName, (deliveries_before(lake, part) for part in files)).withColumnsRenamed(
-        {"source_table": "_source_table", "last_batch_seq": "_batch_seq"}
-    )
+    pairs = reduce(DataFrame.unionByName, (deliveries_before(lake, part) for part in files))
     place = ["quarantine_id", "_source_table", "_batch_seq"]
     told = lake.read(entity.quarantine).groupBy(*place).agg(F.collect_set("event").alias("_told"))
     seen = told.where(~F.arrays_overlap("_told", F.array(*map(F.lit, _SETTLED)))).select(*place)

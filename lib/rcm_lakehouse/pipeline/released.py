@@ -86,7 +86,7 @@ def _released(ctx: RunContext, lake: Lake, entity: Entity, taken: dict[str, int]
     if not parts:
         return Released(left=left)
     take_back(lake, entity, taken, ctx.run_id)
-    batch = ReleaseBatch(ctx, lake, entity, parts, taken, waiting=own, open=waiting)
+    batch = ReleaseBatch(ctx, lake, entity, parts, taken, waiting=own)
     logs = batch.run()
     for log in logs:
         log.table_version = batch.version if batch.version >= 0 else lake.head_version(entity.silver)

@@ -52,7 +52,7 @@ def replay_entity(ctx: RunContext, lake: Lake, step: Step, done: Mapping[str, Ou
     if not parts:
         return nothing_new(ctx, lake, entity, consumed, {})
     take_back(lake, entity, consumed, ctx.run_id)
-    batch = ReplayBatch(ctx, lake, entity, parts, consumed, waiting=waiting, open=waiting)
+    batch = ReplayBatch(ctx, lake, entity, parts, consumed, waiting=waiting)
     logs = batch.run()
     version = batch.version if batch.version >= 0 else lake.head_version(entity.silver)
     for log in logs:
@@ -86,11 +86,10 @@ def replayed_parts(
 class ReplayBatch(SilverBatch):
     """One MERGE of quarantined rows. History comes first, the quarantine's events after it: a kill between them is made good by replaying again.
 
-    `open` are the open rows of the quarantine, staged, and `waiting` those of them that are judged again.
+    `waiting` are the open rows of the quarantine that are judged again, staged.
     """
 
     waiting: DataFrame = field(kw_only=True)
-    open: DataFrame = field(kw_only=True)
     tells_always = True
 
     def run(self) -> list[LoadLog]:

@@ -1,6 +1,6 @@
 """Other tables of a hospital that feed the same entity: a row that one of them lost may be in another, which then has what the key is."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import reduce
@@ -78,25 +78,27 @@ class Siblings:
 
         Of any other bronze has a row for ever, wherever it went.
         """
-        found, active = list[Pending](), {row.label for row in self.ctx.project.active_loads}
-        # A load that is switched off has what it had; a row of it that is, beside one that is not, names a table it has left.
-        for row in (row for row in self.ctx.project.loads if row.is_active or row.label not in active):
-            mapping, connection = self.ctx.project.mapping_of(self.contract, row), self.ctx.project.connections.get(row.database)
-            if mapping is not None and connection is not None and row.datasource == part.row.datasource and row.label != part.row.label:
-                other = Pending(row, mapping, 0, self.taken.get(bronze_table(row).label, 0))
-                is_compared = comparison_period(connection, row) != "never"
-                found += [other] if mapping.deletes == "take" and (other.is_snapshot or is_compared) else []
+        found = list[Pending]()
+        for row, mapping in self._beside(part):
+            other = Pending(row, mapping, 0, self.taken.get(bronze_table(row).label, 0))
+            is_compared = comparison_period(self.ctx.project.connections[row.database], row) != "never"
+            found += [other] if mapping.deletes == "take" and (other.is_snapshot or is_compared) else []
         return tuple(found)
 
     def feeding(self, part: Pending) -> tuple[Pending, ...]:
         """The other tables of the hospital, loaded now or not, that feed the entity and are there."""
-        found, active = list[Pending](), {row.label for row in self.ctx.project.active_loads}
-        for row in (row for row in self.ctx.project.loads if row.is_active or row.label not in active):
-            mapping = self.ctx.project.mapping_of(self.contract, row)
-            is_other = row.datasource == part.row.datasource and row.label != part.row.label and row.database in self.ctx.project.connections
-            if mapping is not None and is_other and self.lake.exists(bronze_table(row)):
-                found.append(Pending(row, mapping, 0, 0))
-        return tuple(found)
+        return tuple(Pending(row, mapping, 0, 0) for row, mapping in self._beside(part) if self.lake.exists(bronze_table(row)))
+
+    def _beside(self, part: Pending) -> Iterator[tuple[LoadRow, SourceMapping]]:
+        """The other loads of the hospital that feed the entity, each with its mapping.
+
+        A load that is switched off has what it had; a row of it that is, beside one that is not, names a table it has left.
+        """
+        project, active = self.ctx.project, {row.label for row in self.ctx.project.active_loads}
+        for row in project.loads:
+            mapping = project.mapping_of(self.contract, row) if row.is_active or row.label not in active else None
+            if mapping is not None and row.database in project.connections and row.datasource == part.row.datasource and row.label != part.row.label:
+                yield row, mapping
 
     def labels(self, row: LoadRow) -> tuple[str, ...]:
         """`labels_of` the load; no Spark job."""
