@@ -9,7 +9,7 @@ from faulted import at_point
 from files_bills import says
 from harness import Ended, Mini
 from rcm_lakehouse.config.errors import CommitConflictError
-from rcm_lakehouse.pipeline import files_step
+from rcm_lakehouse.pipeline import files_archived
 from rcm_lakehouse.pipeline import history as history_module
 from wards import WARD
 
@@ -119,7 +119,7 @@ def test_F01_snapshots_whose_archiving_failed_are_not_loaded_again(runs: Runs, m
     runs.mini.land("5.csv", codes(*ALL))
     runs.mini.land("6.csv", codes(*ALL[:9]))
     with monkeypatch.context() as patch:
-        patch.setattr(files_step, "archive_file", refuse)
+        patch.setattr(files_archived, "archive_file", refuse)
         at_point(patch, history_module, "P9", "procedure_code", conflict_in_the_second_round, times=2)
         runs.run("2031-01-05T06:00:00Z")
     silver = [row for row in runs.ended[-1].logs if row.target == "silver.procedure_code"]

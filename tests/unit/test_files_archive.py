@@ -2,6 +2,7 @@
 
 import errno
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -11,7 +12,7 @@ from files_landed import delivered, grows, later, put, touched
 
 from rcm_lakehouse.sources import files
 from rcm_lakehouse.sources.files import FileItem, archive_file, archived_path, sha256_of
-from rcm_lakehouse.sources.files_archive import remember, take_back
+from rcm_lakehouse.sources.files_archive import Batch, Loaded, lacking, others_took, remember, take_back
 from rcm_lakehouse.sources.files_landing import is_numbered_before, landed
 from rcm_lakehouse.sources.files_ledger import Ledger
 
@@ -243,10 +244,10 @@ def test_an_archive_on_another_file_system_keeps_no_copy_of_a_file_that_cannot_b
     assert [found for found in (tmp_path / "archive").rglob("*") if found.is_file()] == []
 
 
-def archived(folder: Path, *names: str) -> list[Path]:
-    """Files that were loaded in this order and moved to the archive, and where they are there."""
+def archived(folder: Path, *names: str, days: int = 0, batches: Sequence[Batch] = (), again: Sequence[Loaded] = ()) -> list[Path]:
+    """Files that were loaded in this order, so many days later, and moved to the archive, and where they are there."""
     items = [FileItem(path, name, "new", files.Look.at(path), sha256_of(path)) for name in names for path in [put(folder, f"landing/{name}", f"a\n{name}\n")]]
-    remember(items, folder / "archive", later())
+    remember([(item, batches[i] if batches else Batch()) for i, item in enumerate(items)], folder / "archive", later() + timedelta(days=days), again)
     for item in items:
         assert archive_file(item, folder / "archive")
     return [archived_path(item.name, item.sha256, folder / "archive") for item in items]
@@ -298,13 +299,31 @@ def test_F24_a_file_that_changed_in_the_archive_never_takes_the_place_of_somethi
     assert [path.name for path in landed(landing, "*").files] == ["b.csv"]
 
 
-def test_F24_the_list_of_the_archive_forgets_after_a_week_and_a_broken_one_is_begun_anew(tmp_path: Path) -> None:
+def test_F24_a_week_after_it_was_loaded_a_file_is_not_looked_at_any_more_and_a_broken_list_is_begun_anew(tmp_path: Path) -> None:
+    landing, archive = tmp_path / "landing", tmp_path / "archive"
     (path,) = archived(tmp_path, "a.csv")
     grows(path)
-    remember([], tmp_path / "archive", later() + timedelta(days=8))
-    assert take_back(tmp_path / "archive", tmp_path / "landing", is_snapshot=False) == []
-    put(tmp_path / "archive", ".loaded.json", "[{}")
-    assert take_back(tmp_path / "archive", tmp_path / "landing", is_snapshot=False) == []
+    archived(tmp_path, "b.csv", days=8)
+    assert take_back(archive, landing, is_snapshot=False) == []
+    put(archive, ".loaded.json", "[{}")
+    assert take_back(archive, landing, is_snapshot=False) == []
     (other,) = archived(tmp_path, "b.csv")
     grows(other)
-    assert len(take_back(tmp_path / "archive", tmp_path / "landing", is_snapshot=False)) == 1
+    assert len(take_back(archive, landing, is_snapshot=False)) == 1
+
+
+def test_F37_the_list_tells_which_files_a_table_took_behind_a_batch_for_a_quarter_of_a_year(tmp_path: Path) -> None:
+    archive = tmp_path / "archive"
+    archived(tmp_path, "a.csv", "b.csv", batches=[Batch("t", 1, 0), Batch("t", 2, 1)])
+    archived(tmp_path, "other.csv", "empty.csv", days=1, batches=[Batch("another", 9, 8), Batch()])
+    # As what it was before: the same content a second time, in between another one of its name.
+    archived(tmp_path, "a.csv", days=1, batches=[Batch("t", 3, 2)])
+    assert [(entry.name, entry.batch.seq) for entry in lacking(archive, "t", 0)] == [("a.csv", 1), ("b.csv", 2), ("a.csv", 3)]
+    assert [entry.name for entry in lacking(archive, "t", 1)] == ["b.csv", "a.csv"]
+    assert lacking(archive, "t", 3) == []
+    assert (others_took(archive, "t"), others_took(archive, "another")) == (1, 2)
+    again = lacking(archive, "t", 1)
+    archived(tmp_path, "b.csv", days=2, batches=[Batch("t", 12, 3)], again=again)
+    assert [entry.batch.seq for entry in lacking(archive, "t", 0)] == [1, 3, 12], "what is noted anew is struck off where it stood"
+    archived(tmp_path, "c.csv", days=92, batches=[Batch("t", 13, 12)])
+    assert [entry.batch.seq for entry in lacking(archive, "t", 0)] == [3, 12, 13], "the first was taken more than 92 days before"

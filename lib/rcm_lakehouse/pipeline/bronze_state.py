@@ -22,6 +22,7 @@ class BronzeState:
     `batch_seq` 0 means no row yet. `watermark_before` and `highest` are typed text: the state carried by the newest batch and
     the highest value in it; a reset row carries the new state in `watermark_before` and makes `is_reset` true. The snapshot
     pair (rows, sum of row hashes) describes the newest batch of a full load; `window_high` is the end that the newest batch carries.
+    Where the table was put back `batch_seq` is what it had come to, and `lacks` how many of these batches it does not have.
     """
 
     batch_seq: int = 0
@@ -31,6 +32,7 @@ class BronzeState:
     snapshot_rows: int = 0
     snapshot_sum: int = 0
     window_high: str | None = None
+    lacks: int = 0
 
 
 @dataclass(frozen=True)

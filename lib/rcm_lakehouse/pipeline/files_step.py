@@ -4,7 +4,7 @@ Each file is a batch of its own: of two that say something else of one key and t
 """
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
@@ -26,12 +26,12 @@ from rcm_lakehouse.lake.memory import STATISTICS
 from rcm_lakehouse.lake.tables import Lake
 from rcm_lakehouse.pipeline.attempts import Outcome
 from rcm_lakehouse.pipeline.context import RunContext, utc_now
+from rcm_lakehouse.pipeline.files_archived import Archived
 from rcm_lakehouse.pipeline.files_others import EMPTY, active_places, loaded_elsewhere, place_of, rivals, strangers, told_malformed
 from rcm_lakehouse.pipeline.files_rows import absent_rows, bronze_schema, expected_columns, staged_rows
 from rcm_lakehouse.pipeline.freeze import Frozen
 from rcm_lakehouse.pipeline.silver_sources import bronze_table
-from rcm_lakehouse.sources.files import FileItem, archive_file, arrived, look_twice, utc_text
-from rcm_lakehouse.sources.files_archive import remember, take_back
+from rcm_lakehouse.sources.files import FileItem, arrived, look_twice, utc_text
 from rcm_lakehouse.sources.files_header import Expected, refused
 from rcm_lakehouse.sources.files_landing import landed
 from rcm_lakehouse.sources.files_ledger import Ledger
@@ -71,30 +71,36 @@ class FilesLoad:
     refused: list[str] = field(default_factory=list)
     waiting: list[FileItem] = field(default_factory=list)
     repeated: list[FileItem] = field(default_factory=list)
+    known: Mapping[tuple[str, str], int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.table = bronze_table(self.row)
         self.place = place_of(self.ctx.project, self.row, self.connection, self.options)
         state = self.frozen.state_of(self.row)
         self.head, self.newest = state.batch_seq, state.window_high
+        is_unknown = self.row.label not in self.ctx.state.targets
+        self.archived = Archived(self.place, state.batch_seq - state.lacks, self._newest_batch, is_unknown)
         # A file of a full load is the whole table; one of an incremental load adds to it.
         self.is_snapshot = self.row.loadtype == "Full"
 
     def run(self) -> Outcome:
         """Look, judge, parse, append, archive, tell."""
         self.lake.ensure(self.table, bronze_schema(self.ctx.project, self.row), properties=_PROPERTIES)
-        self.notes += take_back(self.place.archive, self.place.landing, is_snapshot=self.is_snapshot)
+        again, told = self.archived.come_back(str(self.lake.table_id(self.table)), is_snapshot=self.is_snapshot)
+        self.notes += told
         found = landed(self.place.landing, self.place.pattern)
         self.notes += [f"{name}: a link, not a file; it is left alone" for name in found.links]
         self._note_strangers()
-        deliveries = self._read(self._arrived(found.files)) if found.files else []
+        deliveries = self._read([*again, *self._arrived(found.files)]) if again or found.files else []
         filled = [delivery for delivery in deliveries if delivery[1].records]
         self._note_elsewhere([item for item, _ in filled])
         self._note_absent([item for item, parsed in deliveries if not parsed.records], None)
         commits = [[delivery] for delivery in filled] if self.is_snapshot else [filled] if filled else []
         logs = [self._commit(files, is_last=number == len(commits)) for number, files in enumerate(commits, 1)]
         logs = logs or [self._log(deliveries, 0, is_last=True)]
-        logs[-1].warnings += map(escaped, self._archive([item for item, _ in deliveries]))
+        for item in (*(item for item, parsed in deliveries if not parsed.records), *self.repeated):
+            self.archived.note(item, self.known.get((item.sha256, item.name), 0))
+        logs[-1].warnings += map(escaped, self.archived.put_away())
         facts = {"batch_seq": self.head, "rows": sum(log.rows_written or 0 for log in logs)}
         return Outcome(logs[-1].status, tuple(logs), facts)
 
@@ -156,6 +162,7 @@ class FilesLoad:
         """New files and corrections, parsed one after another; a file is a repetition only of one that was read or committed."""
         shutil.rmtree(self._scratch(), ignore_errors=True)
         ledger = self._ledger(items)
+        self.known = dict(ledger.batches)
         expected = expected_columns(self.ctx.project, self.row, self._known() if self.head else (), self.options.gone_columns)
         deliveries: list[Delivery] = []
         for found in items:
@@ -171,6 +178,10 @@ class FilesLoad:
                 expected = replace(expected, known=tuple(dict.fromkeys((*expected.known, *parsed.columns))))
                 self._note_parsed(item, parsed)
         return deliveries
+
+    def _newest_batch(self) -> int:
+        found = self.lake.read(self.table).agg(F.max("_batch_seq").alias("head")).first()
+        return int(found["head"] or 0) if found else 0
 
     def _known(self) -> tuple[str, ...]:
         return tuple(name for name in self.lake.read(self.table).columns if name not in LINEAGE_NAMES)
@@ -225,6 +236,8 @@ class FilesLoad:
         rows = staged_rows(self.lake.spark, self._staged(deliveries[0][1].file).parent, deliveries, self.head + 1)
         lined = with_lineage(rows, load_id=load_id, batch_seq=F.col("_batch_seq"), window_high=at, watermark_before=None)
         self._note_absent([item for item, _ in deliveries], lined)
+        for seq, (item, _) in enumerate(deliveries, self.head + 1):
+            self.archived.note(item, seq)
         self.head += len(deliveries)
         log = self._log(deliveries, sum(parsed.records for _, parsed in deliveries), is_last=is_last)
         log.load_id, log.batch_seq = load_id, self.head
@@ -234,24 +247,6 @@ class FilesLoad:
         self.ctx.keep(f"bronze:{self.row.label}", [log])
         crash_point("P6", self.row.label)
         return log
-
-    def _archive(self, items: Sequence[FileItem]) -> list[str]:
-        """Move what is committed or known; what cannot be moved is known by its content and tried again by the next run."""
-        told: list[str] = []
-        known = [*items, *self.repeated]
-        try:
-            if known:
-                remember(known, self.place.archive, utc_now())
-        except OSError as error:
-            return [_not_archived(item, error) for item in known]
-        for item in known:
-            crash_point("P7", self.row.label)
-            try:
-                if not archive_file(item, self.place.archive):
-                    told.append(f"{item.name}: another delivery took its place meanwhile; the next run takes it")
-            except OSError as error:
-                told.append(_not_archived(item, error))
-        return told
 
     def _log(self, deliveries: Sequence[Delivery], records: int, *, is_last: bool) -> LoadLog:
         names = [escaped(item.name) for item, _ in deliveries]
@@ -293,7 +288,3 @@ class FilesLoad:
 
     def _scratch(self) -> str:
         return f"{self.lake.scratch(self.ctx.run_id)}/files/{self.row.bronze_table}"
-
-
-def _not_archived(item: FileItem, error: OSError) -> str:
-    return f"{item.name}: loaded, but not archived ({error.strerror}); the next run tries again"

@@ -21,6 +21,7 @@ _ANEW = {
 
 # Of files, which are not in their source any more.
 _FROM_FILES = "it is then filled from the landing folder: move its files from the archive back to there first"
+_AGAIN = "its files since are taken again from the archive"
 
 _log = logging.getLogger(__name__)
 
@@ -44,9 +45,10 @@ def refuse_lost_loads(
         if error is not None and table.label not in options.accept_lost:
             frozen.refused[label] = error
         elif found.batch_seq < known.batch_seq:
-            way = "move its files since from the archive back to the landing folder, silver has their rows" if is_files else "what is missing is read again"
+            of_files = _AGAIN if error is None else "move its files from the archive back to the landing folder, silver has their rows"
+            way = of_files if is_files else "what is missing is read again"
             _log.warning("%s has come to batch %s, the audit knows batch %s: %s", table.label, found.batch_seq, known.batch_seq, way)
-            frozen.states[label] = replace(found, batch_seq=known.batch_seq)
+            frozen.states[label] = replace(found, batch_seq=known.batch_seq, lacks=known.batch_seq - found.batch_seq)
 
 
 def _of_another_load(state: AuditState, row: LoadRow, table: Table) -> TableStateError | None:

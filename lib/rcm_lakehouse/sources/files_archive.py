@@ -1,12 +1,13 @@
-"""What the archive of a load knows: how each file was when it was loaded, so that one whose writer went on is seen and loaded again.
+"""What the archive of a load knows: how each file was when it was loaded and as which batch of which table.
 
-Moving a file does not stop a writer that has it open. The list `.loaded.json` in the archive holds size and time of each file as it
-was loaded; the next run compares them.
+Moving a file does not stop a writer that has it open: the list `.loaded.json` in the archive holds size and time of each file as it
+was loaded, the next run compares them, and one whose writer went on is loaded again. A table that was put back as it was before lacks
+what the list says it took since: that is loaded again from the archive.
 """
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -14,19 +15,31 @@ from pathlib import Path
 from rcm_lakehouse.sources.files import FileItem, archived_path, sha256_of
 
 LIST = ".loaded.json"
-# A writer that pauses longer than this and one run is not seen any more; without an end the list would grow for ever.
+# A writer that pauses longer than this and one run is not seen any more.
 WATCHED = timedelta(days=7)
+# How old a backup may be so that what came since is known; without an end the list would grow for ever.
+KEPT = timedelta(days=92)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """As which batch of a bronze table a file was loaded: the table's id, the batch's number and that of the batch before it there."""
+
+    table_id: str = ""
+    seq: int = 0
+    follows: int = 0
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """A file as it was loaded, and when (seconds since 1970)."""
+    """A file as it was loaded, when (seconds since 1970), and as which batch; number 0 for one that was a repetition or had no record."""
 
     name: str
     sha256: str
     size: int
     modified_ns: int
     at: float
+    batch: Batch = Batch()
 
     def path(self, archive: Path) -> Path:
         """Where it was put."""
@@ -46,34 +59,57 @@ class Loaded:
 
 def _listed(archive: Path) -> list[Loaded]:
     try:
-        found = json.loads((archive / LIST).read_text(encoding="utf-8"))
-        return [Loaded(str(row["name"]), str(row["sha256"]), int(row["size"]), int(row["modified_ns"]), float(row["at"])) for row in found]
-    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+        return [_entry(row) for row in json.loads((archive / LIST).read_text(encoding="utf-8"))]
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return []
 
 
-def remember(items: Sequence[FileItem], archive: Path, now: datetime) -> None:
-    """Note how files were loaded, before they are moved; those noted more than `WATCHED` ago are struck off.
+def _entry(row: Mapping[str, object]) -> Loaded:
+    size, modified, at = (str(row[name]) for name in ("size", "modified_ns", "at"))
+    batch = row.get("batch")
+    found = Batch(str(batch["table_id"]), int(batch["seq"]), int(batch["follows"])) if isinstance(batch, dict) else Batch()
+    return Loaded(str(row["name"]), str(row["sha256"]), int(size), int(modified), float(at), found)
 
-    Raises OSError when the list cannot be written; it is then what it was.
+
+def remember(items: Sequence[tuple[FileItem, Batch]], archive: Path, now: datetime, again: Sequence[Loaded] = ()) -> None:
+    """Note how files were loaded, before they are moved, and as which batch; those noted more than `KEPT` ago are struck off.
+
+    So are the entries in `again` whose file is noted now. Raises OSError when the list cannot be written; it is then what it was.
     """
-    fresh = [Loaded(item.name, item.sha256, item.look.size, item.look.modified_ns, now.timestamp()) for item in items if item.look]
-    again = {(entry.sha256, entry.name) for entry in fresh}
-    first = (now - WATCHED).timestamp()
-    kept = [entry for entry in _listed(archive) if entry.at >= first and (entry.sha256, entry.name) not in again]
+    fresh = [Loaded(item.name, item.sha256, item.look.size, item.look.modified_ns, now.timestamp(), batch) for item, batch in items if item.look]
+    here = {(entry.sha256, entry.name) for entry in fresh}
+    gone = {(entry.sha256, entry.name, entry.batch) for entry in (*fresh, *(old for old in again if (old.sha256, old.name) in here))}
+    first = (now - KEPT).timestamp()
+    kept = [entry for entry in _listed(archive) if entry.at >= first and (entry.sha256, entry.name, entry.batch) not in gone]
     archive.mkdir(parents=True, exist_ok=True, mode=0o700)
     part = archive / f"{LIST}.part"
     part.write_text(json.dumps([asdict(entry) for entry in (*kept, *fresh)]), encoding="utf-8")
     part.replace(archive / LIST)
 
 
+def lacking(archive: Path, table_id: str, head: int) -> list[Loaded]:
+    """Files that a table with this id took behind its batch `head`, in their order: more than none where the table was put back to it."""
+    found = [entry for entry in _listed(archive) if entry.batch.table_id == table_id and entry.batch.seq > head]
+    return sorted(found, key=lambda entry: entry.batch.seq)
+
+
+def others_took(archive: Path, table_id: str) -> int:
+    """How many files of an archive another table than the one with this id took."""
+    paths = {entry.path(archive) for entry in _listed(archive) if entry.batch.seq and entry.batch.table_id != table_id}
+    return sum(path.is_file() for path in paths)
+
+
 def take_back(archive: Path, landing: Path, *, is_snapshot: bool) -> list[str]:
     """Put files that changed after they were loaded back into the landing folder, under their names; what to say of each.
 
-    One that a newer delivery (of its name; of a snapshot, any) has overtaken stays in the archive, for its rows would come after
-    newer ones. Nothing is overwritten.
+    Looked at are those of the run that loaded last and of `WATCHED` before it. One that a newer delivery (of its name; of a snapshot, any) has
+    overtaken stays in the archive, for its rows would come after newer ones. Nothing is overwritten.
     """
-    listed = _listed(archive) if landing.is_dir() else []
+    entries = _listed(archive) if landing.is_dir() else []
+    first = max((entry.at for entry in entries), default=0.0) - WATCHED.total_seconds()
+    # Of a content that came again under its name the newest delivery.
+    newest = {(entry.sha256, entry.name): entry for entry in entries if entry.at >= first}
+    listed = sorted(newest.values(), key=lambda entry: entry.at)
     told = []
     for number, entry in enumerate(listed, 1):
         size = entry.size_if_changed(archive)
