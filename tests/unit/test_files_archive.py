@@ -12,7 +12,7 @@ from files_landed import delivered, grows, later, put, touched
 
 from rcm_lakehouse.sources import files
 from rcm_lakehouse.sources.files import FileItem, archive_file, archived_path, sha256_of
-from rcm_lakehouse.sources.files_archive import Batch, Loaded, lacking, others_took, remember, take_back
+from rcm_lakehouse.sources.files_archive import Batch, Loaded, lacking, listed, others_took, remember, take_back
 from rcm_lakehouse.sources.files_landing import is_numbered_before, landed
 from rcm_lakehouse.sources.files_ledger import Ledger
 
@@ -257,33 +257,33 @@ def test_F24_a_file_that_changed_in_the_archive_goes_back_and_no_other(tmp_path:
     first, _, rewritten, touched_file = archived(tmp_path, "2026/a.csv", "b.csv", "c.csv", "d.csv")
     archived(tmp_path, "e.csv")
     landing, archive = tmp_path / "landing", tmp_path / "archive"
-    assert take_back(archive, landing, is_snapshot=False) == []
+    assert take_back(listed(archive), archive, landing, is_snapshot=False) == []
     grows(first)
     rewritten.write_text("a\nC.csv\n")
     touched(rewritten)
     touched(touched_file)
-    assert take_back(archive, tmp_path / "nowhere", is_snapshot=False) == []
+    assert take_back(listed(archive), archive, tmp_path / "nowhere", is_snapshot=False) == []
     back = "it is back in the landing folder and is taken again"
     expected = [
         f"2026/a.csv: it was changed after it was loaded (13 bytes then, 15 now); {back}",
         f"c.csv: it was changed after it was loaded (8 bytes then, 8 now); {back}",
     ]
-    assert take_back(archive, landing, is_snapshot=False) == expected
+    assert take_back(listed(archive), archive, landing, is_snapshot=False) == expected
     assert [path.relative_to(landing).as_posix() for path in landed(landing, "**/*").files] == ["2026/a.csv", "c.csv"]
     assert (landing / "2026/a.csv").read_text() == "a\n2026/a.csv\n2\n"
     assert not first.exists()
-    assert take_back(archive, landing, is_snapshot=False) == []
+    assert take_back(listed(archive), archive, landing, is_snapshot=False) == []
 
 
 def test_F24_a_file_that_changed_in_the_archive_never_takes_the_place_of_something_newer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first, second = archived(tmp_path, "a.csv", "b.csv")
     landing, archive = tmp_path / "landing", tmp_path / "archive"
     grows(first)
-    told = take_back(archive, landing, is_snapshot=True)
+    told = take_back(listed(archive), archive, landing, is_snapshot=True)
     assert len(told) == 1
     assert told[0].endswith(f"so it stays in the archive as {first.name}; if its rows are wanted, have them delivered under a name of their own")
     newer = put(landing, "a.csv", "a\nnewer\n")
-    assert "something newer has come since" in take_back(archive, landing, is_snapshot=False)[0]
+    assert "something newer has come since" in take_back(listed(archive), archive, landing, is_snapshot=False)[0]
     assert (newer.read_text(), first.exists()) == ("a\nnewer\n", True)
     grows(second)
     (landing / "a.csv").unlink()
@@ -293,9 +293,9 @@ def test_F24_a_file_that_changed_in_the_archive_never_takes_the_place_of_somethi
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "link", closed)
-        told = take_back(archive, landing, is_snapshot=False)
+        told = take_back(listed(archive), archive, landing, is_snapshot=False)
     assert f"(Operation not permitted): move {first.name} from the archive to the landing folder under its own name" in told[0]
-    assert len(take_back(archive, landing, is_snapshot=True)) == 2, "the newest snapshot goes back, the one before it does not"
+    assert len(take_back(listed(archive), archive, landing, is_snapshot=True)) == 2, "the newest snapshot goes back, the one before it does not"
     assert [path.name for path in landed(landing, "*").files] == ["b.csv"]
 
 
@@ -304,12 +304,12 @@ def test_F24_a_week_after_it_was_loaded_a_file_is_not_looked_at_any_more_and_a_b
     (path,) = archived(tmp_path, "a.csv")
     grows(path)
     archived(tmp_path, "b.csv", days=8)
-    assert take_back(archive, landing, is_snapshot=False) == []
+    assert take_back(listed(archive), archive, landing, is_snapshot=False) == []
     put(archive, ".loaded.json", "[{}")
-    assert take_back(archive, landing, is_snapshot=False) == []
+    assert take_back(listed(archive), archive, landing, is_snapshot=False) == []
     (other,) = archived(tmp_path, "b.csv")
     grows(other)
-    assert len(take_back(archive, landing, is_snapshot=False)) == 1
+    assert len(take_back(listed(archive), archive, landing, is_snapshot=False)) == 1
 
 
 def test_F37_the_list_tells_which_files_a_table_took_behind_a_batch_for_a_quarter_of_a_year(tmp_path: Path) -> None:
@@ -318,12 +318,12 @@ def test_F37_the_list_tells_which_files_a_table_took_behind_a_batch_for_a_quarte
     archived(tmp_path, "other.csv", "empty.csv", days=1, batches=[Batch("another", 9, 8), Batch()])
     # As what it was before: the same content a second time, in between another one of its name.
     archived(tmp_path, "a.csv", days=1, batches=[Batch("t", 3, 2)])
-    assert [(entry.name, entry.batch.seq) for entry in lacking(archive, "t", 0)] == [("a.csv", 1), ("b.csv", 2), ("a.csv", 3)]
-    assert [entry.name for entry in lacking(archive, "t", 1)] == ["b.csv", "a.csv"]
-    assert lacking(archive, "t", 3) == []
-    assert (others_took(archive, "t"), others_took(archive, "another")) == (1, 2)
-    again = lacking(archive, "t", 1)
+    assert [(entry.name, entry.batch.seq) for entry in lacking(listed(archive), "t", 0)] == [("a.csv", 1), ("b.csv", 2), ("a.csv", 3)]
+    assert [entry.name for entry in lacking(listed(archive), "t", 1)] == ["b.csv", "a.csv"]
+    assert lacking(listed(archive), "t", 3) == []
+    assert (others_took(listed(archive), archive, "t"), others_took(listed(archive), archive, "another")) == (1, 2)
+    again = lacking(listed(archive), "t", 1)
     archived(tmp_path, "b.csv", days=2, batches=[Batch("t", 12, 3)], again=again)
-    assert [entry.batch.seq for entry in lacking(archive, "t", 0)] == [1, 3, 12], "what is noted anew is struck off where it stood"
+    assert [entry.batch.seq for entry in lacking(listed(archive), "t", 0)] == [1, 3, 12], "what is noted anew is struck off where it stood"
     archived(tmp_path, "c.csv", days=92, batches=[Batch("t", 13, 12)])
-    assert [entry.batch.seq for entry in lacking(archive, "t", 0)] == [3, 12, 13], "the first was taken more than 92 days before"
+    assert [entry.batch.seq for entry in lacking(listed(archive), "t", 0)] == [3, 12, 13], "the first was taken more than 92 days before"

@@ -53,7 +53,7 @@ def read_states(lake: Lake, tables: Mapping[Table, str | None]) -> dict[Table, B
     by_label = {table.label: table for table in tables}
     # Both queries ask the same version of a table, which is looked up once.
     frames = {table: lake.read(table) for table in tables}
-    heads = _heads(frames)
+    heads = newest_batches(frames)
     parts = [_newest_batch(table.label, frames[table], heads[table.label], column) for table, column in tables.items() if heads[table.label] > 0]
     states = {table: BronzeState() for table in tables}
     if not parts:
@@ -71,7 +71,8 @@ def read_states(lake: Lake, tables: Mapping[Table, str | None]) -> dict[Table, B
     return states
 
 
-def _heads(frames: Mapping[Table, DataFrame]) -> dict[str, int]:
+def newest_batches(frames: Mapping[Table, DataFrame]) -> dict[str, int]:
+    """By label the newest batch of bronze tables, 0 for one without a row: one query for all."""
     if not frames:
         return {}
     parts = [

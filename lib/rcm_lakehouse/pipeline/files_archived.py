@@ -7,9 +7,7 @@ from rcm_lakehouse.lake.crash_points import crash_point
 from rcm_lakehouse.pipeline.context import utc_now
 from rcm_lakehouse.pipeline.files_others import Place
 from rcm_lakehouse.sources.files import FileItem, Look, archive_file, archived_path, sha256_of
-from rcm_lakehouse.sources.files_archive import KEPT, Batch, Loaded, lacking, others_took, remember, take_back
-
-_MOVE = "move it from the archive to the landing folder under its own name, or have it delivered again"
+from rcm_lakehouse.sources.files_archive import KEPT, Batch, Loaded, lacking, listed, others_took, remember, take_back
 
 
 @dataclass
@@ -35,17 +33,19 @@ class Archived:
         has all: no Spark job. One whose writer went on after it was loaded is put back into the landing folder instead.
         """
         self.table_id, archive = table_id, self.place.archive
-        notes = take_back(archive, self.place.landing, is_snapshot=is_snapshot)
-        if lacking(archive, table_id, self.head):
+        entries = listed(archive)
+        notes = take_back(entries, archive, self.place.landing, is_snapshot=is_snapshot)
+        self.again = lacking(entries, table_id, self.head)
+        if self.again:
             # A try before this one may have committed what the run began without.
             self.head = max(self.head, self.newest_batch())
-        self.again = lacking(archive, table_id, self.head)
+            self.again = lacking(entries, table_id, self.head)
         found = [self._again(entry) for entry in self.again]
         if self.again and self.again[0].batch.follows > self.head:
             behind = f"batches {self.head + 1} to {self.again[0].batch.follows} were taken more than {KEPT.days} days ago"
             notes.append(f"the table was put back to batch {self.head}, {behind}: move their files from the archive to the landing folder")
         # Of a load that has another targetpath now silver has what the table before it took.
-        others = others_took(archive, table_id) if self.is_unknown and not self.head else 0
+        others = others_took(entries, archive, table_id) if self.is_unknown and not self.head else 0
         if others and not self.newest_batch():
             notes.append(f"the table is new; another took {others} files of its archive: move those that are wanted to the landing folder under their names")
         return [item for item, _ in found if item], [*notes, *(words for _, words in found if words)]
@@ -59,7 +59,7 @@ class Archived:
             is_back = (self.place.landing / entry.name).exists()
             return None, "" if is_back else f"{found}it is not in the archive any more: have it delivered again"
         if item.sha256 != entry.sha256:
-            return None, f"{found}in the archive it is no more what was loaded: {_MOVE}"
+            return None, f"{found}in the archive it is no more what was loaded: have it delivered again, or move it to the landing folder under its own name"
         return item, f"{found}it is taken again from the archive"
 
     def note(self, item: FileItem, seq: int = 0) -> None:

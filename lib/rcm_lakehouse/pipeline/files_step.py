@@ -25,6 +25,7 @@ from rcm_lakehouse.lake.crash_points import crash_point
 from rcm_lakehouse.lake.memory import STATISTICS
 from rcm_lakehouse.lake.tables import Lake
 from rcm_lakehouse.pipeline.attempts import Outcome
+from rcm_lakehouse.pipeline.bronze_state import newest_batches
 from rcm_lakehouse.pipeline.context import RunContext, utc_now
 from rcm_lakehouse.pipeline.files_archived import Archived
 from rcm_lakehouse.pipeline.files_others import EMPTY, active_places, loaded_elsewhere, place_of, rivals, strangers, told_malformed
@@ -180,8 +181,7 @@ class FilesLoad:
         return deliveries
 
     def _newest_batch(self) -> int:
-        found = self.lake.read(self.table).agg(F.max("_batch_seq").alias("head")).first()
-        return int(found["head"] or 0) if found else 0
+        return newest_batches({self.table: self.lake.read(self.table)})[self.table.label]
 
     def _known(self) -> tuple[str, ...]:
         return tuple(name for name in self.lake.read(self.table).columns if name not in LINEAGE_NAMES)

@@ -57,7 +57,8 @@ class Loaded:
             return None
 
 
-def _listed(archive: Path) -> list[Loaded]:
+def listed(archive: Path) -> list[Loaded]:
+    """The archive's list, oldest first; empty where there is none that can be read."""
     try:
         return [_entry(row) for row in json.loads((archive / LIST).read_text(encoding="utf-8"))]
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
@@ -80,41 +81,40 @@ def remember(items: Sequence[tuple[FileItem, Batch]], archive: Path, now: dateti
     here = {(entry.sha256, entry.name) for entry in fresh}
     gone = {(entry.sha256, entry.name, entry.batch) for entry in (*fresh, *(old for old in again if (old.sha256, old.name) in here))}
     first = (now - KEPT).timestamp()
-    kept = [entry for entry in _listed(archive) if entry.at >= first and (entry.sha256, entry.name, entry.batch) not in gone]
+    kept = [entry for entry in listed(archive) if entry.at >= first and (entry.sha256, entry.name, entry.batch) not in gone]
     archive.mkdir(parents=True, exist_ok=True, mode=0o700)
     part = archive / f"{LIST}.part"
     part.write_text(json.dumps([asdict(entry) for entry in (*kept, *fresh)]), encoding="utf-8")
     part.replace(archive / LIST)
 
 
-def lacking(archive: Path, table_id: str, head: int) -> list[Loaded]:
-    """Files that a table with this id took behind its batch `head`, in their order: more than none where the table was put back to it."""
-    found = [entry for entry in _listed(archive) if entry.batch.table_id == table_id and entry.batch.seq > head]
+def lacking(entries: Sequence[Loaded], table_id: str, head: int) -> list[Loaded]:
+    """Of the list the files that a table with this id took behind its batch `head`, in their order: more than none where the table was put back to it."""
+    found = [entry for entry in entries if entry.batch.table_id == table_id and entry.batch.seq > head]
     return sorted(found, key=lambda entry: entry.batch.seq)
 
 
-def others_took(archive: Path, table_id: str) -> int:
-    """How many files of an archive another table than the one with this id took."""
-    paths = {entry.path(archive) for entry in _listed(archive) if entry.batch.seq and entry.batch.table_id != table_id}
+def others_took(entries: Sequence[Loaded], archive: Path, table_id: str) -> int:
+    """Of the list how many files, still in the archive, another table than the one with this id took."""
+    paths = {entry.path(archive) for entry in entries if entry.batch.seq and entry.batch.table_id != table_id}
     return sum(path.is_file() for path in paths)
 
 
-def take_back(archive: Path, landing: Path, *, is_snapshot: bool) -> list[str]:
-    """Put files that changed after they were loaded back into the landing folder, under their names; what to say of each.
+def take_back(entries: Sequence[Loaded], archive: Path, landing: Path, *, is_snapshot: bool) -> list[str]:
+    """Put files of the list that changed after they were loaded back into the landing folder, under their names; what to say of each.
 
     Looked at are those of the run that loaded last and of `WATCHED` before it. One that a newer delivery (of its name; of a snapshot, any) has
     overtaken stays in the archive, for its rows would come after newer ones. Nothing is overwritten.
     """
-    entries = _listed(archive) if landing.is_dir() else []
     first = max((entry.at for entry in entries), default=0.0) - WATCHED.total_seconds()
     # Of a content that came again under its name the newest delivery.
-    newest = {(entry.sha256, entry.name): entry for entry in entries if entry.at >= first}
-    listed = sorted(newest.values(), key=lambda entry: entry.at)
+    newest = {(entry.sha256, entry.name): entry for entry in entries if entry.at >= first} if landing.is_dir() else {}
+    watched = sorted(newest.values(), key=lambda entry: entry.at)
     told = []
-    for number, entry in enumerate(listed, 1):
+    for number, entry in enumerate(watched, 1):
         size = entry.size_if_changed(archive)
         if size is not None:
-            is_overtaken = any(is_snapshot or later.name == entry.name for later in listed[number:])
+            is_overtaken = any(is_snapshot or later.name == entry.name for later in watched[number:])
             found = f"{entry.name}: it was changed after it was loaded ({entry.size} bytes then, {size} now); "
             told.append(found + _taken_back(entry.path(archive), landing / entry.name, is_overtaken=is_overtaken))
     return told
