@@ -64,7 +64,7 @@ def test_F32_a_batch_that_is_mostly_bad_stops_before_silver_and_gold_and_is_take
     assert taken.code == 0, taken.said
     merged, released = (row for row in taken.logs if row.target == "silver.charge")
     assert merged.rows_quarantined == log_of_bad(waiting)
-    assert released.message == "1 rows that waited in quarantine for what they refer to are taken", "a charge of day 1 for a patient of day 2"
+    assert released.warnings == ["1 rows that waited in quarantine for what they refer to are taken"], "a charge of day 1 for a patient of day 2"
     assert waiting.audit_faults() == []
 
 
