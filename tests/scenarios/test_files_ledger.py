@@ -99,6 +99,7 @@ def _land_third(mini: Mini) -> None:
     mini.land("d/bills.csv", bills())
     mini.land("c/2.csv", bills(bill(9, amount="99.00", modified="2026-01-07")))
     (mini.home / "landing/codes/3.csv").unlink()
+    (mini.home / "archive/hos-i.bills/.loaded.json").write_text("[{")
     mini.land("codes/4.csv", _codes(*range(100, 110)))
 
 
@@ -207,6 +208,12 @@ def test_a_file_that_cannot_be_archived_is_loaded_once_and_archived_by_the_next_
     assert runs.ended[1].log("bronze", "hosi_bills").status == "SKIPPED_DUPLICATE"
     assert archive_of(runs.mini, "i") == ["bills.csv"]
     assert runs.silver[2]["i"] == runs.silver[0]["i"]
+
+
+def test_F37_an_archives_list_that_cannot_be_read_is_told(runs: Runs) -> None:
+    log = runs.ended[2].log("bronze", "hosi_bills")
+    assert log.status == "NOOP"
+    assert says(log.warnings, ".loaded.json, the list of what was loaded, cannot be read (it is no list of files)", "put a good copy in its place")
 
 
 def test_I28_snapshots_of_one_run_follow_one_another_an_empty_one_is_refused_and_an_older_one_that_returns_is_news(runs: Runs) -> None:

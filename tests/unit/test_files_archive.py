@@ -305,9 +305,12 @@ def test_F24_a_week_after_it_was_loaded_a_file_is_not_looked_at_any_more_and_a_b
     grows(path)
     archived(tmp_path, "b.csv", days=8)
     assert take_back(listed(archive), archive, landing, is_snapshot=False) == []
-    put(archive, ".loaded.json", "[{}")
-    assert take_back(listed(archive), archive, landing, is_snapshot=False) == []
+    for broken in ("[{}", "[{}]", "[[]]", "7", "null"):
+        put(archive, ".loaded.json", broken)
+        with pytest.raises(ValueError, match=r"\.loaded\.json, the list of what was loaded, cannot be read .* let the next file begin a new one"):
+            listed(archive)
     (other,) = archived(tmp_path, "b.csv")
+    assert (archive / ".loaded.json.unreadable").exists()
     grows(other)
     assert len(take_back(listed(archive), archive, landing, is_snapshot=False)) == 1
 

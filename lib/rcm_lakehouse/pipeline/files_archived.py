@@ -33,7 +33,10 @@ class Archived:
         has all: no Spark job. One whose writer went on after it was loaded is put back into the landing folder instead.
         """
         self.table_id, archive = table_id, self.place.archive
-        entries = listed(archive)
+        try:
+            entries = listed(archive)
+        except ValueError as error:
+            return [], [str(error)]
         notes = take_back(entries, archive, self.place.landing, is_snapshot=is_snapshot)
         self.again = lacking(entries, table_id, self.head)
         if self.again:

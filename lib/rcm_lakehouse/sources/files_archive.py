@@ -58,11 +58,21 @@ class Loaded:
 
 
 def listed(archive: Path) -> list[Loaded]:
-    """The archive's list, oldest first; empty where there is none that can be read."""
+    """The archive's list, oldest first; empty where there is none.
+
+    Raises ValueError, which says where and what to do, when there is one that cannot be read.
+    """
+    path = archive / LIST
     try:
-        return [_entry(row) for row in json.loads((archive / LIST).read_text(encoding="utf-8"))]
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return [_entry(row) for row in json.loads(path.read_text(encoding="utf-8"))]
+    except (FileNotFoundError, NotADirectoryError):
         return []
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        reason = "it is no list of files"
+    told = "which files came after a backup that is put back, and which changed after they were loaded, is not known: put a good copy in its place"
+    raise ValueError(f"{path}, the list of what was loaded, cannot be read ({reason}); {told}, or let the next file begin a new one") from None
 
 
 def _entry(row: Mapping[str, object]) -> Loaded:
@@ -75,14 +85,19 @@ def _entry(row: Mapping[str, object]) -> Loaded:
 def remember(items: Sequence[tuple[FileItem, Batch]], archive: Path, now: datetime, again: Sequence[Loaded] = ()) -> None:
     """Note how files were loaded, before they are moved, and as which batch; those noted more than `KEPT` ago are struck off.
 
-    So are the entries in `again` whose file is noted now. Raises OSError when the list cannot be written; it is then what it was.
+    So are the entries in `again` whose file is noted now. A list that cannot be read is kept beside the new one, as `.loaded.json.unreadable`.
+    Raises OSError when the list cannot be written; it is then what it was.
     """
     fresh = [Loaded(item.name, item.sha256, item.look.size, item.look.modified_ns, now.timestamp(), batch) for item, batch in items if item.look]
     here = {(entry.sha256, entry.name) for entry in fresh}
     gone = {(entry.sha256, entry.name, entry.batch) for entry in (*fresh, *(old for old in again if (old.sha256, old.name) in here))}
     first = (now - KEPT).timestamp()
-    kept = [entry for entry in listed(archive) if entry.at >= first and (entry.sha256, entry.name, entry.batch) not in gone]
     archive.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        kept = [entry for entry in listed(archive) if entry.at >= first and (entry.sha256, entry.name, entry.batch) not in gone]
+    except ValueError:
+        kept = []
+        (archive / LIST).replace(archive / f"{LIST}.unreadable")
     part = archive / f"{LIST}.part"
     part.write_text(json.dumps([asdict(entry) for entry in (*kept, *fresh)]), encoding="utf-8")
     part.replace(archive / LIST)
