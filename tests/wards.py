@@ -1,6 +1,9 @@
-"""Wards and the visits to them, as contracts of a test; and the options of a replay."""
+"""Wards and the visits to them, as contracts of a test; the options of a replay, and what quarantine says."""
 
 from typing import Any
+
+from harness import Mini
+from rcm_lakehouse.lake.names import register_all
 
 WARD: dict[str, Any] = {
     "description": "A ward.",
@@ -35,3 +38,10 @@ VISIT: dict[str, Any] = {
     ],
 }
 REPLAY: dict[str, Any] = {"layers": ("silver", "gold"), "replay": True}
+
+
+def statuses(mini: Mini, entity: str) -> dict[str, int]:
+    """How many rows of an entity's quarantine have each status."""
+    register_all(mini.spark, mini.lake.settings, mini.home)
+    found = mini.spark.table(f"quarantine.{entity}_rows").groupBy("status").count().collect()
+    return {row["status"]: row["count"] for row in found}

@@ -4,12 +4,13 @@ import gzip
 import json
 from dataclasses import dataclass
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
 from pyspark.sql import SparkSession
 
-from files_bills import BILL, HEADER, bill, bills, bills_project, says
+from files_bills import BILL, HEADER, archive_of, bill, bills, bills_project, landing_of, says
 from harness import Ended, Mini
 
 PLACE = '"12 Main St, Springfield"'
@@ -179,3 +180,21 @@ def test_no_value_of_a_row_is_in_the_audit_or_on_the_terminal(run: Run) -> None:
     told = run.ended.said + " ".join(text for log in run.ended.logs for text in [*log.warnings, log.message or ""])
     for value in ("Zoë", "Springfield", "never closed", "31-02-2026", "9007199254740993"):
         assert value not in told
+
+
+def test_I25_a_header_only_file_is_a_delivery_of_no_row_and_archived(spark: SparkSession, tmp_path: Path) -> None:
+    mini = bills_project(spark, tmp_path, {"a": {}, "b": {"zero_rows": "fail"}})
+    for letter in "ab":
+        mini.land(f"{letter}/header_only.csv", bills())
+    mini.land("a/empty.csv", "")
+    ended = mini.run(now="2031-01-01T06:00:00Z")
+    log = ended.log("bronze", "hosa_bills")
+    assert (log.status, log.rows_read, log.rows_written, log.watermark_after) == ("SUCCESS", 0, 0, "a/empty.csv, a/header_only.csv")
+    assert [words.partition(":")[0] for words in log.warnings if "it has no record" in words] == ["a/empty.csv", "a/header_only.csv"]
+    assert archive_of(mini, "a") == ["empty.csv", "header_only.csv"]
+    assert mini.commits("bronze.hosa_bills") == 1, "no commit but the table's creation"
+    refused = ended.log("bronze", "hosb_bills")
+    assert (refused.status, ended.code) == ("FAILED", 1)
+    assert refused.message is not None
+    assert "b/header_only.csv: it has no record." in refused.message
+    assert landing_of(mini) == ["b/header_only.csv"]

@@ -256,24 +256,6 @@ def test_snapshots_of_a_first_load_go_on_behind_those_that_a_failed_try_committe
     assert [code for (code,) in mini.rows("silver.procedure_code", "code", where="is_current")] == [f"{number:05d}" for number in range(1, 11)]
 
 
-def test_I25_a_header_only_file_is_a_delivery_of_no_row_and_archived(spark: SparkSession, tmp_path: Path) -> None:
-    mini = bills_project(spark, tmp_path, {"a": {}, "b": {"zero_rows": "fail"}})
-    for letter in "ab":
-        mini.land(f"{letter}/header_only.csv", bills())
-    mini.land("a/empty.csv", "")
-    ended = mini.run(now="2031-01-01T06:00:00Z")
-    log = ended.log("bronze", "hosa_bills")
-    assert (log.status, log.rows_read, log.rows_written, log.watermark_after) == ("SUCCESS", 0, 0, "a/empty.csv, a/header_only.csv")
-    assert [words.partition(":")[0] for words in log.warnings if "it has no record" in words] == ["a/empty.csv", "a/header_only.csv"]
-    assert archive_of(mini, "a") == ["empty.csv", "header_only.csv"]
-    assert mini.commits("bronze.hosa_bills") == 1, "no commit but the table's creation"
-    refused = ended.log("bronze", "hosb_bills")
-    assert (refused.status, ended.code) == ("FAILED", 1)
-    assert refused.message is not None
-    assert "b/header_only.csv: it has no record." in refused.message
-    assert landing_of(mini) == ["b/header_only.csv"]
-
-
 @pytest.mark.wide
 def test_I24_N07_a_snapshot_waits_behind_an_earlier_one_and_never_comes_after_a_later_one(spark: SparkSession, tmp_path: Path) -> None:
     tables = {"procedure_codes": {"pattern": "*.csv", "arrival": "marker"}}

@@ -218,3 +218,10 @@ def spoiled(folder: ProjectFolder, edits: list[Edit]) -> ProjectFolder:
     for edit in edits:
         folder.edit(*edit)
     return folder
+
+
+def untold_in_one_round(home: Path, edits: list[Edit], expected: list[Mistake]) -> list[str]:
+    """What `told` says of the project of `watched_project`, which is sound, behind these edits."""
+    folder = watched_project(home)
+    assert set(folder.load().monitors) == {"runs"}
+    return told(spoiled(folder, edits), expected)
