@@ -1,9 +1,12 @@
 """A client of the local API server whose waits are noted, not slept."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
 from typing import Any
+
+import pytest
 
 from rcm_lakehouse.config.connections import ApiConnection
 from rcm_lakehouse.demo.api_server import CLIENT_ID, CLIENT_SECRET, ApiServer
@@ -41,6 +44,9 @@ def client(server: ApiServer, kind: str = "nppes", *, waits: Waits | None = None
     return HttpClient("stub", chosen, home=home, stop=stop, pace=pace, pause=waits.pause)
 
 
-def credentials() -> dict[str, str]:
-    """Environment that the connection's secret references point to."""
-    return {"STUB_ID": CLIENT_ID, "STUB_SECRET": CLIENT_SECRET}
+def serving(monkeypatch: pytest.MonkeyPatch) -> Iterator[ApiServer]:
+    """A running server, with what the connection's secret references point to in the environment."""
+    for name, value in {"STUB_ID": CLIENT_ID, "STUB_SECRET": CLIENT_SECRET}.items():
+        monkeypatch.setenv(name, value)
+    with ApiServer() as running:
+        yield running

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
-from api_clients import connection, credentials
+from api_clients import connection, serving
 from harness import Mini
 from rcm_lakehouse.demo.api_content import clinician, npi_of
 from rcm_lakehouse.demo.api_server import CLIENT_SECRET, NPPES_PATH, WHO_PATH, ApiServer
@@ -24,10 +24,7 @@ SEARCH = {"state": "NC", "address_purpose": "LOCATION"}
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[ApiServer]:
-    for name, value in credentials().items():
-        monkeypatch.setenv(name, value)
-    with ApiServer() as running:
-        yield running
+    yield from serving(monkeypatch)
 
 
 def entry(server: ApiServer, kind: str, **tables: Any) -> dict[str, Any]:

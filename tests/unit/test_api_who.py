@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from api_clients import client, credentials
+from api_clients import client, serving
 from rcm_lakehouse.config.connections import ApiTableOptions
 from rcm_lakehouse.config.errors import ConfigError, RcmError, SourceAuthError, SourceDataError, SourceUnavailableError
 from rcm_lakehouse.demo import api_content, api_server
@@ -21,10 +21,7 @@ from rcm_lakehouse.sources.api_who import WhoIcd
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[ApiServer]:
-    for name, value in credentials().items():
-        monkeypatch.setenv(name, value)
-    with ApiServer() as running:
-        yield running
+    yield from serving(monkeypatch)
 
 
 def nodes(server: ApiServer, folder: Path, *queries: Mapping[str, str], **values: Any) -> tuple[list[dict[str, Any]], list[str]]:
