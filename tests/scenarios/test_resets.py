@@ -10,7 +10,7 @@ from loads_kit import incremental
 from rcm_lakehouse.config.errors import ConfigError
 from windows_kit import BRONZE, insert, keys, project
 
-pytestmark = pytest.mark.deep
+pytestmark = pytest.mark.wide
 
 
 def refusal(mini: Mini, now: str, load: str, value: str, *, dry_run: bool) -> str:

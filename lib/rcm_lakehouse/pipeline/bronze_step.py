@@ -41,14 +41,13 @@ def load(ctx: RunContext, lake: Lake, step: Step, done: Mapping[str, Outcome], f
     row = frozen.rows[step.label]
     if row.label in frozen.refused:
         raise frozen.refused[row.label]
+    if ctx.options.reset_watermark is not None and row.label == ctx.options.reset_watermark[0]:
+        return reset(ctx, lake, row.label, frozen, _state_of_try(ctx, lake, frozen, row))
     if row.label not in frozen.begun and is_closed(ctx.project, row, frozen.outside):
         return _outside(ctx, frozen, row)
     connection = ctx.project.connections[row.database]
     if isinstance(connection, JdbcConnection):
-        state = _state_of_try(ctx, lake, frozen, row)
-        if ctx.options.reset_watermark is not None and row.label == ctx.options.reset_watermark[0]:
-            return reset(ctx, lake, row.label, frozen, state)
-        return JdbcLoad(ctx, lake, row, frozen, connection, state).run()
+        return JdbcLoad(ctx, lake, row, frozen, connection, _state_of_try(ctx, lake, frozen, row)).run()
     if isinstance(connection, FilesConnection):
         return files_step.load_files(ctx, lake, row, frozen, connection)
     return api_step.load_api(ctx, lake, row, frozen, connection)
