@@ -46,7 +46,7 @@ drill: install ## kill runs at every named point and at N random moments (defaul
 	$(PY) -m rcm_lakehouse.drill --n $(N) $(ARGS)
 
 soak: install ## a year of daily loads, then the slow tests: full disks, hanging servers, grants, two million rows
-	RCM_SOAK_DAYS=365 $(ACTIVE) $(PY) -m pytest tests/delta/test_table_age.py --timeout 14400 $(ARGS)
+	RCM_SOAK_DAYS=365 $(ACTIVE) $(PY) -m pytest tests/delta/test_table_age.py -m deep --timeout 14400 $(ARGS)
 	$(ACTIVE) $(PY) -m pytest -m slow --timeout 14400 $(ARGS)
 
 notebook: install ## run the tour again over the present lakehouse and keep its output

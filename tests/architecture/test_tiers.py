@@ -5,6 +5,9 @@
 
 import ast
 import re
+import shlex
+import subprocess
+import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -61,3 +64,13 @@ def test_the_page_of_faults_says_which_tests_other_targets_run() -> None:
     marked["wide"] -= marked["slow"] | marked["deep"]
     for mark, word in (("slow", "soak"), ("deep", "deep"), ("wide", "wide")):
         assert set(re.findall(rf"`(test_\w+)` \({word}\)", page)) == named & marked[mark]
+
+
+def test_every_target_that_runs_marked_tests_finds_some() -> None:
+    lines = (TESTS.parent / "Makefile").read_text(encoding="utf-8").splitlines()
+    asked = [words.removesuffix("$(ARGS)") for _, runs, words in (line.partition("-m pytest ") for line in lines) if runs and "-m " in words]
+    assert len(asked) == 4, "wide, deep and both lines of soak"
+    for words in asked:
+        chosen = shlex.split(words.replace("-n $(WORKERS) --dist loadfile --no-loadscope-reorder", ""))
+        ended = subprocess.run([sys.executable, "-m", "pytest", "--collect-only", "-q", *chosen], cwd=TESTS.parent, capture_output=True, text=True)
+        assert ended.returncode == 0, f"{words}: {ended.stdout[-500:]}"
