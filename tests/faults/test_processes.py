@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from threading import Thread
+from threading import Thread, Timer
 from typing import Any
 
 import pytest
@@ -47,12 +47,16 @@ def ended(process: "subprocess.Popen[str]", on_line: Callable[[str], object] = l
     """Exit code and everything said, once the process has ended; nothing of its group is left."""
     assert process.stderr is not None
     said = []
+    # One that hangs is ended by a signal, which is no exit code of ours.
+    watch = Timer(_LONGEST_SECONDS, process.kill)
+    watch.start()
     try:
         for line in process.stderr:
             said.append(line)
             on_line(line)
         code = process.wait(timeout=_LONGEST_SECONDS)
     finally:
+        watch.cancel()
         for _ in range(100):
             try:
                 os.killpg(process.pid, signal.SIGKILL)
@@ -90,8 +94,10 @@ def test_F02_a_run_whose_jvm_is_killed_fails_and_reports_nothing_that_did_not_co
     assert code == 1, said
     rows = spooled(small)
     run_id = rows[-1]["run_id"]
-    ends = [row["status"] for row in rows if row["layer"] == "run" and row["run_id"] == run_id]
-    assert ends[-1] == "FAILED"
+    ends = [row for row in rows if row["layer"] == "run" and row["run_id"] == run_id]
+    assert (ends[-1]["status"], ends[-1]["error_class"]) == ("FAILED", "JavaEndedError")
+    assert {row["error_class"] for row in rows if row["status"] == "FAILED"} == {"JavaEndedError"}
+    assert "Spark's Java process ended" in said
     commits = {_load_id(path) for path in small.place("bronze").rglob("_delta_log/*.json")}
     for row in rows:
         if row["layer"] == "bronze" and row["status"] == "SUCCESS" and row["rows_written"]:
@@ -192,7 +198,9 @@ def test_F34_a_run_that_runs_out_of_memory_reports_nothing_it_did_not_commit_and
         database="emr",
     )
     code, said = ended(start(large.home))
-    assert code not in (0, None), said
+    # It ends by itself: a JVM without memory may else wait for ever.
+    assert code == 1, said
+    assert "it was killed, or ran out of memory" in said
     assert large.frame("bronze.hosa_little_rows").count() in (0, 1)
     large.sql("DROP VIEW large_rows", "CREATE VIEW large_rows AS SELECT '1' AS ID, 'one' AS Txt FROM SYSTEM_RANGE(1, 1)", database="emr")
     again = large.run(now=NOW[2])

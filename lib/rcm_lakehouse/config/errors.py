@@ -75,6 +75,21 @@ class StorageFullError(RcmError):
     kind = "storage"
 
 
+class JavaEndedError(RcmError):
+    """Spark's Java process was killed or ran out of memory; what was committed stays. Give it more memory, or less to do at once, and run again."""
+
+    kind = "machine"
+    # By another run: this one has no Java any more.
+    can_retry = True
+    gave_up = True
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Spark's Java process ended: it was killed, or ran out of memory (java.lang.OutOfMemoryError above). What was committed stays, and the "
+            "next run knows it. Give it more memory (spark-submit --driver-memory 6g; 3g by default), a smaller fetch_size or fewer --threads, and run again."
+        )
+
+
 class TableStateError(RcmError):
     """A table is not what the state says or the step needs (dropped, replaced, newer format, of another day); nothing was written."""
 

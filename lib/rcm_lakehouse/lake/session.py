@@ -4,8 +4,10 @@ import logging
 import os
 import time
 from pathlib import Path
+from typing import Any
 
-from pyspark import accumulators
+from py4j.protocol import Py4JError
+from pyspark import SparkContext, accumulators
 from pyspark.sql import SparkSession
 
 from rcm_lakehouse.config.errors import ConfigError
@@ -39,7 +41,8 @@ LOCAL_CONF = {
     "spark.driver.memory": "3g",
     "spark.driver.host": "127.0.0.1",
     "spark.driver.bindAddress": "127.0.0.1",
-    "spark.driver.extraJavaOptions": "-Duser.timezone=UTC -Dh2.bindAddress=127.0.0.1 -XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m",
+    "spark.driver.extraJavaOptions": "-Duser.timezone=UTC -Dh2.bindAddress=127.0.0.1 -XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m "
+    "-XX:OnOutOfMemoryError='kill -9 %p' -XX:+ExitOnOutOfMemoryError",
     "spark.sql.redaction.options.regex": "(?i)url|password|token|secret|dbtable|query",
     "spark.redaction.regex": "(?i)secret|password|passwd|pwd|token|access[.]?key|sas",
 }
@@ -119,6 +122,18 @@ def step_session(spark: SparkSession, settings: LakehouseSettings) -> SparkSessi
         for key, value in _INTERPRETED.items():
             session.conf.set(key, value)
     return session
+
+
+def is_java_gone() -> bool:
+    """True when this process had a Java process that answers no more: it was killed, or ended for want of memory. Always false on a cluster."""
+    gateway: Any = SparkContext._gateway
+    if gateway is None or on_cluster():
+        return False
+    try:
+        gateway.jvm.java.lang.System.nanoTime()
+    except (Py4JError, OSError):
+        return True
+    return False
 
 
 def _check(spark: SparkSession) -> None:

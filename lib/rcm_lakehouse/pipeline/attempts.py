@@ -12,9 +12,20 @@ from pyspark.errors import PySparkException
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from rcm_lakehouse.audit.schema import LoadLog
-from rcm_lakehouse.config.errors import ConfigError, DataStopError, RcmError, StorageFullError, TableStateError, damaged_file, is_storage_full, raised_at
+from rcm_lakehouse.config.errors import (
+    ConfigError,
+    DataStopError,
+    JavaEndedError,
+    RcmError,
+    StorageFullError,
+    TableStateError,
+    damaged_file,
+    is_storage_full,
+    raised_at,
+)
 from rcm_lakehouse.config.settings import RetrySettings
 from rcm_lakehouse.lake.crash_points import crash_point
+from rcm_lakehouse.lake.session import is_java_gone
 from rcm_lakehouse.pipeline.context import RunContext
 from rcm_lakehouse.pipeline.graph import Step
 from rcm_lakehouse.pipeline.value_errors import place_in, raised_by
@@ -111,7 +122,13 @@ def _failed(ctx: RunContext, step: Step, error: Exception) -> Outcome:
 
 
 def _named(ctx: RunContext, step: Step, error: Exception) -> Exception:
-    """The error, or the taxonomy's in its place where the text of another says plainly what happened."""
+    """The error, or the taxonomy's in its place where the text of another says plainly what happened.
+
+    Without a Java process nothing more can be done: no further step begins.
+    """
+    if is_java_gone():
+        ctx.cancel.set()
+        return JavaEndedError()
     if isinstance(error, RcmError):
         return error
     left = _COMMITTED if ctx.committed[step.name] else f"{_UNTOUCHED}; the table is as it was"

@@ -11,8 +11,9 @@ from pyspark.sql import SparkSession
 from rich.console import Console
 
 from rcm_lakehouse.audit.schema import LoadLog
-from rcm_lakehouse.config.errors import RcmError
+from rcm_lakehouse.config.errors import JavaEndedError, RcmError
 from rcm_lakehouse.lake.crash_points import crash_point
+from rcm_lakehouse.lake.session import is_java_gone
 from rcm_lakehouse.lake.stop_relay import relayed_signals
 from rcm_lakehouse.pipeline.attempts import Outcome, error_class
 from rcm_lakehouse.pipeline.context import RunContext, utc_now
@@ -51,8 +52,8 @@ def close_run(ctx: RunContext, steps: Sequence[Step], outcomes: Mapping[str, Out
     shutil.rmtree(ctx.scratch, ignore_errors=True)
     try:
         ctx.spool.flush(ctx.lake)
-    except (RcmError, OSError) as error:
-        code = code or 1
+    except (RcmError, OSError) as failed:
+        code, error = code or 1, JavaEndedError() if is_java_gone() else failed
         end.status, end.error_class, end.message = _STATUS.get(code, "FAILED"), error_class(error), str(error)
         told = f"FAILED: {error} {_waiting(ctx)}"
         console.print(told, style="red", markup=False, highlight=False, soft_wrap=True)

@@ -5,7 +5,17 @@ from collections.abc import Sequence
 
 from rcm_lakehouse.config.errors import RcmError
 from rcm_lakehouse.pipeline.context import LAYERS, Backfill, RunOptions, utc_now
-from rcm_lakehouse.pipeline.doors import add_day_and_threads, add_names, console_of_job, environment_of, home_of, job_parser, open_door, report_error
+from rcm_lakehouse.pipeline.doors import (
+    add_day_and_threads,
+    add_names,
+    console_of_job,
+    environment_of,
+    home_of,
+    java_watched,
+    job_parser,
+    open_door,
+    report_error,
+)
 from rcm_lakehouse.pipeline.runner import run_pipeline
 
 EXIT_CODES = """\
@@ -47,7 +57,8 @@ def main(arguments: Sequence[str]) -> int:
     console = console_of_job()
     open_door()
     try:
-        return run_pipeline(home_of(given), environment_of(given), _options(given), console).code
+        with java_watched():
+            return run_pipeline(home_of(given), environment_of(given), _options(given), console).code
     except RcmError as error:
         return report_error(error, console)
     except KeyboardInterrupt:

@@ -5,14 +5,16 @@ import logging
 import os
 import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 
 from rich.console import Console
 
-from rcm_lakehouse.config.errors import RcmError
+from rcm_lakehouse.config.errors import JavaEndedError, RcmError
 from rcm_lakehouse.config.settings import MOST_THREADS
-from rcm_lakehouse.lake.session import silence_bridge
+from rcm_lakehouse.lake.session import is_java_gone, silence_bridge
 
 
 def job_parser(prog: str, description: str, exit_codes: str) -> argparse.ArgumentParser:
@@ -76,6 +78,17 @@ def _names_in(text: str) -> tuple[str, ...]:
 def console_of_job() -> Console:
     """Where a job speaks: stderr, wide enough for its tables when it is no terminal."""
     return Console(stderr=True, emoji=False, width=None if sys.stderr.isatty() else 180)
+
+
+@contextmanager
+def java_watched() -> Iterator[None]:
+    """Whatever fails because the Java process has ended fails with JavaEndedError, which says what to do."""
+    try:
+        yield
+    except Exception:
+        if is_java_gone():
+            raise JavaEndedError from None
+        raise
 
 
 def report_error(error: RcmError, console: Console) -> int:

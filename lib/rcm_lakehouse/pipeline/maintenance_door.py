@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from rcm_lakehouse.config.errors import RcmError
 from rcm_lakehouse.lake.maintain import SHORTEST_HOURS
-from rcm_lakehouse.pipeline.doors import add_names, console_of_job, environment_of, home_of, job_parser, open_door, report_error
+from rcm_lakehouse.pipeline.doors import add_names, console_of_job, environment_of, home_of, java_watched, job_parser, open_door, report_error
 from rcm_lakehouse.pipeline.maintenance import MaintenanceOptions, run_maintenance
 
 EXIT_CODES = """\
@@ -38,6 +38,7 @@ def main(arguments: Sequence[str]) -> int:
     open_door()
     options = MaintenanceOptions(tuple(given.only), given.retention_hours, given.full)
     try:
-        return run_maintenance(home_of(given), environment_of(given), options, console).code
+        with java_watched():
+            return run_maintenance(home_of(given), environment_of(given), options, console).code
     except RcmError as error:
         return report_error(error, console)

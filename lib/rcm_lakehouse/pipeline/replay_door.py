@@ -5,7 +5,17 @@ from collections.abc import Sequence
 
 from rcm_lakehouse.config.errors import RcmError
 from rcm_lakehouse.pipeline.context import RunOptions, utc_now
-from rcm_lakehouse.pipeline.doors import add_day_and_threads, add_names, console_of_job, environment_of, home_of, job_parser, open_door, report_error
+from rcm_lakehouse.pipeline.doors import (
+    add_day_and_threads,
+    add_names,
+    console_of_job,
+    environment_of,
+    home_of,
+    java_watched,
+    job_parser,
+    open_door,
+    report_error,
+)
 from rcm_lakehouse.pipeline.runner import run_pipeline
 
 EXIT_CODES = """\
@@ -41,6 +51,7 @@ def main(arguments: Sequence[str]) -> int:
     as_of = given.as_of or utc_now().date()
     options = RunOptions(as_of, only, ("silver", "gold"), given.threads or 0, given.dry_run, replay=True)
     try:
-        return run_pipeline(home_of(given), environment_of(given), options, console).code
+        with java_watched():
+            return run_pipeline(home_of(given), environment_of(given), options, console).code
     except RcmError as error:
         return report_error(error, console)

@@ -119,7 +119,7 @@ def _locked_run(project: Project, lake: Lake, options: RunOptions, steps: list[S
     show_left_out(console, left_behind(project, options, steps))
     kpis = outcomes.get("gold:kpi_summary")
     if "gold" in options.layers and "kpi_summary" in project.models and (kpis is None or kpis.failed):
-        held = "; what it holds is of an earlier one" if lake.exists(layer_table("gold", "kpi_summary")) else ""
+        held = "; what it holds is of an earlier one" if ctx.spool.is_flushed and lake.exists(layer_table("gold", "kpi_summary")) else ""
         console.print(f"No KPIs are shown: gold.kpi_summary was not rebuilt in this run{held}.", highlight=False)
     elif kpis is not None and ctx.spool.is_flushed and (rows := read_kpis(lake)):
         show_kpis(console, rows, str(options.as_of))

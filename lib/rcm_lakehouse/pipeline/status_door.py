@@ -12,7 +12,7 @@ from rich.text import Text
 from rcm_lakehouse.config.errors import RcmError
 from rcm_lakehouse.config.problems import printable
 from rcm_lakehouse.pipeline.context import utc_now
-from rcm_lakehouse.pipeline.doors import add_names, environment_of, home_of, job_parser, open_door, report_error
+from rcm_lakehouse.pipeline.doors import add_names, environment_of, home_of, java_watched, job_parser, open_door, report_error
 from rcm_lakehouse.pipeline.status import Found, Status, read_status
 
 EXIT_CODES = """\
@@ -43,7 +43,8 @@ def main(arguments: Sequence[str]) -> int:
     now = _moment(given.now)
     open_door()
     try:
-        status = read_status(home_of(given), environment_of(given), tuple(given.only), now)
+        with java_watched():
+            status = read_status(home_of(given), environment_of(given), tuple(given.only), now)
     except RcmError as error:
         return report_error(error, Console(stderr=True, emoji=False))
     show(Console(emoji=False, width=None if sys.stdout.isatty() else 180), status, now)
