@@ -11,7 +11,7 @@ from files_landed import grows, later, put, touched
 
 from rcm_lakehouse.sources import files
 from rcm_lakehouse.sources.files import FileItem, archive_file, archived_path, sha256_of
-from rcm_lakehouse.sources.files_archive import Batch, Loaded, lacking, listed, others_took, remember, take_back
+from rcm_lakehouse.sources.files_archive import Batch, Loaded, agrees, lacking, listed, others_took, remember, take_back
 from rcm_lakehouse.sources.files_landing import landed
 
 
@@ -186,12 +186,37 @@ def test_F37_the_list_tells_which_files_a_table_took_behind_a_batch_for_a_quarte
     archived(tmp_path, "other.csv", "empty.csv", days=1, batches=[Batch("another", 9, 8), Batch()])
     # As what it was before: the same content a second time, in between another one of its name.
     archived(tmp_path, "a.csv", days=1, batches=[Batch("t", 3, 2)])
-    assert [(entry.name, entry.batch.seq) for entry in lacking(listed(archive), "t", 0)] == [("a.csv", 1), ("b.csv", 2), ("a.csv", 3)]
-    assert [entry.name for entry in lacking(listed(archive), "t", 1)] == ["b.csv", "a.csv"]
-    assert lacking(listed(archive), "t", 3) == []
+    every = held_of(archive)
+    assert [(entry.name, entry.batch.seq) for entry in lacking(listed(archive), "t", set())] == [("a.csv", 1), ("b.csv", 2), ("a.csv", 3)]
+    of_first = {batch for batch in every if batch[0] == 1}
+    assert [entry.name for entry in lacking(listed(archive), "t", of_first)] == ["b.csv", "a.csv"]
+    assert lacking(listed(archive), "t", every) == []
     assert (others_took(listed(archive), archive, "t"), others_took(listed(archive), archive, "another")) == (1, 2)
-    again = lacking(listed(archive), "t", 1)
+    again = lacking(listed(archive), "t", of_first)
     archived(tmp_path, "b.csv", days=2, batches=[Batch("t", 12, 3)], again=again)
-    assert [entry.batch.seq for entry in lacking(listed(archive), "t", 0)] == [1, 3, 12], "what is noted anew is struck off where it stood"
+    assert [entry.batch.seq for entry in lacking(listed(archive), "t", set())] == [1, 3, 12], "what is noted anew is struck off where it stood"
     archived(tmp_path, "c.csv", days=92, batches=[Batch("t", 13, 12)])
-    assert [entry.batch.seq for entry in lacking(listed(archive), "t", 0)] == [3, 12, 13], "the first was taken more than 92 days before"
+    assert [entry.batch.seq for entry in lacking(listed(archive), "t", set())] == [3, 12, 13], "the first was taken more than 92 days before"
+
+
+def held_of(archive: Path) -> set[tuple[int, str, str]]:
+    """What a table has that took all that the list of an archive says."""
+    return {(entry.batch.seq, entry.name, entry.sha256) for entry in listed(archive) if entry.batch.seq}
+
+
+def test_F37_a_list_agrees_with_its_table_only_when_they_have_one_past() -> None:
+    def entry(name: str, seq: int, follows: int) -> Loaded:
+        return Loaded(f"{name}.csv", name, 1, 1, 0.0, Batch("t", seq, follows))
+
+    one = [entry("a", 1, 0), entry("b", 2, 1), entry("c", 3, 2)]
+    told = {
+        "its newest is the table's": agrees(one, "t", 3, "c"),
+        "nothing is known of the table": agrees(one, "another", 7, "x"),
+        "a repetition is noted once more": agrees([*one, one[1]], "t", 3, "c"),
+        "put back to an older batch": agrees(one, "t", 2, "b"),
+        "the table went on without the list": agrees(one, "t", 4, "d"),
+        "another file has the number": agrees(one, "t", 3, "d"),
+        "two files have a number": agrees([*one, entry("x", 2, 1)], "t", 3, "c"),
+        "one was not taken again": agrees([entry("a", 1, 0), entry("x", 2, 1), entry("y", 12, 1)], "t", 12, "y"),
+    }
+    assert [words for words, is_true in told.items() if is_true] == list(told)[:3]

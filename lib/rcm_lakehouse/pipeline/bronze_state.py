@@ -21,7 +21,8 @@ class BronzeState:
 
     `batch_seq` 0 means no row yet. `watermark_before` and `highest` are typed text: the state carried by the newest batch and
     the highest value in it; a reset row carries the new state in `watermark_before` and makes `is_reset` true. The snapshot
-    pair (rows, sum of row hashes) describes the newest batch of a full load; `window_high` is the end that the newest batch carries.
+    pair (rows, sum of row hashes) describes the newest batch of a full load; `window_high` is the end that the newest batch carries,
+    `source_hash` the hash of its file.
     Where the table was put back `batch_seq` is what it had come to, and `lacks` how many of these batches it does not have.
     """
 
@@ -33,6 +34,7 @@ class BronzeState:
     snapshot_sum: int = 0
     window_high: str | None = None
     lacks: int = 0
+    source_hash: str | None = None
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,7 @@ def read_states(lake: Lake, tables: Mapping[Table, str | None]) -> dict[Table, B
             int(row["snapshot_rows"]),
             int(row["snapshot_sum"]),
             row["window_high"],
+            source_hash=row["source_hash"],
         )
     return states
 
@@ -91,6 +94,7 @@ def _newest_batch(label: str, of_table: DataFrame, head: int, column: str | None
         snapshot[0].alias("snapshot_rows"),
         snapshot[1].alias("snapshot_sum"),
         F.max("_window_high").cast("string").alias("window_high"),
+        F.max("_source_file_hash").alias("source_hash"),
     ).select(F.lit(label).alias("label"), "*")
 
 

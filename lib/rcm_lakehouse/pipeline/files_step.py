@@ -25,7 +25,6 @@ from rcm_lakehouse.lake.crash_points import crash_point
 from rcm_lakehouse.lake.memory import STATISTICS
 from rcm_lakehouse.lake.tables import Lake
 from rcm_lakehouse.pipeline.attempts import Outcome
-from rcm_lakehouse.pipeline.bronze_state import newest_batches
 from rcm_lakehouse.pipeline.context import RunContext, utc_now
 from rcm_lakehouse.pipeline.files_archived import Archived
 from rcm_lakehouse.pipeline.files_others import EMPTY, active_places, loaded_elsewhere, place_of, rivals, strangers, told_malformed
@@ -33,6 +32,7 @@ from rcm_lakehouse.pipeline.files_rows import absent_rows, bronze_schema, expect
 from rcm_lakehouse.pipeline.freeze import Frozen
 from rcm_lakehouse.pipeline.silver_sources import bronze_table
 from rcm_lakehouse.sources.files import FileItem, arrived, look_twice, utc_text
+from rcm_lakehouse.sources.files_archive import Held
 from rcm_lakehouse.sources.files_header import Expected, refused
 from rcm_lakehouse.sources.files_landing import landed
 from rcm_lakehouse.sources.files_ledger import Ledger
@@ -80,7 +80,7 @@ class FilesLoad:
         state = self.frozen.state_of(self.row)
         self.head, self.newest = state.batch_seq, state.window_high
         is_unknown = self.row.label not in self.ctx.state.targets
-        self.archived = Archived(self.place, state.batch_seq - state.lacks, self._newest_batch, is_unknown)
+        self.archived = Archived(self.place, state.batch_seq - state.lacks, state.source_hash, self._held, is_unknown)
         # A file of a full load is the whole table; one of an incremental load adds to it.
         self.is_snapshot = self.row.loadtype == "Full"
 
@@ -180,8 +180,10 @@ class FilesLoad:
                 self._note_parsed(item, parsed)
         return deliveries
 
-    def _newest_batch(self) -> int:
-        return newest_batches({self.table: self.lake.read(self.table)})[self.table.label]
+    def _held(self) -> set[Held]:
+        """The batches that the table has; a Spark job."""
+        rows = self.lake.read(self.table).where("_source_file_hash IS NOT NULL").select("_batch_seq", "_source_file", "_source_file_hash").distinct()
+        return {(int(seq), name, digest) for seq, name, digest in rows.collect()}
 
     def _known(self) -> tuple[str, ...]:
         return tuple(name for name in self.lake.read(self.table).columns if name not in LINEAGE_NAMES)

@@ -52,7 +52,10 @@ class Look:
 
 @dataclass(frozen=True)
 class FileItem:
-    """One file and what is to become of it; `name` is relative to the landing folder, `sha256` is empty while it is waiting."""
+    """One file and what is to become of it; `name` is relative to the landing folder, `sha256` is empty while it is waiting.
+
+    `is_archived`: it lies in the archive, and is taken again from there.
+    """
 
     path: Path
     name: str
@@ -62,6 +65,7 @@ class FileItem:
     reason: str = ""
     manifest_rows: int | None = None
     is_hash_verified: bool = False
+    is_archived: bool = False
 
     @property
     def is_unchanged(self) -> bool:

@@ -7,7 +7,7 @@ what the list says it took since: that is loaded again from the archive.
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -19,6 +19,10 @@ LIST = ".loaded.json"
 WATCHED = timedelta(days=7)
 # How old a backup may be so that what came since is known; without an end the list would grow for ever.
 KEPT = timedelta(days=92)
+
+
+# A batch that a bronze table has: its number, the file's name and hash.
+Held = tuple[int, str, str]
 
 
 @dataclass(frozen=True)
@@ -103,10 +107,24 @@ def remember(items: Sequence[tuple[FileItem, Batch]], archive: Path, now: dateti
     part.replace(archive / LIST)
 
 
-def lacking(entries: Sequence[Loaded], table_id: str, head: int) -> list[Loaded]:
-    """Of the list the files that a table with this id took behind its batch `head`, in their order: more than none where the table was put back to it."""
-    found = [entry for entry in entries if entry.batch.table_id == table_id and entry.batch.seq > head]
-    return sorted(found, key=lambda entry: entry.batch.seq)
+def agrees(entries: Sequence[Loaded], table_id: str, head: int, digest: str | None) -> bool:
+    """True when the list and a table with this id have one past.
+
+    The table's newest batch is the list's newest, in number and content; no number is two files; none lies between a batch and the one before it. Else the
+    table was put back, or the list was, or a file could not be taken again. A list that knows no batch of the table agrees.
+    """
+    known = {(entry.batch.seq, entry.name, entry.sha256) for entry in entries if entry.batch.table_id == table_id and entry.batch.seq}
+    numbers = {seq for seq, _, _ in known}
+    steps = {(entry.batch.follows, entry.batch.seq) for entry in entries if entry.batch.table_id == table_id}
+    is_one = len(numbers) == len(known) and not any(follows < seq < number for follows, number in steps for seq in numbers)
+    return not known or (is_one and max(numbers) == head and [sha256 for seq, _, sha256 in known if seq == head] == [digest])
+
+
+def lacking(entries: Sequence[Loaded], table_id: str, held: Container[Held]) -> list[Loaded]:
+    """Of the list the files that a table with this id took and has not, in the order of their numbers; `held` are its batches."""
+    taken = [entry for entry in entries if entry.batch.table_id == table_id and entry.batch.seq]
+    found = [entry for entry in taken if (entry.batch.seq, entry.name, entry.sha256) not in held]
+    return sorted(found, key=lambda entry: (entry.batch.seq, entry.at))
 
 
 def others_took(entries: Sequence[Loaded], archive: Path, table_id: str) -> int:

@@ -32,7 +32,8 @@ class Expected:
 
 def refused(item: FileItem, found: str, advice: str) -> SourceDataError:
     """The error that refuses a file whole."""
-    return SourceDataError(f"{escaped(item.name)}: {found}. Nothing of it was loaded; it stays in the landing folder. To mend it, {advice}.")
+    stays = "archive, and is tried again by the next run" if item.is_archived else "landing folder"
+    return SourceDataError(f"{escaped(item.name)}: {found}. Nothing of it was loaded; it stays in the {stays}. To mend it, {advice}.")
 
 
 def as_names(item: FileItem, cells: Sequence[str] | None) -> list[str]:
